@@ -1,0 +1,35 @@
+//! The words of the house: addresses, envelopes, replies, identifiers, roles, secrets.
+//!
+//! Every other crate speaks in these types; they are parsed once, at the edge, and carried by value.
+//! This crate knows nothing else: no I/O, no clock, no SQL, no TLS library, no policy.
+//!
+//! Read first: [`Address`], [`Reply`], [`PeerIdentity`], [`Principal`].
+#![warn(missing_docs)]
+
+mod address;
+mod dn;
+mod envelope;
+mod flags;
+mod ids;
+mod mailbox;
+mod peer;
+mod principal;
+mod reply;
+mod rights;
+mod secret;
+mod timestamp;
+
+pub use address::{Address, AddressError, Domain};
+pub use dn::{DistinguishedName, DnError};
+pub use envelope::{BodyKind, DsnNotify, DsnRet, ForwardPath, MailParameters, RcptParameters, ReversePath};
+pub use flags::{SystemFlags, is_keyword};
+pub use ids::{
+    ActorId, BodyId, DomainId, FolderId, MailboxId, ModSeq, QueueId, Uid, UidValidity, UnitId, UserId,
+};
+pub use mailbox::{MailboxKind, MailboxStatus, UnknownWord};
+pub use peer::{PeerIdentity, RevocationState};
+pub use principal::{Actor, ActorKind, Principal};
+pub use reply::{EnhancedCode, Reply};
+pub use rights::{Rights, Role};
+pub use secret::Secret;
+pub use timestamp::Timestamp;

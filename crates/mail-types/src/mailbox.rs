@@ -1,0 +1,74 @@
+//! Kinds and states of a mailbox (BAL).
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A word that is not one of a closed list.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{word}` is not one of {expected}")]
+pub struct UnknownWord {
+    /// What was read.
+    pub word: String,
+    /// What could stand there.
+    pub expected: &'static str,
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident, $expected:literal { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$vdoc])* $variant,)* }
+
+        impl $name {
+            /// The word of the API, the command line and the database.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownWord;
+
+            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+                match word {
+                    $($word => Ok(Self::$variant),)*
+                    _ => Err(UnknownWord { word: word.to_owned(), expected: $expected }),
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// TRE_R257-TypeBAL: PER, ORG, APP, CAB.
+    MailboxKind, "personal, organizational, applicative, cabinet" {
+        /// Of one clinician.
+        Personal = "personal",
+        /// Of a service or structure, opened by several persons.
+        Organizational = "organizational",
+        /// Of an application, opened by certificate.
+        Applicative = "applicative",
+        /// Of a practice.
+        Cabinet = "cabinet",
+    }
+}
+
+words! {
+    /// The life cycle of a mailbox.
+    MailboxStatus, "pending, active, suspended, deleted" {
+        /// Requested, not yet open.
+        Pending = "pending",
+        /// In service.
+        Active = "active",
+        /// Closed for now; nothing is lost.
+        Suspended = "suspended",
+        /// Gone; the row stays as a tombstone so that the address is never given to another holder.
+        Deleted = "deleted",
+    }
+}

@@ -1,0 +1,32 @@
+//! What a verified certificate says of a peer.
+
+use crate::DistinguishedName;
+
+/// What is known of the revocation of a certificate path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RevocationState {
+    /// Every certificate of the path was looked up in a current list and is not revoked.
+    Good,
+    /// The question could not be answered, for a cause of ours: a list is missing or past its date.
+    /// Never a reason for a permanent refusal. A revoked certificate never becomes a [`PeerIdentity`].
+    Unknown(&'static str),
+}
+
+/// A peer whose certificate chain was verified. Built by `pki` only, once per connection, and carried by value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerIdentity {
+    /// Subject, for comparison with the white list.
+    pub subject: DistinguishedName,
+    /// Issuer of the leaf.
+    pub issuer: DistinguishedName,
+    /// Serial number of the leaf, big endian, without leading zeros.
+    pub serial: Vec<u8>,
+    /// DNS names of the leaf's subjectAltName, lower case.
+    pub dns_names: Vec<String>,
+    /// E-mail addresses (rfc822Name) of the leaf's subjectAltName.
+    pub mail_names: Vec<String>,
+    /// SHA-256 of the leaf's SubjectPublicKeyInfo.
+    pub key_pin: [u8; 32],
+    /// What the certificate revocation lists said.
+    pub revocation: RevocationState,
+}

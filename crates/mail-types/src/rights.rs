@@ -1,0 +1,106 @@
+//! Roles and the RFC 4314 rights they compile to.
+
+use crate::UnknownWord;
+use std::fmt;
+use std::str::FromStr;
+
+/// What a delegate may do in a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// `read`: lecteur.
+    Reader,
+    /// `write`: rédacteur; may send as the mailbox.
+    Editor,
+    /// `manage`: gestionnaire.
+    Manager,
+    /// `admin`: administrateur.
+    Administrator,
+}
+
+impl Role {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reader => "read",
+            Self::Editor => "write",
+            Self::Manager => "manage",
+            Self::Administrator => "admin",
+        }
+    }
+
+    /// The folder rights of the role.
+    pub fn rights(self) -> Rights {
+        let letters = match self {
+            Self::Reader => "lrs",
+            Self::Editor => "lrswip",
+            Self::Manager => "lrswipkte",
+            Self::Administrator => "lrswipkxtea",
+        };
+        Rights::from_letters(letters)
+    }
+
+    /// Whether the role may submit mail with the mailbox's address.
+    pub fn may_send_as(self) -> bool {
+        self >= Self::Editor
+    }
+}
+
+impl FromStr for Role {
+    type Err = UnknownWord;
+
+    /// Accepts the wire words and the design names.
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        match word {
+            "read" | "reader" => Ok(Self::Reader),
+            "write" | "editor" => Ok(Self::Editor),
+            "manage" | "manager" => Ok(Self::Manager),
+            "admin" | "administrator" => Ok(Self::Administrator),
+            _ => Err(UnknownWord { word: word.to_owned(), expected: "read, write, manage, admin" }),
+        }
+    }
+}
+
+/// RFC 4314 §2.1 rights, a set of letters.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rights(u16);
+
+const LETTERS: &str = "lrswipkxtea";
+
+impl Rights {
+    /// Every right: what the holder of a mailbox has.
+    pub const ALL: Self = Self((1 << LETTERS.len()) - 1);
+
+    /// The set of the known letters in `letters`; others are ignored.
+    pub fn from_letters(letters: &str) -> Self {
+        Self(letters.chars().filter_map(|c| LETTERS.find(c)).fold(0, |set, bit| set | 1 << bit))
+    }
+
+    /// Whether the right of that letter is in the set.
+    pub fn has(self, letter: char) -> bool {
+        LETTERS.find(letter).is_some_and(|bit| self.0 & (1 << bit) != 0)
+    }
+}
+
+impl fmt::Display for Rights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        LETTERS.chars().filter(|c| self.has(*c)).try_for_each(|c| write!(f, "{c}"))
+    }
+}
+
+impl fmt::Debug for Rights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_editor_writes_and_a_reader_does_not() {
+        assert!(Role::Editor.rights().has('i') && Role::Editor.may_send_as());
+        assert!(!Role::Reader.rights().has('i') && !Role::Reader.may_send_as());
+        assert_eq!(Role::Administrator.rights(), Rights::ALL);
+    }
+}

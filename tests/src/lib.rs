@@ -1,0 +1,1 @@
+//! Scenarios that speak the wire; see `tests/`.
