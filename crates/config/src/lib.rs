@@ -1,1 +1,130 @@
-//! config
+//! The configuration: one TOML file, read into typed sections, every fault reported at once.
+//!
+//! Each part of the house receives its section by value and validates nothing again. Relative paths are taken from the folder of the file.
+//! This crate reads files; it opens no store, no socket, and knows no certificate format.
+//!
+//! Read first: [`Config::load`].
+#![warn(missing_docs)]
+
+mod reader;
+mod sections;
+mod trust_files;
+
+pub use reader::Fault;
+pub use sections::{Delivery, Limits, ListenerTls, Listener, Protocol, Routes, Server, StoreSection, TlsFiles, TrustFiles};
+pub use trust_files::{FileBytes, read_each};
+
+use reader::Section;
+use std::path::{Path, PathBuf};
+
+/// A whole, checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it came from.
+    pub file: PathBuf,
+    /// `[server]`
+    pub server: Server,
+    /// `[store]`
+    pub store: StoreSection,
+    /// `[listeners.NAME]`, by name.
+    pub listeners: Vec<Listener>,
+    /// `[tls]`
+    pub tls: TlsFiles,
+    /// `[trust]`
+    pub trust: TrustFiles,
+    /// `[routes]`
+    pub routes: Routes,
+    /// `[delivery]`
+    pub delivery: Delivery,
+    /// `[limits]`
+    pub limits: Limits,
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// Every fault that was found, each with the key that it concerns.
+    pub fn load(file: &Path) -> Result<Self, Vec<Fault>> {
+        let text = std::fs::read_to_string(file).map_err(|e| vec![Fault::of_file(file, &format!("cannot be read: {e}"))])?;
+        Self::parse(file, &text)
+    }
+
+    /// Checks the text of a file; `file` gives the folder that relative paths start from.
+    ///
+    /// # Errors
+    /// Every fault that was found.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, Vec<Fault>> {
+        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| vec![Fault::of_file(file, &format!("is not TOML: {e}"))])?;
+        let base = file.parent().map_or_else(PathBuf::new, Path::to_owned);
+        let mut root = Section::root(file, base, table);
+        let config = Self {
+            file: file.to_owned(),
+            server: Server::read(root.section("server")),
+            store: StoreSection::read(root.section("store")),
+            listeners: Listener::read_all(&mut root),
+            tls: TlsFiles::read(root.section("tls")),
+            trust: TrustFiles::read(root.section("trust")),
+            routes: Routes::read(root.section("routes")),
+            delivery: Delivery::read(root.section("delivery")),
+            limits: Limits::read(root.section("limits")),
+        };
+        let faults = root.finish();
+        if faults.is_empty() { Ok(config) } else { Err(faults) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+[store]
+url = "sqlite:vaguemestre.db"
+[listeners.smtp]
+bind = "127.0.0.1:2525"
+tls = "starttls"
+[listeners.imaps]
+bind = "127.0.0.1:2993"
+tls = "implicit"
+[tls]
+cert = "tls/server.pem"
+key = "tls/server.key"
+[trust]
+anchors = ["ca.pem"]
+crl_files = ["crl"]
+whitelist_file = "whitelist.txt"
+"#;
+
+    #[test]
+    fn relative_paths_start_from_the_file() {
+        let config = Config::parse(Path::new("/etc/v/v.toml"), GOOD).unwrap();
+        assert_eq!(config.tls.cert, Path::new("/etc/v/tls/server.pem"));
+        assert_eq!(config.listeners.len(), 2);
+        assert_eq!(config.listeners[0].protocol, Protocol::Imap);
+    }
+
+    #[test]
+    fn every_fault_is_reported_with_its_key() {
+        let text = GOOD.replace("bind = \"127.0.0.1:2525\"", "bind = \"nowhere\"\nbnid = 1")
+            + "\n[limits]\nmessage_size_max = -4\nrecipients_max = \"x\"\n[lmits]\na = 1\n";
+        let keys: Vec<String> = Config::parse(Path::new("/v.toml"), &text).unwrap_err().into_iter().map(|f| f.key).collect();
+        assert_eq!(keys, ["listeners.smtp.bind", "listeners.smtp.bnid", "limits.message_size_max", "limits.recipients_max", "lmits"]);
+    }
+
+    #[test]
+    fn a_client_listener_must_speak_tls() {
+        let text = GOOD.replace("tls = \"implicit\"", "tls = \"none\"");
+        assert_eq!(Config::parse(Path::new("/v.toml"), &text).unwrap_err()[0].key, "listeners.imaps.tls");
+    }
+
+    #[test]
+    fn the_example_configuration_is_read_and_names_every_key() {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/vaguemestre.example.toml");
+        Config::load(&example).unwrap();
+        let text = std::fs::read_to_string(example).unwrap();
+        for key in sections::ALL_KEYS {
+            assert!(text.contains(key), "{key} is not in the example");
+        }
+    }
+}

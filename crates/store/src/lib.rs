@@ -1,1 +1,46 @@
-//! store
+//! Everything that lasts: mailboxes, folders, messages, sealed bodies, the queue, the audit trail. The only SQL of the house.
+//!
+//! A [`Store`] is one operator's database (SQLite or PostgreSQL, one query text for both) with its body folder and its key folder.
+//! Reads take a pooled connection; every write is a *unit* handed to the [writer](writer), which commits waiting units together and
+//! answers each only after the commit is on stable storage. Bodies are [sealed](seal) before they touch a disk.
+//!
+//! It decides nothing: who may send, read or receive is `policy`'s matter. It knows no protocol, no socket, no certificate.
+//!
+//! Read first: [`Store`], [`Acceptance`], [`FolderRow`].
+#![warn(missing_docs)]
+
+mod accept;
+mod audit;
+mod bodies;
+mod clock;
+mod credentials;
+mod dialect;
+mod directory;
+mod error;
+mod folders;
+mod fsck;
+mod keys;
+mod messages;
+mod mutate;
+mod notices;
+mod queue;
+mod reclaim;
+pub mod seal;
+mod store;
+pub mod writer;
+
+pub use accept::{Acceptance, Accepted, LocalDelivery, RemoteDelivery, Appended};
+pub use audit::{AuditEntry, Category};
+pub use bodies::{BodyReader, BodyWriter, ContentKey, SealedBody};
+pub use clock::Clock;
+pub use credentials::{ApplicationPassword, hash_token};
+pub use directory::{DirectoryError, LoginMailbox, LoginActor, MailboxRow, NewMailbox, RecipientRow, UserRow};
+pub use error::Error;
+pub use folders::{FolderError, FolderRow, FolderStatus, SpecialUse};
+pub use fsck::FsckReport;
+pub use keys::MailboxKey;
+pub use messages::{FolderChanges, MessageRow, Selected, ViewRow, WithBody};
+pub use mutate::{FlagAction, FlagChange, Moved};
+pub use notices::FolderWatch;
+pub use queue::{AttemptOutcome, Claimed, QueueRow, QueueState};
+pub use store::{Store, StoreOptions};

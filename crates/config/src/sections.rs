@@ -1,0 +1,288 @@
+//! The sections and their keys, with defaults and units.
+
+use crate::reader::Section;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Keys that the example file must show.
+#[cfg(test)]
+pub(crate) const ALL_KEYS: [&str; 33] = [
+    "hostname", "url", "data_dir", "key_dir", "bind", "tls", "protocol", "cert", "key", "anchors", "crl_files", "whitelist_file", "eku", "file",
+    "dns_servers", "retry_first_secs", "retry_max_secs", "lifetime_secs", "concurrency", "connect_timeout_secs", "message_size_max",
+    "recipients_max", "smtp_connections_max", "imap_connections_max", "connections_per_address_max", "smtp_command_timeout_secs",
+    "smtp_data_timeout_secs", "imap_timeout_secs", "login_timeout_secs", "tls_handshake_timeout_secs", "quota_default_bytes", "port", "http_connections_max",
+];
+
+/// `[server]`
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// `hostname`: the name in greetings and trace fields. Without it, `mx.` and the first domain.
+    pub hostname: Option<String>,
+}
+
+impl Server {
+    pub(crate) fn read(mut section: Section) -> Self {
+        let hostname = section.string("hostname");
+        if hostname.as_ref().is_some_and(|name| name.is_empty() || name.bytes().any(|b| !(b.is_ascii_alphanumeric() || b"-._".contains(&b)))) {
+            section.fault("hostname", "must be a fully qualified domain name");
+        }
+        Self { hostname }
+    }
+}
+
+/// `[store]`
+#[derive(Clone, Debug)]
+pub struct StoreSection {
+    /// `url`: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`.
+    pub url: String,
+    /// `data_dir`: bodies and spool; a relative SQLite path starts here too. The folder of the file by default.
+    pub data_dir: PathBuf,
+    /// `key_dir`: generations of the key-encryption key. `keys` by default; never part of the database backup.
+    pub key_dir: PathBuf,
+}
+
+impl StoreSection {
+    pub(crate) fn read(mut section: Section) -> Self {
+        let url = section.required_string("url");
+        let known = ["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme));
+        if !known && !url.is_empty() {
+            section.fault("url", "must begin with `sqlite:` or `postgres:`");
+        }
+        Self { url, data_dir: section.path("data_dir", Some(".")), key_dir: section.path("key_dir", Some("keys")) }
+    }
+}
+
+/// What a listener speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Mail from other operators.
+    Smtp,
+    /// Mail from our users.
+    Submission,
+    /// Reading mail.
+    Imap,
+    /// Health, readiness, metrics.
+    Https,
+}
+
+/// When TLS begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenerTls {
+    /// After STARTTLS.
+    Starttls,
+    /// At once.
+    Implicit,
+}
+
+/// `[listeners.NAME]`
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// NAME.
+    pub name: String,
+    /// `bind`: address and port.
+    pub bind: SocketAddr,
+    /// `tls`: `starttls` or `implicit`.
+    pub tls: ListenerTls,
+    /// `protocol`: needed unless NAME is smtp, submission, submissions, imap, imaps or https.
+    pub protocol: Protocol,
+}
+
+impl Listener {
+    pub(crate) fn read_all(root: &mut Section) -> Vec<Self> {
+        let mut all = root.section("listeners");
+        let listeners: Vec<Self> = all.keys().into_iter().map(|name| Self::read(&name, all.section(&name))).collect();
+        for (i, listener) in listeners.iter().enumerate() {
+            let taken = listeners[..i].iter().any(|other| other.bind == listener.bind && other.bind.port() != 0);
+            if taken {
+                all.fault(&format!("{}.bind", listener.name), "is the address of another listener too");
+            }
+        }
+        listeners
+    }
+
+    fn read(name: &str, mut section: Section) -> Self {
+        let bind = section.address("bind");
+        let (protocol, usual) = match name {
+            "smtp" => (Protocol::Smtp, ListenerTls::Starttls),
+            "submission" => (Protocol::Submission, ListenerTls::Starttls),
+            "submissions" => (Protocol::Submission, ListenerTls::Implicit),
+            "imap" => (Protocol::Imap, ListenerTls::Starttls),
+            "imaps" => (Protocol::Imap, ListenerTls::Implicit),
+            "https" => (Protocol::Https, ListenerTls::Implicit),
+            _ => (Self::protocol(&mut section), ListenerTls::Starttls),
+        };
+        let tls = match section.string("tls").as_deref() {
+            None => usual,
+            Some("starttls") if protocol != Protocol::Https => ListenerTls::Starttls,
+            Some("implicit") => ListenerTls::Implicit,
+            Some(_) => {
+                section.fault("tls", "must be `starttls` or `implicit` (https: `implicit`); nothing is served without TLS");
+                usual
+            }
+        };
+        Self { name: name.to_owned(), bind, tls, protocol }
+    }
+
+    fn protocol(section: &mut Section) -> Protocol {
+        match section.string("protocol").as_deref() {
+            Some("smtp") => Protocol::Smtp,
+            Some("submission") => Protocol::Submission,
+            Some("imap") => Protocol::Imap,
+            Some("https") => Protocol::Https,
+            _ => {
+                section.fault("protocol", "must be `smtp`, `submission`, `imap` or `https` for a listener of this name");
+                Protocol::Https
+            }
+        }
+    }
+}
+
+/// `[tls]`
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// `cert`: PEM, our certificate then its chain; server and client identity.
+    pub cert: PathBuf,
+    /// `key`: PEM, PKCS#8.
+    pub key: PathBuf,
+}
+
+impl TlsFiles {
+    pub(crate) fn read(mut section: Section) -> Self {
+        Self { cert: section.path("cert", None), key: section.path("key", None) }
+    }
+}
+
+/// `[trust]`
+#[derive(Clone, Debug)]
+pub struct TrustFiles {
+    /// `anchors`: PEM files of the health PKI: roots and issuing authorities.
+    pub anchors: Vec<PathBuf>,
+    /// `crl_files`: revocation lists, DER or PEM; a folder stands for every file in it.
+    pub crl_files: Vec<PathBuf>,
+    /// `whitelist_file`: which certificate speaks for which domain.
+    pub whitelist_file: Option<PathBuf>,
+    /// `eku`: true to insist on clientAuth of clients and serverAuth of servers (`strict`), false to take either for both (`any`).
+    pub strict_eku: bool,
+}
+
+impl TrustFiles {
+    pub(crate) fn read(mut section: Section) -> Self {
+        let strict_eku = match section.string("eku").as_deref() {
+            None | Some("any") => false,
+            Some("strict") => true,
+            Some(_) => {
+                section.fault("eku", "must be `strict` or `any`");
+                true
+            }
+        };
+        Self {
+            anchors: section.paths("anchors"),
+            crl_files: section.paths("crl_files"),
+            whitelist_file: section.optional_path("whitelist_file"),
+            strict_eku,
+        }
+    }
+}
+
+/// `[routes]`
+#[derive(Clone, Debug)]
+pub struct Routes {
+    /// `file`: domains that are not found by DNS.
+    pub file: Option<PathBuf>,
+}
+
+impl Routes {
+    pub(crate) fn read(mut section: Section) -> Self {
+        Self { file: section.optional_path("file") }
+    }
+}
+
+/// `[delivery]`
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// `dns_servers`: `ADDRESS:PORT` each; the system's when empty.
+    pub dns_servers: Vec<SocketAddr>,
+    /// `port`: where other operators listen.
+    pub port: u16,
+    /// `retry_first_secs`: wait after the first failure; it doubles at each.
+    pub retry_first_secs: u64,
+    /// `retry_max_secs`: longest wait.
+    pub retry_max_secs: u64,
+    /// `lifetime_secs`: when a recipient is given up.
+    pub lifetime_secs: u64,
+    /// `concurrency`: connections at one time.
+    pub concurrency: usize,
+    /// `connect_timeout_secs`: for TCP and for the handshake.
+    pub connect_timeout_secs: u64,
+}
+
+impl Delivery {
+    pub(crate) fn read(mut section: Section) -> Self {
+        let servers = section.strings("dns_servers");
+        let dns_servers: Vec<SocketAddr> = servers.iter().filter_map(|text| text.parse().ok()).collect();
+        if dns_servers.len() != servers.len() {
+            section.fault("dns_servers", "must be a list of ADDRESS:PORT");
+        }
+        Self {
+            dns_servers,
+            port: u16::try_from(section.number("port", 25, 1, 65_535)).unwrap_or(25),
+            retry_first_secs: section.number("retry_first_secs", 60, 1, 86_400),
+            retry_max_secs: section.number("retry_max_secs", 7_200, 1, 86_400),
+            lifetime_secs: section.number("lifetime_secs", 172_800, 1, 2_592_000),
+            concurrency: bounded(section.number("concurrency", 32, 1, 1_000)),
+            connect_timeout_secs: section.number("connect_timeout_secs", 30, 1, 300),
+        }
+    }
+}
+
+fn bounded(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// `[limits]`
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// `message_size_max`: octets of one message.
+    pub message_size_max: u64,
+    /// `recipients_max`: recipients of one message.
+    pub recipients_max: usize,
+    /// `smtp_connections_max`: at one time, on each SMTP or submission listener.
+    pub smtp_connections_max: usize,
+    /// `imap_connections_max`: at one time, on each IMAP listener.
+    pub imap_connections_max: usize,
+    /// `http_connections_max`: at one time.
+    pub http_connections_max: usize,
+    /// `connections_per_address_max`: at one time from one IP address, on each listener.
+    pub connections_per_address_max: usize,
+    /// `smtp_command_timeout_secs`: silence before a command.
+    pub smtp_command_timeout_secs: u64,
+    /// `smtp_data_timeout_secs`: silence within a message.
+    pub smtp_data_timeout_secs: u64,
+    /// `imap_timeout_secs`: silence of a logged-in client (RFC 9051 §5.4: at least 1800).
+    pub imap_timeout_secs: u64,
+    /// `login_timeout_secs`: time to log in.
+    pub login_timeout_secs: u64,
+    /// `tls_handshake_timeout_secs`: time for a handshake.
+    pub tls_handshake_timeout_secs: u64,
+    /// `quota_default_bytes`: quota of a mailbox made without one.
+    pub quota_default_bytes: u64,
+}
+
+impl Limits {
+    pub(crate) fn read(mut section: Section) -> Self {
+        Self {
+            message_size_max: section.number("message_size_max", 52_428_800, 65_536, 1_073_741_824),
+            recipients_max: bounded(section.number("recipients_max", 500, 100, 10_000)),
+            smtp_connections_max: bounded(section.number("smtp_connections_max", 2_000, 1, 100_000)),
+            imap_connections_max: bounded(section.number("imap_connections_max", 20_000, 1, 200_000)),
+            http_connections_max: bounded(section.number("http_connections_max", 500, 1, 100_000)),
+            connections_per_address_max: bounded(section.number("connections_per_address_max", 20_000, 1, 200_000)),
+            smtp_command_timeout_secs: section.number("smtp_command_timeout_secs", 300, 1, 3_600),
+            smtp_data_timeout_secs: section.number("smtp_data_timeout_secs", 180, 1, 3_600),
+            imap_timeout_secs: section.number("imap_timeout_secs", 1_860, 1, 86_400),
+            login_timeout_secs: section.number("login_timeout_secs", 180, 1, 3_600),
+            tls_handshake_timeout_secs: section.number("tls_handshake_timeout_secs", 30, 1, 300),
+            quota_default_bytes: section.number("quota_default_bytes", 1_073_741_824, 1_048_576, 1 << 50),
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Responsibility accepted: one transaction writes the body, a message for each local mailbox, a queue entry for each remote recipient.
+
+use crate::bodies::Place;
+use crate::dialect::on;
+use crate::writer::WriteTx;
+use crate::{AuditEntry, Error, MailboxKey, SealedBody, Store};
+use mail_types::{Address, BodyId, FolderId, MailboxId, ModSeq, ReversePath, SystemFlags, Timestamp, Uid, UidValidity, UnitId};
+use std::sync::Arc;
+
+/// A message within this time with the same fingerprint was accepted already.
+const WINDOW_MS: i64 = 24 * 3600 * 1000;
+
+/// A local recipient.
+#[derive(Clone, Debug)]
+pub struct LocalDelivery {
+    /// The mailbox.
+    pub mailbox: MailboxId,
+    /// Its INBOX.
+    pub folder: FolderId,
+    /// Its opened key.
+    pub key: MailboxKey,
+}
+
+/// A remote recipient, to become a queue entry.
+#[derive(Clone, Debug)]
+pub struct RemoteDelivery {
+    /// The recipient.
+    pub recipient: Address,
+    /// RFC 3461 ORCPT as received.
+    pub original_recipient: Option<String>,
+    /// RFC 3461 NOTIFY as received (`NEVER`, or a list).
+    pub notify: Option<String>,
+}
+
+/// A whole accepted message.
+#[derive(Debug)]
+pub struct Acceptance {
+    /// The unit of work.
+    pub unit: UnitId,
+    /// Keyed hash of peer, envelope and content as received, when the origin may send again what it already sent.
+    pub fingerprint: Option<[u8; 32]>,
+    /// Who is told of failures.
+    pub reverse_path: ReversePath,
+    /// Our mailbox that sent it, for submissions.
+    pub sender_mailbox: Option<MailboxId>,
+    /// The body.
+    pub body: SealedBody,
+    /// Octets at the start of the body (Return-Path) that are for our mailboxes only.
+    pub content_offset: u64,
+    /// Whether the content has octets over 127.
+    pub eight_bit: bool,
+    /// Local recipients, each mailbox once.
+    pub local: Vec<LocalDelivery>,
+    /// Remote recipients.
+    pub remote: Vec<RemoteDelivery>,
+    /// When queue entries are given up.
+    pub expires_at: Timestamp,
+    /// RFC 3461 RET and ENVID as received.
+    pub ret: Option<String>,
+    /// RFC 3461 ENVID as received.
+    pub envid: Option<String>,
+    /// What the audit trail says of it.
+    pub audit: AuditEntry,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// Stored and queued.
+    Stored,
+    /// The same message came from the same peer within the window: nothing was stored again.
+    Duplicate,
+}
+
+/// Where an APPEND went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Validity of the folder's UIDs.
+    pub uid_validity: UidValidity,
+    /// UID given.
+    pub uid: Uid,
+    /// Modification sequence of the message.
+    pub modseq: ModSeq,
+}
+
+/// A message row about to be written.
+#[derive(Clone, Debug)]
+pub(crate) struct Placement {
+    pub(crate) mailbox: MailboxId,
+    pub(crate) folder: FolderId,
+    pub(crate) body: BodyId,
+    pub(crate) wrapped_key: Vec<u8>,
+    pub(crate) size: i64,
+    pub(crate) internal_date: Timestamp,
+    pub(crate) flags: SystemFlags,
+    pub(crate) keywords: i64,
+}
+
+impl Store {
+    /// Takes responsibility for a message: returns after the commit.
+    pub async fn accept(&self, acceptance: Acceptance) -> Result<Accepted, Error> {
+        let acceptance = Arc::new(acceptance);
+        self.write(move |tx| {
+            let acceptance = acceptance.clone();
+            Box::pin(async move { tx.accept(&acceptance).await })
+        })
+        .await
+    }
+
+    /// The keyed hash that recognises a message sent again: over whatever `parts` identify peer, envelope and content.
+    pub fn fingerprint(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut context = aws_lc_rs::hmac::Context::with_key(&self.keyring().fingerprint_key());
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut out = [0; 32];
+        out.copy_from_slice(context.sign().as_ref());
+        out
+    }
+}
+
+impl WriteTx {
+    /// Everything that an acceptance writes.
+    pub(crate) async fn accept(&mut self, acceptance: &Acceptance) -> Result<Accepted, Error> {
+        if !self.first_time(acceptance).await? {
+            self.audit(&AuditEntry { outcome: "duplicate", ..acceptance.audit.clone() }).await?;
+            return Ok(Accepted::Duplicate);
+        }
+        self.insert_body(&acceptance.body).await?;
+        let size = i64::try_from(acceptance.body.size()).map_err(|_| Error::TooBig)?;
+        for delivery in &acceptance.local {
+            let placement = Placement {
+                mailbox: delivery.mailbox,
+                folder: delivery.folder,
+                body: acceptance.body.id(),
+                wrapped_key: delivery.key.wrap(acceptance.body.id(), acceptance.body.key()),
+                size,
+                internal_date: self.now,
+                flags: SystemFlags::default(),
+                keywords: 0,
+            };
+            self.place(&placement).await?;
+        }
+        for delivery in &acceptance.remote {
+            self.enqueue(acceptance, delivery).await?;
+        }
+        self.audit(&acceptance.audit).await?;
+        Ok(Accepted::Stored)
+    }
+
+    /// Notes the unit; false when its fingerprint is known from within the window.
+    async fn first_time(&mut self, acceptance: &Acceptance) -> Result<bool, Error> {
+        let (unit, now) = (acceptance.unit.0, self.now.0);
+        let fingerprint = acceptance.fingerprint.map(|f| f.to_vec());
+        let inserted = on!(self.conn(), c => sqlx::query(
+            "INSERT INTO accepted_units (unit_id, fingerprint, accepted_at_ms) VALUES ($1, $2, $3) \
+             ON CONFLICT (fingerprint) DO UPDATE SET unit_id = excluded.unit_id, accepted_at_ms = excluded.accepted_at_ms \
+             WHERE accepted_units.accepted_at_ms < $4")
+            .bind(unit.as_slice()).bind(fingerprint).bind(now).bind(now - WINDOW_MS)
+            .execute(&mut *c).await.map(|r| r.rows_affected()))?;
+        Ok(inserted > 0)
+    }
+
+    pub(crate) async fn insert_body(&mut self, body: &SealedBody) -> Result<(), Error> {
+        let (place, container) = match &body.place {
+            Place::Inline(container) => ("inline", Some(container.as_slice())),
+            Place::File => ("file", None),
+        };
+        let size = i64::try_from(body.size()).map_err(|_| Error::TooBig)?;
+        let now = self.now.0;
+        on!(self.conn(), c => sqlx::query(
+            "INSERT INTO bodies (id, size_bytes, place, created_at_ms, structure, container) VALUES ($1, $2, $3, $4, $5, $6)")
+            .bind(body.id().0.as_slice()).bind(size).bind(place).bind(now).bind(body.structure.as_slice()).bind(container)
+            .execute(&mut *c).await.map(|_| ()))?;
+        body.keep();
+        Ok(())
+    }
+
+    /// One message into one folder: UID, MODSEQ, counters.
+    pub(crate) async fn place(&mut self, placement: &Placement) -> Result<Appended, Error> {
+        let seen = i64::from(placement.flags.contains(SystemFlags::SEEN));
+        let deleted = i64::from(placement.flags.contains(SystemFlags::DELETED));
+        let row: Option<(i64, i64, i64)> = on!(self.conn(), c => sqlx::query_as(
+            "UPDATE folders SET uid_next = uid_next + 1, modseq = modseq + 1, message_count = message_count + 1, \
+             seen_count = seen_count + $2, deleted_count = deleted_count + $3, size_bytes = size_bytes + $4 \
+             WHERE id = $1 RETURNING uid_next - 1, modseq, uid_validity")
+            .bind(placement.folder.0).bind(seen).bind(deleted).bind(placement.size)
+            .fetch_optional(&mut *c).await)?;
+        let (uid, modseq, validity) = row.ok_or(Error::Inconsistent("the folder is gone"))?;
+        let now = self.now.0;
+        on!(self.conn(), c => sqlx::query(
+            "INSERT INTO messages (folder_id, uid, mailbox_id, body_id, wrapped_key, size_bytes, internal_date_ms, saved_at_ms, flags, keywords, modseq) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+            .bind(placement.folder.0).bind(uid).bind(placement.mailbox.0).bind(placement.body.0.as_slice())
+            .bind(placement.wrapped_key.as_slice()).bind(placement.size).bind(placement.internal_date.0).bind(now)
+            .bind(i64::from(placement.flags.0)).bind(placement.keywords).bind(modseq)
+            .execute(&mut *c).await.map(|_| ()))?;
+        self.count_usage(placement.mailbox, placement.size, 1).await?;
+        self.changed(placement.folder);
+        Ok(Appended {
+            uid_validity: UidValidity(u32::try_from(validity).unwrap_or(u32::MAX)),
+            uid: Uid(u32::try_from(uid).map_err(|_| Error::Inconsistent("the folder has no UID left"))?),
+            modseq: ModSeq(modseq.unsigned_abs()),
+        })
+    }
+
+    pub(crate) async fn count_usage(&mut self, mailbox: MailboxId, bytes: i64, messages: i64) -> Result<(), Error> {
+        on!(self.conn(), c => sqlx::query(
+            "UPDATE mailboxes SET used_bytes = used_bytes + $2, used_messages = used_messages + $3 WHERE id = $1")
+            .bind(mailbox.0).bind(bytes).bind(messages).execute(&mut *c).await.map(|_| ()))?;
+        Ok(())
+    }
+
+    async fn enqueue(&mut self, acceptance: &Acceptance, delivery: &RemoteDelivery) -> Result<(), Error> {
+        let body = acceptance.body.id();
+        let wrapped = self.keyring.wrap_for_queue(body, acceptance.body.key());
+        let (unit, now) = (acceptance.unit.0, self.now.0);
+        let offset = i64::try_from(acceptance.content_offset).map_err(|_| Error::TooBig)?;
+        let recipient = delivery.recipient.to_string();
+        on!(self.conn(), c => sqlx::query(
+            "INSERT INTO queue_entries (unit_id, body_id, wrapped_key, content_offset, eight_bit, reverse_path, sender_mailbox_id, recipient, \
+             recipient_domain, original_recipient, notify, ret, envid, state, created_at_ms, next_attempt_at_ms, expires_at_ms) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'queued', $14, $14, $15)")
+            .bind(unit.as_slice()).bind(body.0.as_slice()).bind(wrapped.as_slice()).bind(offset).bind(i64::from(acceptance.eight_bit))
+            .bind(acceptance.reverse_path.to_string()).bind(acceptance.sender_mailbox.map(|id| id.0)).bind(&recipient)
+            .bind(delivery.recipient.domain().as_str()).bind(delivery.original_recipient.as_deref()).bind(delivery.notify.as_deref())
+            .bind(acceptance.ret.as_deref()).bind(acceptance.envid.as_deref()).bind(now).bind(acceptance.expires_at.0)
+            .execute(&mut *c).await.map(|_| ()))?;
+        Ok(())
+    }
+}

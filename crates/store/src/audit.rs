@@ -1,0 +1,120 @@
+//! The audit trail: append-only rows, chained by hash, written inside the transaction that they tell of.
+//!
+//! One chain for each writer incarnation and category, so that no head is shared between writers. A row's hash covers the previous hash and every
+//! column. Details hold no address, subject or body: ids and verdicts only.
+
+use crate::Error;
+use crate::dialect::on;
+use crate::seal::random;
+use crate::writer::WriteTx;
+use aws_lc_rs::digest::{Context, SHA256};
+use mail_types::{ActorId, MailboxId, UnitId};
+use std::collections::HashMap;
+
+/// Which chain a row belongs to; retention is set for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Category {
+    /// Messages accepted, relayed, bounced.
+    Mail,
+    /// What administrators do.
+    Admin,
+}
+
+impl Category {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mail => "mail",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub struct AuditEntry {
+    /// Which chain.
+    pub category: Category,
+    /// What was done, a dotted word: `message.accepted`.
+    pub action: &'static str,
+    /// How it ended: `ok`, `duplicate`, `failed`…
+    pub outcome: &'static str,
+    /// Who, where known.
+    pub actor: Option<ActorId>,
+    /// In which mailbox, where one is meant.
+    pub mailbox: Option<MailboxId>,
+    /// The unit of work that it belongs to.
+    pub unit: Option<UnitId>,
+    /// Facts without personal data, as `key=value` pairs.
+    pub detail: String,
+}
+
+/// Heads of the chains that one writer extends.
+#[derive(Clone, Debug)]
+pub(crate) struct AuditChains {
+    heads: HashMap<Category, Head>,
+}
+
+#[derive(Clone, Debug)]
+struct Head {
+    chain: [u8; 16],
+    next_seq: i64,
+    hash: [u8; 32],
+}
+
+impl AuditChains {
+    pub(crate) fn new() -> Self {
+        Self { heads: HashMap::new() }
+    }
+}
+
+impl WriteTx {
+    /// Appends one row to the chain of its category.
+    pub(crate) async fn audit(&mut self, entry: &AuditEntry) -> Result<(), Error> {
+        let head = match self.audit.heads.get(&entry.category) {
+            Some(head) => head.clone(),
+            None => self.begin_chain(entry.category).await?,
+        };
+        let at = self.now.0;
+        let hash = row_hash(&head, at, entry);
+        let unit = entry.unit.map(|unit| unit.0.to_vec());
+        on!(self.conn(), c => sqlx::query(
+            "INSERT INTO audit_rows (chain_id, seq, at_ms, action, outcome, actor_id, mailbox_id, unit_id, detail, prev_hash, hash) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+            .bind(head.chain.as_slice()).bind(head.next_seq).bind(at).bind(entry.action).bind(entry.outcome)
+            .bind(entry.actor.map(|id| id.0)).bind(entry.mailbox.map(|id| id.0)).bind(unit).bind(&entry.detail)
+            .bind(head.hash.as_slice()).bind(hash.as_slice())
+            .execute(&mut *c).await.map(|_| ()))?;
+        self.audit.heads.insert(entry.category, Head { next_seq: head.next_seq + 1, hash, ..head });
+        Ok(())
+    }
+
+    async fn begin_chain(&mut self, category: Category) -> Result<Head, Error> {
+        let head = Head { chain: random(), next_seq: 1, hash: [0; 32] };
+        let now = self.now.0;
+        on!(self.conn(), c => sqlx::query("INSERT INTO audit_chains (id, category, started_at_ms) VALUES ($1, $2, $3)")
+            .bind(head.chain.as_slice()).bind(category.as_str()).bind(now).execute(&mut *c).await.map(|_| ()))?;
+        Ok(head)
+    }
+}
+
+/// SHA-256 over the previous hash and each column, every variable part preceded by its length.
+fn row_hash(head: &Head, at: i64, entry: &AuditEntry) -> [u8; 32] {
+    let mut hash = Context::new(&SHA256);
+    let mut part = |bytes: &[u8]| {
+        hash.update(&(bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    };
+    part(&head.hash);
+    part(&head.chain);
+    part(&head.next_seq.to_be_bytes());
+    part(&at.to_be_bytes());
+    part(entry.action.as_bytes());
+    part(entry.outcome.as_bytes());
+    part(&entry.actor.map_or_else(Vec::new, |id| id.0.to_be_bytes().to_vec()));
+    part(&entry.mailbox.map_or_else(Vec::new, |id| id.0.to_be_bytes().to_vec()));
+    part(&entry.unit.map_or_else(Vec::new, |id| id.0.to_vec()));
+    part(entry.detail.as_bytes());
+    let mut out = [0; 32];
+    out.copy_from_slice(hash.finish().as_ref());
+    out
+}

@@ -1,0 +1,171 @@
+//! The two engines: how they are opened, and the few places where their SQL differs.
+
+use crate::Error;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, PgPool, Postgres, Sqlite, SqlitePool};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Runs one body, type-checked for both drivers, on whichever connection is there.
+macro_rules! on {
+    ($conn:expr, $c:ident => $body:expr) => {
+        match $conn {
+            $crate::dialect::Conn::Sqlite($c) => $body,
+            $crate::dialect::Conn::Postgres($c) => $body,
+        }
+    };
+}
+pub(crate) use on;
+
+/// A borrowed connection of either engine.
+pub(crate) enum Conn<'c> {
+    Sqlite(&'c mut SqliteConnection),
+    Postgres(&'c mut PgConnection),
+}
+
+/// A connection owned by the writer.
+pub(crate) enum OwnedConn {
+    Sqlite(SqliteConnection),
+    Postgres(Box<PgConnection>),
+}
+
+impl OwnedConn {
+    pub(crate) fn conn(&mut self) -> Conn<'_> {
+        match self {
+            Self::Sqlite(c) => Conn::Sqlite(c),
+            Self::Postgres(c) => Conn::Postgres(c),
+        }
+    }
+
+    /// The statement that opens a write transaction.
+    pub(crate) fn begin(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "BEGIN IMMEDIATE",
+            Self::Postgres(_) => "BEGIN",
+        }
+    }
+}
+
+/// A pooled connection for reading.
+pub(crate) enum Reader {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+}
+
+impl Reader {
+    pub(crate) fn conn(&mut self) -> Conn<'_> {
+        match self {
+            Self::Sqlite(c) => Conn::Sqlite(c),
+            Self::Postgres(c) => Conn::Postgres(c),
+        }
+    }
+}
+
+/// Where an operator's rows are, and the pool that reads them.
+#[derive(Clone, Debug)]
+pub(crate) enum Engine {
+    Sqlite { options: SqliteConnectOptions, readers: SqlitePool },
+    Postgres { options: Box<PgConnectOptions>, readers: PgPool },
+}
+
+impl Engine {
+    /// Opens `sqlite:PATH` or `postgres://…`. A relative path is taken from `base`.
+    pub(crate) async fn open(url: &str, base: &Path, create: bool) -> Result<Self, Error> {
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").filter(|p| p.starts_with('/')).unwrap_or(path);
+            return Self::open_sqlite(&base.join(PathBuf::from(path)), create).await;
+        }
+        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            return Self::open_postgres(url).await;
+        }
+        Err(Error::Options("[store] url must begin with `sqlite:` or `postgres:`".to_owned()))
+    }
+
+    async fn open_sqlite(path: &Path, create: bool) -> Result<Self, Error> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(create)
+            .page_size(8192)
+            .auto_vacuum(SqliteAutoVacuum::Incremental)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(20))
+            .statement_cache_capacity(300)
+            .pragma("secure_delete", "ON")
+            .pragma("journal_size_limit", "67108864")
+            .pragma("cache_size", "-16384");
+        let readers = SqlitePoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(Duration::from_secs(20))
+            .connect_with(options.clone().pragma("cache_size", "-8192"))
+            .await?;
+        Ok(Self::Sqlite { options, readers })
+    }
+
+    async fn open_postgres(url: &str) -> Result<Self, Error> {
+        let options = PgConnectOptions::from_str(url)?
+            .application_name("vaguemestre")
+            .statement_cache_capacity(300)
+            .disable_statement_logging();
+        let readers = PgPoolOptions::new()
+            .max_connections(8)
+            .acquire_timeout(Duration::from_secs(20))
+            .connect_with(options.clone())
+            .await?;
+        Ok(Self::Postgres { options: Box::new(options), readers })
+    }
+
+    /// A connection for the writer.
+    pub(crate) async fn connect(&self) -> Result<OwnedConn, Error> {
+        Ok(match self {
+            Self::Sqlite { options, .. } => OwnedConn::Sqlite(SqliteConnection::connect_with(options).await?),
+            Self::Postgres { options, .. } => OwnedConn::Postgres(Box::new(PgConnection::connect_with(options).await?)),
+        })
+    }
+
+    /// A pooled connection for reading.
+    pub(crate) async fn reader(&self) -> Result<Reader, Error> {
+        Ok(match self {
+            Self::Sqlite { readers, .. } => Reader::Sqlite(readers.acquire().await?),
+            Self::Postgres { readers, .. } => Reader::Postgres(readers.acquire().await?),
+        })
+    }
+
+    /// Applies every forward migration that this program carries.
+    pub(crate) async fn migrate(&self) -> Result<(), Error> {
+        match self {
+            Self::Sqlite { readers, .. } => sqlx::migrate!("../../migrations/sqlite").run(readers).await?,
+            Self::Postgres { readers, .. } => sqlx::migrate!("../../migrations/postgres").run(readers).await?,
+        }
+        Ok(())
+    }
+
+    /// The versions applied, against those that this program carries: equal, or an error that says what to do.
+    pub(crate) async fn check_schema(&self) -> Result<(), Error> {
+        let known: Vec<i64> = sqlx::migrate!("../../migrations/sqlite").iter().map(|m| m.version).collect();
+        let mut reader = self.reader().await?;
+        let applied: Result<Vec<(i64,)>, sqlx::Error> = on!(reader.conn(), c =>
+            sqlx::query_as("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version").fetch_all(&mut *c).await);
+        let applied: Vec<i64> = applied.unwrap_or_default().into_iter().map(|(version,)| version).collect();
+        if let Some(future) = applied.iter().find(|version| !known.contains(version)) {
+            return Err(Error::Options(format!(
+                "the database has schema version {future}, which this program does not know; run the program version that wrote it"
+            )));
+        }
+        if applied.len() < known.len() {
+            return Err(Error::Options("the database schema is older than this program; run `vaguemestre migrate --config FILE`".to_owned()));
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite { readers, .. } => readers.close().await,
+            Self::Postgres { readers, .. } => readers.close().await,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What can go wrong below the house.
+
+/// A failure of the store. To a peer every one of them is temporary: nothing was lost, nothing was promised.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database refused or did not answer.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The schema is not one that this program knows.
+    #[error("schema: {0}")]
+    Schema(#[from] sqlx::migrate::MigrateError),
+    /// A file of the body store, the spool or the key folder could not be read or written.
+    #[error("file: {0}")]
+    File(#[from] std::io::Error),
+    /// A key file is missing, unreadable or not of the right length; the text names the file and the remedy.
+    #[error("keys: {0}")]
+    Key(String),
+    /// A sealed container does not open: the key is wrong or the bytes were changed.
+    #[error("sealed content does not open: {0}")]
+    Sealed(&'static str),
+    /// A row that must exist does not, or holds what this program does not write.
+    #[error("inconsistent store: {0}")]
+    Inconsistent(&'static str),
+    /// The message is over the bound given when its body was begun.
+    #[error("the message is larger than allowed")]
+    TooBig,
+    /// The writer has stopped.
+    #[error("the store is closing")]
+    Closing,
+    /// The batch that held this unit could not be committed; nothing of it stands.
+    #[error("commit failed: {0}")]
+    Commit(String),
+    /// The configuration of the store cannot be used.
+    #[error("store configuration: {0}")]
+    Options(String),
+}

@@ -1,0 +1,323 @@
+//! Folders: what RFC 9051 calls mailboxes. Names are UTF-8 paths with `/` between levels; `INBOX` is always there.
+
+use crate::dialect::on;
+use crate::writer::WriteTx;
+use crate::{Error, Store};
+use mail_types::{ActorId, FolderId, MailboxId, ModSeq, UidValidity};
+
+/// Folders that one mailbox may have.
+const FOLDERS_MAX: i64 = 5_000;
+
+/// RFC 6154 uses that a folder can have, by their names on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpecialUse(pub &'static str);
+
+impl SpecialUse {
+    /// The uses that a client may ask for.
+    pub const KNOWN: [&'static str; 5] = ["\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"];
+
+    /// The use of that name, whatever its case.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::KNOWN.iter().find(|known| known.eq_ignore_ascii_case(name)).map(|known| Self(known))
+    }
+}
+
+/// Folders that every new mailbox has.
+pub(crate) const DEFAULT_FOLDERS: [(&str, Option<&str>); 6] = [
+    ("INBOX", None),
+    ("Archive", Some("\\Archive")),
+    ("Drafts", Some("\\Drafts")),
+    ("Junk", Some("\\Junk")),
+    ("Sent", Some("\\Sent")),
+    ("Trash", Some("\\Trash")),
+];
+
+/// A folder as LIST and STATUS see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderRow {
+    /// Row.
+    pub id: FolderId,
+    /// Full path, UTF-8.
+    pub name: String,
+    /// RFC 6154 use.
+    pub special_use: Option<String>,
+    /// False for a name that only has children.
+    pub selectable: bool,
+}
+
+/// Counters of a folder, as its reader sees them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FolderStatus {
+    /// Row.
+    pub id: FolderId,
+    /// Validity of UIDs.
+    pub uid_validity: UidValidity,
+    /// Next UID to be given.
+    pub uid_next: u32,
+    /// Highest modification sequence.
+    pub modseq: ModSeq,
+    /// Messages.
+    pub messages: u32,
+    /// Messages that no session has seen as recent.
+    pub recent: u32,
+    /// Messages that this reader has not seen.
+    pub unseen: u32,
+    /// Messages marked `\Deleted`.
+    pub deleted: u32,
+    /// Octets of all messages.
+    pub size_bytes: u64,
+}
+
+/// Why a folder operation was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FolderError {
+    /// No folder of that name.
+    #[error("no such folder")]
+    NotFound,
+    /// A folder of that name is there already.
+    #[error("the folder exists already")]
+    Exists,
+    /// INBOX cannot be deleted, nor a name that is not a folder.
+    #[error("this folder cannot be changed so")]
+    Forbidden,
+    /// The mailbox has as many folders as it may have.
+    #[error("too many folders")]
+    TooMany,
+}
+
+impl Store {
+    /// Every folder of a mailbox, by name.
+    pub async fn folders(&self, mailbox: MailboxId) -> Result<Vec<FolderRow>, Error> {
+        let mut reader = self.reader().await?;
+        let rows: Vec<(i64, String, Option<String>, i64)> = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT id, name, special_use, selectable FROM folders WHERE mailbox_id = $1 ORDER BY name")
+            .bind(mailbox.0).fetch_all(&mut *c).await)?;
+        Ok(rows.into_iter().map(folder_row).collect())
+    }
+
+    /// The folder of that name.
+    pub async fn folder(&self, mailbox: MailboxId, name: &str) -> Result<Option<FolderRow>, Error> {
+        let mut reader = self.reader().await?;
+        let row: Option<(i64, String, Option<String>, i64)> = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT id, name, special_use, selectable FROM folders WHERE mailbox_id = $1 AND name = $2")
+            .bind(mailbox.0).bind(name).fetch_optional(&mut *c).await)?;
+        Ok(row.map(folder_row))
+    }
+
+    /// Counters of a folder. With `private_seen_of`, what that actor has seen counts; otherwise the shared `\Seen`.
+    pub async fn folder_status(&self, folder: FolderId, private_seen_of: Option<ActorId>) -> Result<Option<FolderStatus>, Error> {
+        let mut reader = self.reader().await?;
+        let row: Option<(i64, i64, i64, i64, i64, i64, i64, i64)> = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT uid_validity, uid_next, recent_uid, modseq, message_count, seen_count, deleted_count, size_bytes FROM folders WHERE id = $1")
+            .bind(folder.0).fetch_optional(&mut *c).await)?;
+        let Some((validity, next, recent_uid, modseq, messages, seen, deleted, size)) = row else { return Ok(None) };
+        let seen = match private_seen_of {
+            None => seen,
+            Some(actor) => on!(reader.conn(), c => sqlx::query_as::<_, (i64,)>(
+                "SELECT seen_count FROM seen_counts WHERE folder_id = $1 AND actor_id = $2")
+                .bind(folder.0).bind(actor.0).fetch_optional(&mut *c).await)?.map_or(0, |(seen,)| seen),
+        };
+        let recent = if recent_uid < next {
+            let (count,): (i64,) = on!(reader.conn(), c => sqlx::query_as(
+                "SELECT COUNT(*) FROM messages WHERE folder_id = $1 AND uid >= $2").bind(folder.0).bind(recent_uid).fetch_one(&mut *c).await)?;
+            count
+        } else {
+            0
+        };
+        Ok(Some(FolderStatus {
+            id: folder,
+            uid_validity: UidValidity(clip(validity)),
+            uid_next: clip(next),
+            modseq: ModSeq(modseq.unsigned_abs()),
+            messages: clip(messages),
+            recent: clip(recent),
+            unseen: clip((messages - seen).max(0)),
+            deleted: clip(deleted),
+            size_bytes: size.unsigned_abs(),
+        }))
+    }
+
+    /// Makes a folder and the missing levels above it.
+    pub async fn create_folder(&self, mailbox: MailboxId, name: &str, special_use: Option<SpecialUse>) -> Result<Result<FolderId, FolderError>, Error> {
+        let name = name.to_owned();
+        self.write(move |tx| {
+            let name = name.clone();
+            Box::pin(async move { tx.create_folder(mailbox, &name, special_use).await })
+        })
+        .await
+    }
+
+    /// Deletes a folder with its messages. One that has children stays as a name that cannot be selected (RFC 9051 §6.3.5).
+    pub async fn delete_folder(&self, mailbox: MailboxId, name: &str) -> Result<Result<(), FolderError>, Error> {
+        let name = name.to_owned();
+        self.write(move |tx| {
+            let name = name.clone();
+            Box::pin(async move { tx.delete_folder(mailbox, &name).await })
+        })
+        .await
+    }
+
+    /// Renames a folder and everything below it. Renaming INBOX moves its messages to the new name (RFC 9051 §6.3.6).
+    pub async fn rename_folder(&self, mailbox: MailboxId, from: &str, to: &str) -> Result<Result<(), FolderError>, Error> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        self.write(move |tx| {
+            let (from, to) = (from.clone(), to.clone());
+            Box::pin(async move { tx.rename_folder(mailbox, &from, &to).await })
+        })
+        .await
+    }
+
+    /// Names that an actor subscribed to in a mailbox.
+    pub async fn subscriptions(&self, mailbox: MailboxId, actor: ActorId) -> Result<Vec<String>, Error> {
+        let mut reader = self.reader().await?;
+        let rows: Vec<(String,)> = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT name FROM subscriptions WHERE mailbox_id = $1 AND actor_id = $2 ORDER BY name")
+            .bind(mailbox.0).bind(actor.0).fetch_all(&mut *c).await)?;
+        Ok(rows.into_iter().map(|(name,)| name).collect())
+    }
+
+    /// Subscribes an actor to a name, or ends it. Either is fine twice.
+    pub async fn subscribe(&self, mailbox: MailboxId, actor: ActorId, name: &str, is_subscribed: bool) -> Result<(), Error> {
+        let name = name.to_owned();
+        self.write(move |tx| {
+            let name = name.clone();
+            Box::pin(async move {
+                if is_subscribed { tx.subscribe(mailbox, actor, &name).await } else { tx.unsubscribe(mailbox, actor, &name).await }
+            })
+        })
+        .await
+    }
+}
+
+fn folder_row((id, name, special_use, selectable): (i64, String, Option<String>, i64)) -> FolderRow {
+    FolderRow { id: FolderId(id), name, special_use, selectable: selectable != 0 }
+}
+
+fn clip(value: i64) -> u32 {
+    u32::try_from(value).unwrap_or(if value < 0 { 0 } else { u32::MAX })
+}
+
+impl WriteTx {
+    pub(crate) async fn find_folder(&mut self, mailbox: MailboxId, name: &str) -> Result<Option<FolderRow>, Error> {
+        let row: Option<(i64, String, Option<String>, i64)> = on!(self.conn(), c => sqlx::query_as(
+            "SELECT id, name, special_use, selectable FROM folders WHERE mailbox_id = $1 AND name = $2")
+            .bind(mailbox.0).bind(name).fetch_optional(&mut *c).await)?;
+        Ok(row.map(folder_row))
+    }
+
+    async fn create_folder(&mut self, mailbox: MailboxId, name: &str, special_use: Option<SpecialUse>) -> Result<Result<FolderId, FolderError>, Error> {
+        let (count,): (i64,) = on!(self.conn(), c => sqlx::query_as("SELECT COUNT(*) FROM folders WHERE mailbox_id = $1")
+            .bind(mailbox.0).fetch_one(&mut *c).await)?;
+        if count >= FOLDERS_MAX {
+            return Ok(Err(FolderError::TooMany));
+        }
+        for (end, _) in name.match_indices('/') {
+            let parent = &name[..end];
+            if self.find_folder(mailbox, parent).await?.is_none() {
+                self.insert_folder(mailbox, parent, None).await?;
+            }
+        }
+        match self.find_folder(mailbox, name).await? {
+            Some(folder) if folder.selectable => Ok(Err(FolderError::Exists)),
+            Some(folder) => {
+                on!(self.conn(), c => sqlx::query("UPDATE folders SET selectable = 1 WHERE id = $1").bind(folder.id.0).execute(&mut *c).await.map(|_| ()))?;
+                Ok(Ok(folder.id))
+            }
+            None => Ok(Ok(self.insert_folder(mailbox, name, special_use.map(|s| s.0)).await?)),
+        }
+    }
+
+    /// A new row, with a UIDVALIDITY that no folder of the mailbox ever had.
+    pub(crate) async fn insert_folder(&mut self, mailbox: MailboxId, name: &str, special_use: Option<&str>) -> Result<FolderId, Error> {
+        let (validity,): (i64,) = on!(self.conn(), c => sqlx::query_as(
+            "UPDATE mailboxes SET next_uid_validity = next_uid_validity + 1 WHERE id = $1 RETURNING next_uid_validity - 1")
+            .bind(mailbox.0).fetch_one(&mut *c).await)?;
+        let now = self.now.0;
+        let (id,): (i64,) = on!(self.conn(), c => sqlx::query_as(
+            "INSERT INTO folders (mailbox_id, name, special_use, uid_validity, created_at_ms) VALUES ($1, $2, $3, $4, $5) RETURNING id")
+            .bind(mailbox.0).bind(name).bind(special_use).bind(validity).bind(now).fetch_one(&mut *c).await)?;
+        Ok(FolderId(id))
+    }
+
+    async fn delete_folder(&mut self, mailbox: MailboxId, name: &str) -> Result<Result<(), FolderError>, Error> {
+        if name == "INBOX" {
+            return Ok(Err(FolderError::Forbidden));
+        }
+        let Some(folder) = self.find_folder(mailbox, name).await? else { return Ok(Err(FolderError::NotFound)) };
+        let has_children = !self.children(mailbox, name).await?.is_empty();
+        if has_children && !folder.selectable {
+            return Ok(Err(FolderError::Forbidden));
+        }
+        self.empty_folder(mailbox, folder.id).await?;
+        if has_children {
+            on!(self.conn(), c => sqlx::query("UPDATE folders SET selectable = 0, special_use = NULL WHERE id = $1")
+                .bind(folder.id.0).execute(&mut *c).await.map(|_| ()))?;
+            return Ok(Ok(()));
+        }
+        for sql in [
+            "DELETE FROM expunged WHERE folder_id = $1",
+            "DELETE FROM seen WHERE folder_id = $1",
+            "DELETE FROM seen_counts WHERE folder_id = $1",
+            "DELETE FROM folder_keywords WHERE folder_id = $1",
+            "DELETE FROM grants WHERE folder_id = $1",
+            "DELETE FROM folders WHERE id = $1",
+        ] {
+            on!(self.conn(), c => sqlx::query(sql).bind(folder.id.0).execute(&mut *c).await.map(|_| ()))?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// (id, name) of every folder below `name`.
+    async fn children(&mut self, mailbox: MailboxId, name: &str) -> Result<Vec<(i64, String)>, Error> {
+        let rows: Vec<(i64, String)> = on!(self.conn(), c => sqlx::query_as(
+            "SELECT id, name FROM folders WHERE mailbox_id = $1 AND substr(name, 1, $2) = $3 ORDER BY name")
+            .bind(mailbox.0).bind(i64::try_from(name.chars().count()).unwrap_or(i64::MAX) + 1).bind(format!("{name}/"))
+            .fetch_all(&mut *c).await)?;
+        Ok(rows)
+    }
+
+    async fn rename_folder(&mut self, mailbox: MailboxId, from: &str, to: &str) -> Result<Result<(), FolderError>, Error> {
+        let Some(folder) = self.find_folder(mailbox, from).await? else { return Ok(Err(FolderError::NotFound)) };
+        let inside_itself = to.strip_prefix(from).is_some_and(|rest| rest.starts_with('/'));
+        if to == "INBOX" || (inside_itself && from != "INBOX") {
+            return Ok(Err(FolderError::Forbidden));
+        }
+        if self.find_folder(mailbox, to).await?.is_some() {
+            return Ok(Err(FolderError::Exists));
+        }
+        if from == "INBOX" {
+            return match self.create_folder(mailbox, to, None).await? {
+                Ok(target) => {
+                    self.move_messages(mailbox, folder.id, mailbox, target, None).await?;
+                    Ok(Ok(()))
+                }
+                Err(error) => Ok(Err(error)),
+            };
+        }
+        for (end, _) in to.match_indices('/') {
+            if self.find_folder(mailbox, &to[..end]).await?.is_none() {
+                self.insert_folder(mailbox, &to[..end], None).await?;
+            }
+        }
+        let mut moves = self.children(mailbox, from).await?;
+        moves.push((folder.id.0, from.to_owned()));
+        for (id, name) in moves {
+            let renamed = format!("{to}{}", &name[from.len()..]);
+            on!(self.conn(), c => sqlx::query("UPDATE folders SET name = $2 WHERE id = $1").bind(id).bind(&renamed).execute(&mut *c).await.map(|_| ()))?;
+        }
+        Ok(Ok(()))
+    }
+
+    pub(crate) async fn subscribe(&mut self, mailbox: MailboxId, actor: ActorId, name: &str) -> Result<(), Error> {
+        on!(self.conn(), c => sqlx::query(
+            "INSERT INTO subscriptions (mailbox_id, actor_id, name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+            .bind(mailbox.0).bind(actor.0).bind(name).execute(&mut *c).await.map(|_| ()))?;
+        Ok(())
+    }
+
+    async fn unsubscribe(&mut self, mailbox: MailboxId, actor: ActorId, name: &str) -> Result<(), Error> {
+        on!(self.conn(), c => sqlx::query("DELETE FROM subscriptions WHERE mailbox_id = $1 AND actor_id = $2 AND name = $3")
+            .bind(mailbox.0).bind(actor.0).bind(name).execute(&mut *c).await.map(|_| ()))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,239 @@
+//! The key hierarchy: generations of the key-encryption key in files, mailbox and operator keys in rows.
+//!
+//! A generation is a file `YYYY-MM.key` of 64 hexadecimal digits in the key folder, mode 0600, made when the first key of a month is
+//! wrapped. The folder is not part of a database backup: destroying an old generation erases what only it can open.
+
+use crate::dialect::{Engine, on};
+use crate::seal::{RawKey, random, unwrap_key, wrap};
+use crate::{ContentKey, Error};
+use mail_types::{BodyId, MailboxId, Timestamp};
+use std::collections::HashMap;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use zeroize::Zeroizing;
+
+/// Mailbox keys kept opened in memory; past it the cache starts again.
+const CACHE_MAX: usize = 50_000;
+
+/// The data key of one mailbox, opened.
+#[derive(Clone)]
+pub struct MailboxKey {
+    mailbox: MailboxId,
+    key: Arc<RawKey>,
+}
+
+impl std::fmt::Debug for MailboxKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "[key of mailbox {}]", self.mailbox)
+    }
+}
+
+impl MailboxKey {
+    /// Wraps the key of a body for a message of this mailbox.
+    pub fn wrap(&self, body: BodyId, key: &ContentKey) -> Vec<u8> {
+        wrap(&self.key, &self.context(body), key.raw())
+    }
+
+    /// Opens the key of a body as wrapped in a message row of this mailbox.
+    pub fn unwrap(&self, body: BodyId, wrapped: &[u8]) -> Result<ContentKey, Error> {
+        Ok(ContentKey::from_raw(unwrap_key(&self.key, &self.context(body), wrapped)?))
+    }
+
+    fn context(&self, body: BodyId) -> [u8; 24] {
+        let mut context = [0; 24];
+        context[..16].copy_from_slice(&body.0);
+        context[16..].copy_from_slice(&self.mailbox.0.to_be_bytes());
+        context
+    }
+}
+
+/// Every key that this process has opened.
+pub(crate) struct Keyring {
+    dir: PathBuf,
+    generations: Mutex<HashMap<String, Arc<RawKey>>>,
+    mailboxes: Mutex<HashMap<MailboxId, MailboxKey>>,
+    queue: RawKey,
+    fingerprint: RawKey,
+}
+
+impl Keyring {
+    /// Opens the operator's own keys, making them on the first start.
+    pub(crate) async fn open(dir: &Path, engine: &Engine, now: Timestamp) -> Result<Self, Error> {
+        let mut keyring = Self {
+            dir: dir.to_owned(),
+            generations: Mutex::default(),
+            mailboxes: Mutex::default(),
+            queue: Zeroizing::default(),
+            fingerprint: Zeroizing::default(),
+        };
+        keyring.queue = keyring.operator_key(engine, "queue", now).await?;
+        keyring.fingerprint = keyring.operator_key(engine, "fingerprint", now).await?;
+        Ok(keyring)
+    }
+
+    async fn operator_key(&self, engine: &Engine, name: &'static str, now: Timestamp) -> Result<RawKey, Error> {
+        let mut conn = engine.connect().await?;
+        let select = "SELECT generation, wrapped FROM operator_keys WHERE name = $1";
+        let row: Option<(String, Vec<u8>)> =
+            on!(conn.conn(), c => sqlx::query_as(select).bind(name).fetch_optional(&mut *c).await)?;
+        if row.is_none() {
+            let (generation, wrapped) = self.wrap_new(name.as_bytes(), now)?;
+            on!(conn.conn(), c => sqlx::query(
+                "INSERT INTO operator_keys (name, generation, wrapped, created_at_ms) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING")
+                .bind(name).bind(&generation).bind(&wrapped).bind(now.0).execute(&mut *c).await.map(|_| ()))?;
+        }
+        let (generation, wrapped): (String, Vec<u8>) =
+            on!(conn.conn(), c => sqlx::query_as(select).bind(name).fetch_one(&mut *c).await)?;
+        unwrap_key(&*self.generation(&generation)?, name.as_bytes(), &wrapped)
+            .map_err(|_| Error::Key(self.wrong_generation(&generation)))
+    }
+
+    fn wrong_generation(&self, generation: &str) -> String {
+        format!("{} is not the key that wrapped this store's keys; put the right file back", self.file(generation).display())
+    }
+
+    /// A fresh key for a mailbox: its generation and wrapped form, for the row.
+    pub(crate) fn wrap_new_mailbox(&self, mailbox: MailboxId, now: Timestamp) -> Result<(String, Vec<u8>), Error> {
+        self.wrap_new(&mailbox.0.to_be_bytes(), now)
+    }
+
+    fn wrap_new(&self, context: &[u8], now: Timestamp) -> Result<(String, Vec<u8>), Error> {
+        let name = generation_name(now);
+        let generation = self.generation_or_new(&name)?;
+        let key = Zeroizing::new(random::<32>());
+        Ok((name, wrap(&generation, context, key.as_slice())))
+    }
+
+    /// The key of a mailbox, from memory or from its row.
+    pub(crate) async fn mailbox(&self, engine: &Engine, mailbox: MailboxId) -> Result<MailboxKey, Error> {
+        if let Some(key) = self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner).get(&mailbox) {
+            return Ok(key.clone());
+        }
+        let mut reader = engine.reader().await?;
+        let row: Option<(String, Vec<u8>)> = on!(reader.conn(), c =>
+            sqlx::query_as("SELECT generation, wrapped FROM mailbox_keys WHERE mailbox_id = $1").bind(mailbox.0).fetch_optional(&mut *c).await)?;
+        let (generation, wrapped) = row.ok_or(Error::Inconsistent("a mailbox has no key"))?;
+        let raw = unwrap_key(&*self.generation(&generation)?, &mailbox.0.to_be_bytes(), &wrapped)
+            .map_err(|_| Error::Key(self.wrong_generation(&generation)))?;
+        let key = MailboxKey { mailbox, key: Arc::new(raw) };
+        let mut cache = self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= CACHE_MAX {
+            cache.clear();
+        }
+        cache.insert(mailbox, key.clone());
+        Ok(key)
+    }
+
+    /// Wraps the key of a body for queue entries.
+    pub(crate) fn wrap_for_queue(&self, body: BodyId, key: &ContentKey) -> Vec<u8> {
+        wrap(&self.queue, &body.0, key.raw())
+    }
+
+    /// Opens the key of a body as wrapped in a queue entry.
+    pub(crate) fn unwrap_from_queue(&self, body: BodyId, wrapped: &[u8]) -> Result<ContentKey, Error> {
+        Ok(ContentKey::from_raw(unwrap_key(&self.queue, &body.0, wrapped)?))
+    }
+
+    /// HMAC-SHA-256 under the key that recognises a message sent again.
+    pub(crate) fn fingerprint_key(&self) -> aws_lc_rs::hmac::Key {
+        aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, self.fingerprint.as_slice())
+    }
+
+    fn file(&self, generation: &str) -> PathBuf {
+        self.dir.join(format!("{generation}.key"))
+    }
+
+    fn generation(&self, name: &str) -> Result<Arc<RawKey>, Error> {
+        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = generations.get(name) {
+            return Ok(key.clone());
+        }
+        let key = Arc::new(read_generation(&self.file(name))?);
+        generations.insert(name.to_owned(), key.clone());
+        Ok(key)
+    }
+
+    fn generation_or_new(&self, name: &str) -> Result<Arc<RawKey>, Error> {
+        let file = self.file(name);
+        if !file.exists() {
+            make_generation(&self.dir, &file)?;
+        }
+        self.generation(name)
+    }
+}
+
+/// `YYYY-MM` of the instant, UTC.
+fn generation_name(now: Timestamp) -> String {
+    let (year, month) = civil_month(now.secs().div_euclid(86_400));
+    format!("{year:04}-{month:02}")
+}
+
+/// Year and month of a day counted from 1970-01-01 in the proleptic Gregorian calendar.
+fn civil_month(days: i64) -> (i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month)
+}
+
+fn read_generation(file: &Path) -> Result<RawKey, Error> {
+    let text = std::fs::read_to_string(file)
+        .map(Zeroizing::new)
+        .map_err(|e| Error::Key(format!("{} cannot be read ({e}); restore it from the key backup", file.display())))?;
+    let malformed = || Error::Key(format!("{} is not 64 hexadecimal digits; restore it from the key backup", file.display()));
+    let text = text.trim();
+    let mut key = Zeroizing::new([0; 32]);
+    if text.len() != 64 || !text.is_ascii() {
+        return Err(malformed());
+    }
+    for (i, octet) in key.iter_mut().enumerate() {
+        *octet = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).map_err(|_| malformed())?;
+    }
+    Ok(key)
+}
+
+/// Writes a new generation so that it is on stable storage before anything is wrapped with it. Another process may win the race: its file stands.
+fn make_generation(dir: &Path, file: &Path) -> Result<(), Error> {
+    let key = Zeroizing::new(random::<32>());
+    let text = Zeroizing::new(key.iter().map(|b| format!("{b:02x}")).collect::<String>());
+    let temporary = dir.join(format!(".new-{}", random::<8>().iter().map(|b| format!("{b:02x}")).collect::<String>()));
+    let mut out = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    out.write_all(text.as_bytes())?;
+    out.sync_all()?;
+    let linked = std::fs::hard_link(&temporary, file);
+    std::fs::remove_file(&temporary)?;
+    match linked {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(e.into()),
+        _ => {}
+    }
+    std::fs::File::open(dir)?.sync_all()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generations_are_named_by_month() {
+        assert_eq!(generation_name(Timestamp::from_secs(0)), "1970-01");
+        assert_eq!(generation_name(Timestamp::from_secs(1_795_248_000)), "2026-11");
+        assert_eq!(generation_name(Timestamp::from_secs(1_709_164_800)), "2024-02");
+        assert_eq!(generation_name(Timestamp::from_secs(1_709_251_200)), "2024-03");
+    }
+
+    #[test]
+    fn a_damaged_generation_says_which_file_and_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("2026-11.key");
+        assert!(read_generation(&file).unwrap_err().to_string().contains("restore it"));
+        std::fs::write(&file, "zz").unwrap();
+        assert!(read_generation(&file).unwrap_err().to_string().contains("64 hexadecimal"));
+    }
+}

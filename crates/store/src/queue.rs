@@ -1,0 +1,368 @@
+//! The queue: one entry for each remote recipient. Entries are claimed under a lease with a fencing token; an attempt's outcome is
+//! written only by the holder of the lease, in one transaction with the notification that it may cause.
+
+use crate::accept::Acceptance;
+use crate::dialect::on;
+use crate::messages::body_id;
+use crate::seal::random;
+use crate::writer::WriteTx;
+use crate::{AuditEntry, BodyReader, Category, Error, Store};
+use mail_types::{Address, BodyId, MailboxId, QueueId, ReversePath, Timestamp, UnitId, UnknownWord};
+use std::sync::Arc;
+
+/// State of a queue entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueState {
+    /// Waiting for its first attempt.
+    Queued,
+    /// Waiting for another attempt.
+    Deferred,
+    /// Waiting for an administrator.
+    Held,
+    /// Another operator took it.
+    Relayed,
+    /// Refused for good; the sender was told.
+    Bounced,
+    /// Given up after its time; the sender was told.
+    Expired,
+}
+
+impl QueueState {
+    /// The word of the database and the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Deferred => "deferred",
+            Self::Held => "held",
+            Self::Relayed => "relayed",
+            Self::Bounced => "bounced",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl std::str::FromStr for QueueState {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        [Self::Queued, Self::Deferred, Self::Held, Self::Relayed, Self::Bounced, Self::Expired]
+            .into_iter()
+            .find(|state| state.as_str() == word)
+            .ok_or_else(|| UnknownWord { word: word.to_owned(), expected: "queued, deferred, held, relayed, bounced, expired" })
+    }
+}
+
+/// An entry under our lease.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// Row.
+    pub id: QueueId,
+    /// The accepted message that it belongs to.
+    pub unit: UnitId,
+    /// Its body.
+    pub body: BodyId,
+    /// Where the content for other operators begins in the body.
+    pub content_offset: u64,
+    /// Whether the content has octets over 127.
+    pub eight_bit: bool,
+    /// Who is told of failures.
+    pub reverse_path: ReversePath,
+    /// Our mailbox that sent it.
+    pub sender_mailbox: Option<MailboxId>,
+    /// The recipient.
+    pub recipient: Address,
+    /// RFC 3461 ORCPT as received.
+    pub original_recipient: Option<String>,
+    /// RFC 3461 NOTIFY as received.
+    pub notify: Option<String>,
+    /// RFC 3461 RET as received.
+    pub ret: Option<String>,
+    /// RFC 3461 ENVID as received.
+    pub envid: Option<String>,
+    /// Attempts made before this one.
+    pub attempts: u32,
+    /// When the message was accepted.
+    pub created_at: Timestamp,
+    /// When it is given up.
+    pub expires_at: Timestamp,
+    wrapped_key: Vec<u8>,
+    lease: [u8; 16],
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// Another operator took responsibility.
+    Relayed {
+        /// Its last reply.
+        reply: String,
+    },
+    /// Try again then.
+    Deferred {
+        /// What it said, or what went wrong.
+        reply: String,
+        /// When to try again.
+        next_attempt_at: Timestamp,
+    },
+    /// Refused for good.
+    Bounced {
+        /// What it said.
+        reply: String,
+    },
+    /// Out of time.
+    Expired {
+        /// What was said last.
+        reply: String,
+    },
+}
+
+impl AttemptOutcome {
+    const fn state(&self) -> QueueState {
+        match self {
+            Self::Relayed { .. } => QueueState::Relayed,
+            Self::Deferred { .. } => QueueState::Deferred,
+            Self::Bounced { .. } => QueueState::Bounced,
+            Self::Expired { .. } => QueueState::Expired,
+        }
+    }
+
+    fn reply(&self) -> &str {
+        match self {
+            Self::Relayed { reply } | Self::Deferred { reply, .. } | Self::Bounced { reply } | Self::Expired { reply } => reply,
+        }
+    }
+}
+
+/// An entry as an administrator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueRow {
+    /// Row.
+    pub id: QueueId,
+    /// The accepted message that it belongs to.
+    pub unit: UnitId,
+    /// State.
+    pub state: QueueState,
+    /// Sender; empty for notifications.
+    pub reverse_path: String,
+    /// Recipient.
+    pub recipient: String,
+    /// Attempts made.
+    pub attempts: u32,
+    /// When the message was accepted.
+    pub created_at: Timestamp,
+    /// When the next attempt is due.
+    pub next_attempt_at: Timestamp,
+    /// When it is given up.
+    pub expires_at: Timestamp,
+    /// What was said last.
+    pub last_reply: Option<String>,
+}
+
+type QueueTuple = (i64, Vec<u8>, String, String, String, i64, i64, i64, i64, Option<String>);
+const QUEUE_COLUMNS: &str = "SELECT id, unit_id, state, reverse_path, recipient, attempts, created_at_ms, next_attempt_at_ms, expires_at_ms, last_reply FROM queue_entries";
+
+impl Store {
+    /// Claims up to `limit` due entries for `lease_ms`. An entry whose lease has run out (its holder died) is due again.
+    pub async fn claim_due(&self, limit: u32, lease_ms: i64) -> Result<Vec<Claimed>, Error> {
+        let now = self.now();
+        let mut reader = self.reader().await?;
+        let due: Option<(i64,)> = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT id FROM queue_entries WHERE state IN ('queued', 'deferred') AND next_attempt_at_ms <= $1 AND (lease_until_ms IS NULL OR lease_until_ms <= $1) LIMIT 1")
+            .bind(now.0).fetch_optional(&mut *c).await)?;
+        drop(reader);
+        if due.is_none() {
+            return Ok(Vec::new());
+        }
+        self.write(move |tx| Box::pin(async move { tx.claim_due(limit, lease_ms).await })).await
+    }
+
+    /// When the next entry is due, if any waits.
+    pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
+        let mut reader = self.reader().await?;
+        let (due,): (Option<i64>,) = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT MIN(CASE WHEN lease_until_ms > next_attempt_at_ms THEN lease_until_ms ELSE next_attempt_at_ms END) FROM queue_entries WHERE state IN ('queued', 'deferred')")
+            .fetch_one(&mut *c).await)?;
+        Ok(due.map(Timestamp))
+    }
+
+    /// Writes how an attempt ended and, in the same transaction, the notification that it causes. False when the lease was lost meanwhile: nothing was written.
+    pub async fn conclude(&self, entry: &Claimed, outcome: AttemptOutcome, notification: Option<Acceptance>) -> Result<bool, Error> {
+        let entry = Arc::new(entry.clone());
+        let notification = Arc::new(notification);
+        self.write(move |tx| {
+            let (entry, outcome, notification) = (entry.clone(), outcome.clone(), notification.clone());
+            Box::pin(async move { tx.conclude(&entry, &outcome, notification.as_ref().as_ref()).await })
+        })
+        .await
+    }
+
+    /// A reader of the body of a claimed entry.
+    pub async fn queued_content(&self, entry: &Claimed) -> Result<BodyReader, Error> {
+        let key = self.keyring().unwrap_from_queue(entry.body, &entry.wrapped_key)?;
+        let mut reader = self.reader().await?;
+        let row: Option<(i64, String, Option<Vec<u8>>)> = on!(reader.conn(), c => sqlx::query_as("SELECT size_bytes, place, container FROM bodies WHERE id = $1")
+            .bind(entry.body.0.as_slice()).fetch_optional(&mut *c).await)?;
+        drop(reader);
+        let (size, place, container) = row.ok_or(Error::Inconsistent("a queue entry has no body"))?;
+        self.open_container(entry.body, &key, size.unsigned_abs(), &place, container).await
+    }
+
+    /// Entries by id after `after`, at most `limit`, finished ones only if asked.
+    pub async fn queue(&self, after: QueueId, limit: u32, with_finished: bool) -> Result<Vec<QueueRow>, Error> {
+        let mut reader = self.reader().await?;
+        let sql = if with_finished {
+            format!("{QUEUE_COLUMNS} WHERE id > $1 ORDER BY id LIMIT $2")
+        } else {
+            format!("{QUEUE_COLUMNS} WHERE id > $1 AND state IN ('queued', 'deferred', 'held') ORDER BY id LIMIT $2")
+        };
+        let rows: Vec<QueueTuple> = on!(reader.conn(), c => sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(after.0).bind(i64::from(limit)).fetch_all(&mut *c).await)?;
+        rows.into_iter().map(queue_row).collect()
+    }
+
+    /// One entry.
+    pub async fn queue_entry(&self, id: QueueId) -> Result<Option<QueueRow>, Error> {
+        let mut reader = self.reader().await?;
+        let sql = format!("{QUEUE_COLUMNS} WHERE id = $1");
+        let row: Option<QueueTuple> = on!(reader.conn(), c => sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(id.0).fetch_optional(&mut *c).await)?;
+        row.map(queue_row).transpose()
+    }
+
+    /// Makes a waiting entry (or all, without an id) due now. How many there were.
+    pub async fn retry_now(&self, id: Option<QueueId>) -> Result<u64, Error> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let now = tx.now.0;
+                let changed = match id {
+                    Some(id) => on!(tx.conn(), c => sqlx::query("UPDATE queue_entries SET next_attempt_at_ms = $2, state = 'deferred' WHERE id = $1 AND state IN ('queued', 'deferred', 'held')")
+                        .bind(id.0).bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?,
+                    None => on!(tx.conn(), c => sqlx::query("UPDATE queue_entries SET next_attempt_at_ms = $1 WHERE state IN ('queued', 'deferred')")
+                        .bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?,
+                };
+                Ok(changed)
+            })
+        })
+        .await
+    }
+
+    /// Waiting entries by state, for metrics.
+    pub async fn queue_depth(&self) -> Result<Vec<(String, i64)>, Error> {
+        let mut reader = self.reader().await?;
+        Ok(on!(reader.conn(), c => sqlx::query_as(
+            "SELECT state, COUNT(*) FROM queue_entries WHERE state IN ('queued', 'deferred', 'held') GROUP BY state").fetch_all(&mut *c).await)?)
+    }
+}
+
+fn queue_row((id, unit, state, reverse_path, recipient, attempts, created, next, expires, last_reply): QueueTuple) -> Result<QueueRow, Error> {
+    Ok(QueueRow {
+        id: QueueId(id),
+        unit: UnitId(unit.as_slice().try_into().map_err(|_| Error::Inconsistent("a unit id does not have 16 octets"))?),
+        state: state.parse().map_err(|_| Error::Inconsistent("a queue entry has an unknown state"))?,
+        reverse_path,
+        recipient,
+        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+        created_at: Timestamp(created),
+        next_attempt_at: Timestamp(next),
+        expires_at: Timestamp(expires),
+        last_reply,
+    })
+}
+
+#[expect(clippy::type_complexity, reason = "the columns of one query, named where they are taken apart")]
+type ClaimTuple = (
+    (i64, Vec<u8>, Vec<u8>, Vec<u8>, i64, i64, String, Option<i64>),
+    (String, Option<String>, Option<String>, Option<String>, Option<String>, i64, i64, i64),
+);
+
+impl WriteTx {
+    async fn claim_due(&mut self, limit: u32, lease_ms: i64) -> Result<Vec<Claimed>, Error> {
+        let now = self.now.0;
+        let lease: [u8; 16] = random();
+        let ids: Vec<(i64,)> = match self.conn() {
+            crate::dialect::Conn::Sqlite(c) => sqlx::query_as(
+                "SELECT id FROM queue_entries WHERE state IN ('queued', 'deferred') AND next_attempt_at_ms <= $1 AND (lease_until_ms IS NULL OR lease_until_ms <= $1) \
+                 ORDER BY next_attempt_at_ms, id LIMIT $2").bind(now).bind(i64::from(limit)).fetch_all(&mut *c).await?,
+            crate::dialect::Conn::Postgres(c) => sqlx::query_as(
+                "SELECT id FROM queue_entries WHERE state IN ('queued', 'deferred') AND next_attempt_at_ms <= $1 AND (lease_until_ms IS NULL OR lease_until_ms <= $1) \
+                 ORDER BY next_attempt_at_ms, id LIMIT $2 FOR UPDATE SKIP LOCKED").bind(now).bind(i64::from(limit)).fetch_all(&mut *c).await?,
+        };
+        let mut claimed = Vec::with_capacity(ids.len());
+        for (id,) in ids {
+            on!(self.conn(), c => sqlx::query("UPDATE queue_entries SET lease_token = $2, lease_until_ms = $3 WHERE id = $1")
+                .bind(id).bind(lease.as_slice()).bind(now + lease_ms).execute(&mut *c).await.map(|_| ()))?;
+            claimed.push(self.claimed(id, lease).await?);
+        }
+        Ok(claimed)
+    }
+
+    async fn claimed(&mut self, id: i64, lease: [u8; 16]) -> Result<Claimed, Error> {
+        use sqlx::Row;
+        let (first, second): ClaimTuple = on!(self.conn(), c => {
+            let row = sqlx::query(
+                "SELECT id, unit_id, body_id, wrapped_key, content_offset, eight_bit, reverse_path, sender_mailbox_id, recipient, original_recipient, notify, ret, envid, \
+                 attempts, created_at_ms, expires_at_ms FROM queue_entries WHERE id = $1").bind(id).fetch_one(&mut *c).await?;
+            ((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?, row.try_get(5)?, row.try_get(6)?, row.try_get(7)?),
+             (row.try_get(8)?, row.try_get(9)?, row.try_get(10)?, row.try_get(11)?, row.try_get(12)?, row.try_get(13)?, row.try_get(14)?, row.try_get(15)?))
+        });
+        let (id, unit, body, wrapped_key, offset, eight_bit, reverse_path, sender_mailbox) = first;
+        let (recipient, original_recipient, notify, ret, envid, attempts, created, expires) = second;
+        let malformed = |_| Error::Inconsistent("a queue entry has a malformed address");
+        Ok(Claimed {
+            id: QueueId(id),
+            unit: UnitId(unit.as_slice().try_into().map_err(|_| Error::Inconsistent("a unit id does not have 16 octets"))?),
+            body: body_id(&body)?,
+            content_offset: offset.unsigned_abs(),
+            eight_bit: eight_bit != 0,
+            reverse_path: if reverse_path.is_empty() { ReversePath::Null } else { ReversePath::Address(reverse_path.parse().map_err(malformed)?) },
+            sender_mailbox: sender_mailbox.map(MailboxId),
+            recipient: recipient.parse().map_err(malformed)?,
+            original_recipient,
+            notify,
+            ret,
+            envid,
+            attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+            created_at: Timestamp(created),
+            expires_at: Timestamp(expires),
+            wrapped_key,
+            lease,
+        })
+    }
+
+    async fn conclude(&mut self, entry: &Claimed, outcome: &AttemptOutcome, notification: Option<&Acceptance>) -> Result<bool, Error> {
+        let now = self.now.0;
+        let is_finished = !matches!(outcome, AttemptOutcome::Deferred { .. });
+        let next = if let AttemptOutcome::Deferred { next_attempt_at, .. } = outcome { next_attempt_at.0 } else { now };
+        let updated = on!(self.conn(), c => sqlx::query(
+            "UPDATE queue_entries SET state = $3, attempts = attempts + 1, last_attempt_at_ms = $4, last_reply = $5, next_attempt_at_ms = $6, \
+             lease_token = NULL, lease_until_ms = NULL, body_id = CASE WHEN $7 = 1 THEN NULL ELSE body_id END, \
+             wrapped_key = CASE WHEN $7 = 1 THEN NULL ELSE wrapped_key END WHERE id = $1 AND lease_token = $2")
+            .bind(entry.id.0).bind(entry.lease.as_slice()).bind(outcome.state().as_str()).bind(now).bind(outcome.reply()).bind(next).bind(i64::from(is_finished))
+            .execute(&mut *c).await.map(|r| r.rows_affected()))?;
+        if updated == 0 {
+            return Ok(false);
+        }
+        if is_finished {
+            on!(self.conn(), c => sqlx::query("INSERT INTO released_bodies (body_id, released_at_ms) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+                .bind(entry.body.0.as_slice()).bind(now).execute(&mut *c).await.map(|_| ()))?;
+        }
+        if let Some(notification) = notification {
+            self.accept(notification).await?;
+        }
+        let action = match outcome {
+            AttemptOutcome::Relayed { .. } => "message.relayed",
+            AttemptOutcome::Deferred { .. } => "message.deferred",
+            AttemptOutcome::Bounced { .. } => "message.bounced",
+            AttemptOutcome::Expired { .. } => "message.expired",
+        };
+        self.audit(&AuditEntry {
+            category: Category::Mail,
+            action,
+            outcome: "ok",
+            actor: None,
+            mailbox: entry.sender_mailbox,
+            unit: Some(entry.unit),
+            detail: format!("entry={} attempt={}", entry.id, entry.attempts + 1),
+        })
+        .await?;
+        Ok(true)
+    }
+}

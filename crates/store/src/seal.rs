@@ -1,0 +1,367 @@
+//! The sealed container: how a body lies on disk.
+//!
+//! A container is the magic `VGM1`, then frames. Each frame is a little-endian `u32` length, whose top bit marks the final frame, and that
+//! many octets of AES-256-GCM ciphertext and tag over one marker octet (0 stored, 1 zstd) and up to [`FRAME`] octets of content.
+//! The nonce is the frame's index under a content key that seals one body only; the associated data are the body id, the index and the
+//! final flag, so frames cannot be dropped, reordered, cut off or moved to another body. Every frame but the final one holds exactly
+//! [`FRAME`] octets of content: a partial read opens only the frames that it touches.
+//!
+//! It knows nothing of mailboxes, rows or files.
+
+use crate::Error;
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use mail_types::BodyId;
+use zeroize::Zeroizing;
+
+/// Octets of content in each frame but the last.
+pub const FRAME: usize = 64 * 1024;
+const MAGIC: &[u8; 4] = b"VGM1";
+const FINAL: u32 = 1 << 31;
+const TAG: usize = 16;
+/// Longest frame that a reader accepts: content, marker, tag.
+const FRAME_MAX: usize = FRAME + 1 + TAG;
+
+/// A 256-bit key.
+pub(crate) type RawKey = Zeroizing<[u8; 32]>;
+
+/// Fresh random octets.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system's random source answers");
+    bytes
+}
+
+fn aead(key: &[u8; 32]) -> LessSafeKey {
+    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("the key has 32 octets by type"))
+}
+
+/// Seals a short secret under `key` with a random nonce: `nonce || ciphertext || tag`.
+pub(crate) fn wrap(key: &[u8; 32], context: &[u8], secret: &[u8]) -> Vec<u8> {
+    let nonce: [u8; 12] = random();
+    let mut sealed = secret.to_vec();
+    aead(key)
+        .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(context), &mut sealed)
+        .expect("a short secret is within the bounds of AES-GCM");
+    [nonce.as_slice(), &sealed].concat()
+}
+
+/// Opens what [`wrap`] made with the same key and context.
+pub(crate) fn unwrap(key: &[u8; 32], context: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let (nonce, sealed) = wrapped.split_first_chunk::<12>().ok_or(Error::Sealed("wrapped key is too short"))?;
+    let mut sealed = Zeroizing::new(sealed.to_vec());
+    let opened = aead(key)
+        .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(context), &mut sealed)
+        .map_err(|_| Error::Sealed("wrapped key does not open"))?
+        .len();
+    sealed.truncate(opened);
+    Ok(sealed)
+}
+
+/// Opens a wrapped 32-octet key.
+pub(crate) fn unwrap_key(key: &[u8; 32], context: &[u8], wrapped: &[u8]) -> Result<RawKey, Error> {
+    let opened = unwrap(key, context, wrapped)?;
+    let raw: [u8; 32] = opened.as_slice().try_into().map_err(|_| Error::Sealed("wrapped key has a wrong length"))?;
+    Ok(Zeroizing::new(raw))
+}
+
+/// The nonce space of a content key: frames have a zero first octet, the side cars of a body (structure, …) their own.
+fn frame_nonce(index: u32) -> Nonce {
+    let mut nonce = [0; 12];
+    nonce[8..].copy_from_slice(&index.to_be_bytes());
+    Nonce::assume_unique_for_key(nonce)
+}
+
+fn frame_context(body: BodyId, index: u32, is_final: bool) -> [u8; 21] {
+    let mut context = [0; 21];
+    context[..16].copy_from_slice(&body.0);
+    context[16..20].copy_from_slice(&index.to_be_bytes());
+    context[20] = u8::from(is_final);
+    context
+}
+
+/// What stands beside a body under the same content key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SideCar {
+    /// The structure found at delivery: ENVELOPE, BODYSTRUCTURE, part offsets.
+    Structure,
+}
+
+impl SideCar {
+    fn nonce(self) -> Nonce {
+        let Self::Structure = self;
+        let mut nonce = [0; 12];
+        nonce[0] = 1;
+        Nonce::assume_unique_for_key(nonce)
+    }
+}
+
+/// Turns content into frames.
+pub(crate) struct Sealer {
+    body: BodyId,
+    key: LessSafeKey,
+    index: u32,
+    compressor: zstd::bulk::Compressor<'static>,
+    compress: bool,
+}
+
+impl Sealer {
+    pub(crate) fn new(body: BodyId, key: &[u8; 32]) -> Result<Self, Error> {
+        Ok(Self { body, key: aead(key), index: 0, compressor: zstd::bulk::Compressor::new(1)?, compress: true })
+    }
+
+    /// The first octets of every container.
+    pub(crate) fn magic() -> &'static [u8] {
+        MAGIC
+    }
+
+    /// Appends one frame to `out`. `content` is [`FRAME`] octets, or fewer in the final frame.
+    pub(crate) fn seal(&mut self, content: &[u8], is_final: bool, out: &mut Vec<u8>) -> Result<(), Error> {
+        let start = out.len();
+        out.extend_from_slice(&[0; 4]);
+        self.pack(content, out)?;
+        let context = frame_context(self.body, self.index, is_final);
+        let (_, plain) = out.split_at_mut(start + 4);
+        let tag = self
+            .key
+            .seal_in_place_separate_tag(frame_nonce(self.index), Aad::from(context), plain)
+            .map_err(|_| Error::Sealed("a frame could not be sealed"))?;
+        out.extend_from_slice(tag.as_ref());
+        let length = u32::try_from(out.len() - start - 4).map_err(|_| Error::TooBig)?;
+        let length = if is_final { length | FINAL } else { length };
+        out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+        self.index = self.index.checked_add(1).ok_or(Error::TooBig)?;
+        Ok(())
+    }
+
+    /// The marker octet and the content, compressed where that gains anything. A body whose frame gains nothing is no longer tried.
+    fn pack(&mut self, content: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+        if self.compress && content.len() > 64 {
+            let packed = self.compressor.compress(content)?;
+            if packed.len() < content.len() - content.len() / 8 {
+                out.push(1);
+                out.extend_from_slice(&packed);
+                return Ok(());
+            }
+            self.compress = content.len() < FRAME;
+        }
+        out.push(0);
+        out.extend_from_slice(content);
+        Ok(())
+    }
+
+    /// Seals a side car; each kind once for a body.
+    pub(crate) fn seal_side_car(body: BodyId, key: &[u8; 32], kind: SideCar, content: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut sealed = content.to_vec();
+        aead(key)
+            .seal_in_place_append_tag(kind.nonce(), Aad::from(body.0), &mut sealed)
+            .map_err(|_| Error::Sealed("a side car could not be sealed"))?;
+        Ok(sealed)
+    }
+}
+
+/// Opens frames and side cars of one body.
+pub(crate) struct Opener {
+    body: BodyId,
+    key: LessSafeKey,
+}
+
+impl Opener {
+    pub(crate) fn new(body: BodyId, key: &[u8; 32]) -> Self {
+        Self { body, key: aead(key) }
+    }
+
+    pub(crate) fn open_side_car(&self, kind: SideCar, sealed: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut buffer = sealed.to_vec();
+        let length = self
+            .key
+            .open_in_place(kind.nonce(), Aad::from(self.body.0), &mut buffer)
+            .map_err(|_| Error::Sealed("a side car does not open"))?
+            .len();
+        buffer.truncate(length);
+        Ok(buffer)
+    }
+
+    /// The content of the frame `index`, whose ciphertext is `sealed` (consumed as scratch space).
+    pub(crate) fn open(&self, index: u32, is_final: bool, sealed: &mut [u8], out: &mut Vec<u8>) -> Result<(), Error> {
+        let context = frame_context(self.body, index, is_final);
+        let plain = self
+            .key
+            .open_in_place(frame_nonce(index), Aad::from(context), sealed)
+            .map_err(|_| Error::Sealed("a frame of the body does not open"))?;
+        match plain.split_first() {
+            Some((0, content)) => out.extend_from_slice(content),
+            Some((1, packed)) => {
+                let at = out.len();
+                out.resize(at + FRAME, 0);
+                let length = zstd::bulk::decompress_to_buffer(packed, &mut out[at..])?;
+                out.truncate(at + length);
+            }
+            _ => return Err(Error::Sealed("a frame of the body is of an unknown kind")),
+        }
+        Ok(())
+    }
+}
+
+/// Where each frame of a container lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FrameIndex {
+    /// (offset of the ciphertext in the container, its length).
+    frames: Vec<(u64, u32)>,
+}
+
+impl FrameIndex {
+    /// Reads the lengths of an inline container.
+    pub(crate) fn of(container: &[u8]) -> Result<Self, Error> {
+        let mut walk = FrameWalk::new();
+        walk.push(container)?;
+        walk.finish()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Offset, length and final flag of the ciphertext of a frame.
+    pub(crate) fn frame(&self, index: usize) -> Option<(u64, u32, bool)> {
+        self.frames.get(index).map(|(offset, length)| (*offset, *length, index + 1 == self.frames.len()))
+    }
+}
+
+/// Finds frames in a container that is read in pieces.
+pub(crate) struct FrameWalk {
+    frames: Vec<(u64, u32)>,
+    offset: u64,
+    head: Vec<u8>,
+    skip: u64,
+    is_finished: bool,
+}
+
+impl FrameWalk {
+    pub(crate) fn new() -> Self {
+        Self { frames: Vec::new(), offset: 0, head: Vec::new(), skip: 0, is_finished: false }
+    }
+
+    /// Octets that can be passed over without reading them, and have to be told to [`FrameWalk::skipped`].
+    pub(crate) fn skippable(&self) -> u64 {
+        self.skip
+    }
+
+    pub(crate) fn skipped(&mut self, count: u64) {
+        self.skip -= count;
+        self.offset += count;
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.is_finished && self.skip == 0
+    }
+
+    pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        while !bytes.is_empty() {
+            if self.skip > 0 {
+                let count = self.skip.min(bytes.len() as u64);
+                self.skipped(count);
+                bytes = &bytes[usize::try_from(count).unwrap_or(bytes.len())..];
+                continue;
+            }
+            if self.is_finished {
+                return Err(Error::Sealed("octets follow the final frame"));
+            }
+            self.head.push(bytes[0]);
+            self.offset += 1;
+            bytes = &bytes[1..];
+            self.read_head()?;
+        }
+        Ok(())
+    }
+
+    fn read_head(&mut self) -> Result<(), Error> {
+        let Ok(head) = <[u8; 4]>::try_from(self.head.as_slice()) else { return Ok(()) };
+        self.head.clear();
+        if self.offset == 4 {
+            return if &head == MAGIC { Ok(()) } else { Err(Error::Sealed("not a container of a known version")) };
+        }
+        let length = u32::from_le_bytes(head);
+        self.is_finished = length & FINAL != 0;
+        let length = length & !FINAL;
+        if length as usize > FRAME_MAX || (length as usize) < TAG + 1 {
+            return Err(Error::Sealed("a frame has an impossible length"));
+        }
+        self.frames.push((self.offset, length));
+        self.skip = u64::from(length);
+        Ok(())
+    }
+
+    pub(crate) fn finish(self) -> Result<FrameIndex, Error> {
+        if self.is_finished() { Ok(FrameIndex { frames: self.frames }) } else { Err(Error::Sealed("the container is cut off")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BODY: BodyId = BodyId([7; 16]);
+
+    fn sealed(content: &[u8]) -> Vec<u8> {
+        let mut sealer = Sealer::new(BODY, &[1; 32]).unwrap();
+        let mut out = Sealer::magic().to_vec();
+        let mut chunks = content.chunks(FRAME).peekable();
+        if chunks.peek().is_none() {
+            sealer.seal(&[], true, &mut out).unwrap();
+        }
+        while let Some(chunk) = chunks.next() {
+            sealer.seal(chunk, chunks.peek().is_none(), &mut out).unwrap();
+        }
+        out
+    }
+
+    fn opened(container: &[u8], body: BodyId) -> Result<Vec<u8>, Error> {
+        let index = FrameIndex::of(container)?;
+        let opener = Opener::new(body, &[1; 32]);
+        let mut out = Vec::new();
+        for i in 0..index.len() {
+            let (offset, length, is_final) = index.frame(i).unwrap();
+            let mut frame = container[offset as usize..offset as usize + length as usize].to_vec();
+            opener.open(i as u32, is_final, &mut frame, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    #[test]
+    fn content_of_every_size_comes_back() {
+        for size in [0, 1, 65, FRAME - 1, FRAME, FRAME + 1, 3 * FRAME + 17] {
+            let content: Vec<u8> = (0..size).map(|i| (i * 7919 % 251) as u8).collect();
+            assert_eq!(opened(&sealed(&content), BODY).unwrap(), content, "{size}");
+        }
+    }
+
+    #[test]
+    fn text_is_smaller_and_not_readable() {
+        let content = b"Compte rendu d'hospitalisation ".repeat(500);
+        let container = sealed(&content);
+        assert!(container.len() < content.len() / 4);
+        assert!(!container.windows(12).any(|w| w == b"Compte rendu"));
+    }
+
+    #[test]
+    fn a_changed_cut_or_moved_container_does_not_open() {
+        let container = sealed(&vec![b'a'; 2 * FRAME + 5]);
+        let mut changed = container.clone();
+        *changed.last_mut().unwrap() ^= 1;
+        assert!(opened(&changed, BODY).is_err());
+        assert!(opened(&container[..container.len() - 40], BODY).is_err());
+        assert!(opened(&container, BodyId([8; 16])).is_err());
+        let (first, length, _) = FrameIndex::of(&container).unwrap().frame(0).unwrap();
+        let mut cut = container[..first as usize + length as usize].to_vec();
+        cut[7] |= 0x80;
+        assert!(opened(&cut, BODY).is_err(), "a first frame relabelled as final");
+    }
+
+    #[test]
+    fn a_wrap_opens_only_in_its_context() {
+        let wrapped = wrap(&[2; 32], b"here", &[9; 32]);
+        assert_eq!(*unwrap_key(&[2; 32], b"here", &wrapped).unwrap(), [9; 32]);
+        assert!(unwrap_key(&[2; 32], b"there", &wrapped).is_err());
+        assert!(unwrap_key(&[3; 32], b"here", &wrapped).is_err());
+    }
+}

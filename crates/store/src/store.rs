@@ -1,0 +1,148 @@
+//! One operator's store, opened.
+
+use crate::bodies::BodyFolder;
+use crate::dialect::{Engine, Reader};
+use crate::keys::Keyring;
+use crate::notices::Notices;
+use crate::writer::{UnitFuture, WriteTx, Writer};
+use crate::{BodyWriter, Clock, Error, FolderWatch, MailboxKey};
+use mail_types::{FolderId, MailboxId, Timestamp, UnitId};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where a store is.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// `sqlite:PATH` (relative to `data_dir`) or `postgres://…`.
+    pub url: String,
+    /// Folder of bodies and spool.
+    pub data_dir: PathBuf,
+    /// Folder of the key-encryption key generations; kept out of the database backup.
+    pub key_dir: PathBuf,
+    /// Clock of every row.
+    pub clock: Clock,
+}
+
+/// A handle on one operator's store; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    engine: Engine,
+    keyring: Arc<Keyring>,
+    bodies: BodyFolder,
+    notices: Arc<Notices>,
+    clock: Clock,
+    writer: Mutex<Option<Writer>>,
+    writer_task: Mutex<Option<tokio::task::JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+impl Store {
+    /// Makes the folders and the schema, or brings an older schema forward. Safe to run again, and while `serve` runs.
+    pub async fn create(options: &StoreOptions) -> Result<(), Error> {
+        std::fs::create_dir_all(&options.data_dir)?;
+        std::fs::create_dir_all(&options.key_dir)?;
+        BodyFolder::open(&options.data_dir)?;
+        let engine = Engine::open(&options.url, &options.data_dir, true).await?;
+        engine.migrate().await?;
+        engine.close().await;
+        Ok(())
+    }
+
+    /// Opens an existing store. Refuses a schema that is older or newer than this program.
+    pub async fn open(options: &StoreOptions) -> Result<Self, Error> {
+        let engine = Engine::open(&options.url, &options.data_dir, false).await?;
+        engine.check_schema().await?;
+        let clock = options.clock.clone();
+        let keyring = Arc::new(Keyring::open(&options.key_dir, &engine, clock.now()).await?);
+        let bodies = BodyFolder::open(&options.data_dir)?;
+        let notices = Arc::new(Notices::default());
+        let (writer, task) = Writer::start(engine.clone(), keyring.clone(), notices.clone(), clock.clone()).await?;
+        let shared = Shared {
+            engine,
+            keyring,
+            bodies,
+            notices,
+            clock,
+            writer: Mutex::new(Some(writer)),
+            writer_task: Mutex::new(Some(task)),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Lets waiting units commit, then closes. Later writes are [`Error::Closing`].
+    pub async fn close(&self) {
+        self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let task = self.shared.writer_task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            // A writer that panicked has nothing left to commit.
+            let _ = task.await;
+        }
+        self.shared.engine.close().await;
+    }
+
+    /// Now, by the clock of the store.
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    /// A fresh id for a unit of work.
+    pub fn new_unit_id(&self) -> UnitId {
+        UnitId(*uuid::Uuid::now_v7().as_bytes())
+    }
+
+    /// Begins a body of at most `size_max` octets.
+    pub fn begin_body(&self, size_max: u64) -> Result<BodyWriter, Error> {
+        BodyWriter::new(self.shared.bodies.clone(), size_max)
+    }
+
+    /// The opened key of a mailbox.
+    pub async fn mailbox_key(&self, mailbox: MailboxId) -> Result<MailboxKey, Error> {
+        self.keyring().mailbox(self.engine(), mailbox).await
+    }
+
+    /// Registers interest in the changes of a folder.
+    pub fn watch(&self, folder: FolderId) -> FolderWatch {
+        self.shared.notices.watch(folder)
+    }
+
+    /// Answers whether the database answers: for readiness probes.
+    pub async fn ping(&self) -> Result<(), Error> {
+        let mut reader = self.reader().await?;
+        crate::dialect::on!(reader.conn(), c => sqlx::query("SELECT 1").execute(&mut *c).await.map(|_| ()))?;
+        Ok(())
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.shared.keyring
+    }
+
+    pub(crate) fn bodies(&self) -> &BodyFolder {
+        &self.shared.bodies
+    }
+
+    pub(crate) async fn reader(&self) -> Result<Reader, Error> {
+        self.engine().reader().await
+    }
+
+    pub(crate) async fn write<T, F>(&self, run: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'t> FnMut(&'t mut WriteTx) -> UnitFuture<'t, T> + Send + 'static,
+    {
+        let writer = self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        writer.ok_or(Error::Closing)?.write(run).await
+    }
+}

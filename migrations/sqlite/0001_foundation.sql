@@ -1,0 +1,272 @@
+-- Ids are 64-bit integers, instants are milliseconds since 1970 (UTC), booleans are 0 or 1, random ids are 16 octets.
+
+CREATE TABLE domains (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    created_at_ms BIGINT NOT NULL
+);
+
+CREATE TABLE users (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    login TEXT NOT NULL UNIQUE,
+    display_name TEXT NOT NULL DEFAULT '',
+    rpps TEXT UNIQUE,
+    created_at_ms BIGINT NOT NULL,
+    disabled_at_ms BIGINT
+);
+
+-- Who can act: a person or an application. Grants, private \Seen, credentials and audit point here.
+CREATE TABLE actors (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL CHECK (kind IN ('user', 'application')),
+    user_id BIGINT UNIQUE REFERENCES users (id),
+    label TEXT NOT NULL DEFAULT '',
+    created_at_ms BIGINT NOT NULL,
+    CHECK ((kind = 'user') = (user_id IS NOT NULL))
+);
+
+-- A mailbox (BAL). A deleted one stays as a tombstone: its address is never given to another holder.
+CREATE TABLE mailboxes (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    domain_id BIGINT NOT NULL REFERENCES domains (id),
+    address TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL CHECK (kind IN ('personal', 'organizational', 'applicative', 'cabinet')),
+    status TEXT NOT NULL CHECK (status IN ('pending', 'active', 'suspended', 'deleted')),
+    workflow TEXT NOT NULL DEFAULT 'created',
+    owner_user_id BIGINT REFERENCES users (id),
+    finess TEXT,
+    hide_from_directory BIGINT NOT NULL DEFAULT 0,
+    quota_bytes BIGINT NOT NULL,
+    used_bytes BIGINT NOT NULL DEFAULT 0,
+    used_messages BIGINT NOT NULL DEFAULT 0,
+    private_seen BIGINT NOT NULL DEFAULT 0,
+    next_uid_validity BIGINT NOT NULL,
+    created_at_ms BIGINT NOT NULL,
+    status_at_ms BIGINT NOT NULL
+);
+CREATE INDEX mailboxes_by_owner ON mailboxes (owner_user_id);
+
+-- Delegations and IMAP ACLs are two views of these rows; a folder row overrides the mailbox row.
+CREATE TABLE grants (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    mailbox_id BIGINT NOT NULL REFERENCES mailboxes (id),
+    folder_id BIGINT,
+    actor_id BIGINT NOT NULL REFERENCES actors (id),
+    rights TEXT NOT NULL,
+    role TEXT CHECK (role IN ('read', 'write', 'manage', 'admin')),
+    expires_at_ms BIGINT,
+    granted_by_actor_id BIGINT REFERENCES actors (id),
+    granted_at_ms BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX grants_once ON grants (mailbox_id, COALESCE(folder_id, 0), actor_id);
+CREATE INDEX grants_by_actor ON grants (actor_id);
+
+CREATE TABLE application_passwords (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    actor_id BIGINT NOT NULL REFERENCES actors (id),
+    label TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    created_at_ms BIGINT NOT NULL,
+    expires_at_ms BIGINT,
+    revoked_at_ms BIGINT
+);
+CREATE INDEX application_passwords_by_actor ON application_passwords (actor_id);
+
+CREATE TABLE api_keys (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    hash BLOB NOT NULL UNIQUE,
+    scopes TEXT NOT NULL,
+    created_at_ms BIGINT NOT NULL,
+    expires_at_ms BIGINT,
+    revoked_at_ms BIGINT
+);
+
+-- Each mailbox's data key, wrapped by a monthly generation of the key-encryption key. Destroying a row erases the mailbox.
+CREATE TABLE mailbox_keys (
+    mailbox_id BIGINT PRIMARY KEY REFERENCES mailboxes (id),
+    generation TEXT NOT NULL,
+    wrapped BLOB NOT NULL,
+    created_at_ms BIGINT NOT NULL
+);
+
+-- The operator's own keys (queue, deduplication, audit), wrapped the same way.
+CREATE TABLE operator_keys (
+    name TEXT PRIMARY KEY,
+    generation TEXT NOT NULL,
+    wrapped BLOB NOT NULL,
+    created_at_ms BIGINT NOT NULL
+);
+
+-- What RFC 9051 calls mailboxes. Counters change in the transaction that changes what they count.
+CREATE TABLE folders (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    mailbox_id BIGINT NOT NULL REFERENCES mailboxes (id),
+    name TEXT NOT NULL,
+    special_use TEXT,
+    selectable BIGINT NOT NULL DEFAULT 1,
+    uid_validity BIGINT NOT NULL,
+    uid_next BIGINT NOT NULL DEFAULT 1,
+    recent_uid BIGINT NOT NULL DEFAULT 1,
+    modseq BIGINT NOT NULL DEFAULT 1,
+    message_count BIGINT NOT NULL DEFAULT 0,
+    seen_count BIGINT NOT NULL DEFAULT 0,
+    deleted_count BIGINT NOT NULL DEFAULT 0,
+    size_bytes BIGINT NOT NULL DEFAULT 0,
+    created_at_ms BIGINT NOT NULL,
+    UNIQUE (mailbox_id, name)
+);
+
+-- A name can be subscribed to without existing (RFC 9051 section 6.3.7), and each delegate has a list of their own.
+CREATE TABLE subscriptions (
+    mailbox_id BIGINT NOT NULL REFERENCES mailboxes (id),
+    actor_id BIGINT NOT NULL REFERENCES actors (id),
+    name TEXT NOT NULL,
+    PRIMARY KEY (mailbox_id, actor_id, name)
+);
+
+CREATE TABLE folder_keywords (
+    folder_id BIGINT NOT NULL REFERENCES folders (id) ON DELETE CASCADE,
+    bit BIGINT NOT NULL CHECK (bit BETWEEN 0 AND 62),
+    name TEXT NOT NULL,
+    PRIMARY KEY (folder_id, bit)
+);
+
+-- One sealed copy of a message serves every mailbox and queue entry. Small containers stand inline, larger ones in the body store.
+CREATE TABLE bodies (
+    id BLOB PRIMARY KEY,
+    size_bytes BIGINT NOT NULL,
+    place TEXT NOT NULL CHECK (place IN ('inline', 'file', 'object')),
+    created_at_ms BIGINT NOT NULL,
+    structure BLOB,
+    extract BLOB,
+    signature BLOB,
+    container BLOB
+);
+
+CREATE TABLE messages (
+    folder_id BIGINT NOT NULL REFERENCES folders (id),
+    uid BIGINT NOT NULL,
+    mailbox_id BIGINT NOT NULL REFERENCES mailboxes (id),
+    body_id BLOB NOT NULL REFERENCES bodies (id),
+    wrapped_key BLOB NOT NULL,
+    size_bytes BIGINT NOT NULL,
+    internal_date_ms BIGINT NOT NULL,
+    saved_at_ms BIGINT NOT NULL,
+    flags BIGINT NOT NULL DEFAULT 0,
+    keywords BIGINT NOT NULL DEFAULT 0,
+    modseq BIGINT NOT NULL,
+    PRIMARY KEY (folder_id, uid)
+) WITHOUT ROWID;
+CREATE INDEX messages_by_modseq ON messages (folder_id, modseq);
+CREATE INDEX messages_by_body ON messages (body_id);
+
+CREATE TABLE expunged (
+    folder_id BIGINT NOT NULL,
+    modseq BIGINT NOT NULL,
+    uid BIGINT NOT NULL,
+    PRIMARY KEY (folder_id, modseq, uid)
+) WITHOUT ROWID;
+
+-- \Seen of each actor in mailboxes that keep it private.
+CREATE TABLE seen (
+    folder_id BIGINT NOT NULL,
+    actor_id BIGINT NOT NULL REFERENCES actors (id),
+    uid BIGINT NOT NULL,
+    is_set BIGINT NOT NULL,
+    modseq BIGINT NOT NULL,
+    PRIMARY KEY (folder_id, actor_id, uid)
+) WITHOUT ROWID;
+CREATE INDEX seen_by_modseq ON seen (folder_id, actor_id, modseq);
+
+CREATE TABLE seen_counts (
+    folder_id BIGINT NOT NULL,
+    actor_id BIGINT NOT NULL REFERENCES actors (id),
+    seen_count BIGINT NOT NULL,
+    PRIMARY KEY (folder_id, actor_id)
+) WITHOUT ROWID;
+
+-- Bodies that lost a reference; the sweeper frees those that nothing refers to any more.
+CREATE TABLE released_bodies (
+    body_id BLOB PRIMARY KEY,
+    released_at_ms BIGINT NOT NULL
+);
+
+-- Committed units of work: resolves a commit whose answer was lost, and recognises a message sent again within the window.
+CREATE TABLE accepted_units (
+    unit_id BLOB PRIMARY KEY,
+    fingerprint BLOB UNIQUE,
+    accepted_at_ms BIGINT NOT NULL
+);
+CREATE INDEX accepted_units_by_age ON accepted_units (accepted_at_ms);
+
+-- One remote recipient of one message. A finished entry gives up its body.
+CREATE TABLE queue_entries (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    unit_id BLOB NOT NULL,
+    body_id BLOB REFERENCES bodies (id),
+    wrapped_key BLOB,
+    content_offset BIGINT NOT NULL,
+    eight_bit BIGINT NOT NULL,
+    reverse_path TEXT NOT NULL,
+    sender_mailbox_id BIGINT REFERENCES mailboxes (id),
+    recipient TEXT NOT NULL,
+    recipient_domain TEXT NOT NULL,
+    original_recipient TEXT,
+    notify TEXT,
+    ret TEXT,
+    envid TEXT,
+    state TEXT NOT NULL CHECK (state IN ('queued', 'deferred', 'held', 'relayed', 'delivered', 'bounced', 'expired')),
+    attempts BIGINT NOT NULL DEFAULT 0,
+    created_at_ms BIGINT NOT NULL,
+    next_attempt_at_ms BIGINT NOT NULL,
+    expires_at_ms BIGINT NOT NULL,
+    last_attempt_at_ms BIGINT,
+    last_reply TEXT,
+    lease_token BLOB,
+    lease_until_ms BIGINT
+);
+CREATE INDEX queue_entries_due ON queue_entries (next_attempt_at_ms) WHERE state IN ('queued', 'deferred');
+CREATE INDEX queue_entries_by_body ON queue_entries (body_id);
+CREATE INDEX queue_entries_by_domain ON queue_entries (recipient_domain, state);
+
+-- Append-only, hash-chained: one chain for each writer incarnation and category.
+CREATE TABLE audit_chains (
+    id BLOB PRIMARY KEY,
+    category TEXT NOT NULL,
+    started_at_ms BIGINT NOT NULL
+);
+
+CREATE TABLE audit_rows (
+    chain_id BLOB NOT NULL REFERENCES audit_chains (id),
+    seq BIGINT NOT NULL,
+    at_ms BIGINT NOT NULL,
+    action TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    actor_id BIGINT,
+    mailbox_id BIGINT,
+    unit_id BLOB,
+    detail TEXT NOT NULL,
+    subject_id BLOB,
+    sealed BLOB,
+    prev_hash BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (chain_id, seq)
+) WITHOUT ROWID;
+CREATE INDEX audit_rows_by_mailbox ON audit_rows (mailbox_id, at_ms);
+
+CREATE TABLE audit_seals (
+    seq BIGINT PRIMARY KEY,
+    at_ms BIGINT NOT NULL,
+    heads TEXT NOT NULL,
+    prev_signature BLOB NOT NULL,
+    signature BLOB NOT NULL
+);
+
+-- Keys that seal personal fields of audit rows, looked up by a keyed hash of the subject, destroyed to erase a person.
+CREATE TABLE audit_subjects (
+    id BLOB PRIMARY KEY,
+    generation TEXT NOT NULL,
+    wrapped BLOB NOT NULL,
+    created_at_ms BIGINT NOT NULL
+);
