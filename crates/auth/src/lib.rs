@@ -1,1 +1,118 @@
-//! auth
+//! From a claimed name and a secret to a [`Principal`].
+//!
+//! The SASL name selects a mailbox, the password proves an actor, ownership or a grant joins the two. Hashing (Argon2id) runs off the async
+//! threads, a bounded number at a time; a verified credential is remembered for a short while under a keyed hash of name *and* secret,
+//! never of the name alone. A refused login costs the same whether the name exists or not.
+//!
+//! It knows no socket and no protocol; what a login may then do is `policy`'s matter.
+#![warn(missing_docs)]
+
+mod cache;
+mod password;
+
+pub use password::{PasswordError, hash_password};
+
+use cache::Cache;
+use mail_types::{MailboxStatus, Principal, Secret};
+use std::sync::Arc;
+use store::{LoginMailbox, Store};
+use tokio::sync::Semaphore;
+
+/// Why a login was refused. The client hears the same sentence for [`AuthError::Refused`] whatever the cause.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// Unknown name, wrong secret, or a mailbox out of service.
+    #[error("refused")]
+    Refused,
+    /// The store or the hashing could not answer: try again later.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// Verifies credentials against the store.
+#[derive(Clone, Debug)]
+pub struct Authenticator {
+    store: Store,
+    cache: Arc<Cache>,
+    hashing: Arc<Semaphore>,
+}
+
+impl Authenticator {
+    /// An authenticator that hashes at most `concurrency` passwords at one time.
+    pub fn new(store: Store, concurrency: usize) -> Self {
+        Self { store, cache: Arc::new(Cache::new()), hashing: Arc::new(Semaphore::new(concurrency.max(1))) }
+    }
+
+    /// Verifies an application password. `authzid`, when not empty, must select the same mailbox as the name.
+    ///
+    /// # Errors
+    /// [`AuthError::Refused`], or [`AuthError::Unavailable`] when it could not be decided.
+    pub async fn password(&self, authzid: &str, name: &str, password: &Secret<String>) -> Result<Principal, AuthError> {
+        let selected = if authzid.is_empty() { name } else { authzid };
+        let now = self.store.now();
+        if let Some(principal) = self.cache.find(selected, name, password, now) {
+            return Ok(principal);
+        }
+        let mailbox = self.store.login_mailbox(selected, now).await.map_err(unavailable)?;
+        let Some(mailbox) = mailbox.filter(|mailbox| mailbox.status == MailboxStatus::Active) else {
+            self.verify(None, password).await?;
+            return Err(AuthError::Refused);
+        };
+        if !authzid.is_empty() && !self.same_mailbox(&mailbox, name).await? {
+            self.verify(None, password).await?;
+            return Err(AuthError::Refused);
+        }
+        let principal = self.prove(&mailbox, password).await?;
+        self.cache.insert(selected, name, password, principal.clone(), now);
+        Ok(principal)
+    }
+
+    /// Whether the authentication name leads to the mailbox that the authorization name selected.
+    async fn same_mailbox(&self, mailbox: &LoginMailbox, name: &str) -> Result<bool, AuthError> {
+        let other = self.store.login_mailbox(name, self.store.now()).await.map_err(unavailable)?;
+        Ok(other.is_some_and(|other| other.id == mailbox.id))
+    }
+
+    /// The actor of the mailbox whose password this is.
+    async fn prove(&self, mailbox: &LoginMailbox, password: &Secret<String>) -> Result<Principal, AuthError> {
+        let mut is_tried = false;
+        for candidate in &mailbox.actors {
+            for known in self.store.application_passwords(candidate.actor.id, self.store.now()).await.map_err(unavailable)? {
+                is_tried = true;
+                if self.verify(Some(known.hash), password).await? {
+                    return Ok(Principal {
+                        actor: candidate.actor,
+                        mailbox: mailbox.id,
+                        address: mailbox.address.clone(),
+                        kind: mailbox.kind,
+                        rights: candidate.rights,
+                        may_send: candidate.may_send,
+                        private_seen: mailbox.private_seen,
+                    });
+                }
+            }
+        }
+        if !is_tried {
+            self.verify(None, password).await?;
+        }
+        Err(AuthError::Refused)
+    }
+
+    /// Compares off the async threads. Without a hash the same work is done and the answer is no.
+    async fn verify(&self, hash: Option<String>, password: &Secret<String>) -> Result<bool, AuthError> {
+        let _permit = self.hashing.acquire().await.map_err(|_| AuthError::Unavailable("closing".to_owned()))?;
+        let password = password.clone();
+        tokio::task::spawn_blocking(move || password::verify(hash.as_deref(), &password))
+            .await
+            .map_err(|_| AuthError::Unavailable("password hashing failed".to_owned()))
+    }
+
+    /// Forgets every remembered credential: after an administrator changed passwords or grants.
+    pub fn forget_all(&self) {
+        self.cache.clear();
+    }
+}
+
+fn unavailable(error: store::Error) -> AuthError {
+    AuthError::Unavailable(error.to_string())
+}

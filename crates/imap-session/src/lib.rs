@@ -1,1 +1,41 @@
-//! imap-session
+//! IMAP (RFC 3501 and extensions), without sockets: bytes in, commands out; facts in, response bytes out.
+//!
+//! ```text
+//!  socket bytes ─▶ Decoder ─▶ Command ─▶ (the edge: rights, store) ─▶ response::* ─▶ socket bytes
+//!                                            │
+//!                        change log ─▶ view::View ─▶ EXISTS, EXPUNGE, FETCH FLAGS
+//! ```
+//!
+//! Read first: [`decoder::Decoder`], [`command::CommandBody`], [`view::View`], [`response`].
+//!
+//! This crate knows no socket, clock, store, account or right. It decides what is grammatical, never what is permitted.
+//! It bounds every line, literal, list and nesting, whoever sends them.
+//!
+//! ```
+//! use imap_session::command::CommandBody;
+//! use imap_session::decoder::{Decoder, Input, Limits};
+//!
+//! let mut decoder = Decoder::new(Limits::before_login());
+//! decoder.handle_input(b"a1 NO");
+//! assert!(decoder.poll().is_none());
+//! decoder.handle_input(b"OP\r\n");
+//! let Some(Input::Command(command)) = decoder.poll() else { panic!() };
+//! assert_eq!((command.tag.as_str(), command.body), ("a1", CommandBody::Noop));
+//! ```
+//!
+//! Standards: RFC 3501; RFC 7888 (LITERAL+), 4959 (SASL-IR), 2971 (ID), 5161 (ENABLE), 2177 (IDLE), 2342 (NAMESPACE),
+//! 4315 (UIDPLUS), 6851 (MOVE), 3691 (UNSELECT), 6154 (SPECIAL-USE), 3348 (CHILDREN). Parsed ahead of being offered: parts of RFC 4731
+//! (ESEARCH), 5258 (LIST-EXTENDED), 5819 (LIST-STATUS), 7162 (CONDSTORE), 7889 (APPENDLIMIT), 8438 (STATUS=SIZE).
+#![warn(missing_docs)]
+
+pub mod capability;
+pub mod command;
+pub mod decoder;
+pub mod mutf7;
+pub mod pattern;
+pub mod response;
+pub mod sasl;
+pub mod sequence;
+pub mod view;
+
+mod parser;

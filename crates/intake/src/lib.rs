@@ -1,1 +1,133 @@
-//! intake
+//! The one door: every message, whatever its origin, is accepted by begin → rcpt → write → commit.
+//!
+//! [`Intake::begin`] asks `policy` about the sender, [`Transaction::rcpt`] about each recipient, [`Transaction::write`] streams the content
+//! through the header gate and the structure scanner into a sealed, bounded body, and [`Transaction::commit`] takes responsibility in one store
+//! transaction. Dropping a transaction at any point before leaves nothing behind. A cause of ours is always a 4yz reply.
+//!
+//! It does not know which protocol called, and keeps no connection.
+//!
+//! Standards: RFC 5321 §3.3, §4.4, §6.1, §6.3; RFC 6409 §8.
+#![warn(missing_docs)]
+
+mod content;
+mod notification;
+mod spool;
+mod transaction;
+
+pub use notification::NotificationError;
+pub use spool::Spool;
+pub use transaction::Transaction;
+
+use arc_swap::ArcSwapOption;
+use mail_types::{MailParameters, PeerIdentity, Principal, Reply, ReversePath};
+use policy::{MxSenderFacts, Reason, Verdict, WhiteList};
+use std::net::IpAddr;
+use std::sync::Arc;
+use store::Store;
+
+/// Where a message comes from.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// Another operator, with its verified certificate if it presented one.
+    Mx {
+        /// The certificate.
+        peer: Option<PeerIdentity>,
+    },
+    /// One of our users.
+    Submission {
+        /// Who, and in which mailbox.
+        principal: Principal,
+    },
+}
+
+/// What the connection knows, for the trace field.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Where from.
+    pub origin: Origin,
+    /// The name in HELO or EHLO.
+    pub hello: String,
+    /// The peer's address.
+    pub peer_ip: IpAddr,
+    /// The TLS version, `TLSv1.3`.
+    pub tls: &'static str,
+}
+
+/// Settings that an operator chooses.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Our name in trace fields.
+    pub hostname: String,
+    /// Octets of one message as received.
+    pub message_size_max: u64,
+    /// How long a remote recipient is tried, in seconds.
+    pub lifetime_secs: i64,
+}
+
+/// The door.
+#[derive(Clone, Debug)]
+pub struct Intake {
+    store: Store,
+    settings: Arc<Settings>,
+    white_list: Arc<ArcSwapOption<WhiteList>>,
+}
+
+impl Intake {
+    /// A door to `store`, that reads the white list in force at each message.
+    pub fn new(store: Store, settings: Settings, white_list: Arc<ArcSwapOption<WhiteList>>) -> Self {
+        Self { store, settings: Arc::new(settings), white_list }
+    }
+
+    /// Begins a message: may this origin send with this reverse-path?
+    ///
+    /// # Errors
+    /// The refusal, with what the peer may hear and the reason for logs and metrics.
+    pub fn begin(&self, session: &Session, reverse_path: ReversePath, parameters: MailParameters) -> Result<Transaction, Refusal> {
+        let verdict = match &session.origin {
+            Origin::Mx { peer } => {
+                let white_list = self.white_list.load();
+                policy::sender(&MxSenderFacts { peer: peer.as_ref(), white_list: white_list.as_deref(), reverse_path: &reverse_path })
+            }
+            Origin::Submission { principal } => policy::submission_sender(&principal.address, principal.may_send, &reverse_path),
+        };
+        permit(verdict)?;
+        Ok(Transaction::new(self.clone(), session.clone(), reverse_path, parameters))
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+/// A refusal: what the peer hears, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// A code and a generic sentence.
+    pub reply: Reply,
+    /// The word for logs and metrics.
+    pub reason: &'static str,
+}
+
+impl Refusal {
+    pub(crate) fn of_store(error: &store::Error) -> Self {
+        tracing::error!(%error, "the store did not answer; the peer is asked to try again");
+        Self { reply: Reply::new(451, (4, 3, 0), "Temporary failure; try again later"), reason: "store" }
+    }
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self { reply: reason.reply(), reason: reason.as_str() }
+    }
+}
+
+pub(crate) fn permit(verdict: Verdict) -> Result<(), Refusal> {
+    match verdict {
+        Verdict::Accept => Ok(()),
+        Verdict::Defer(reason) | Verdict::Reject(reason) => Err(reason.into()),
+    }
+}

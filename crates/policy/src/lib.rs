@@ -1,1 +1,21 @@
-//! policy
+//! Every decision of the house: facts in, a verdict out.
+//!
+//! A verdict has three values, because a cause of ours must never become a permanent refusal: [`Verdict::Accept`], [`Verdict::Defer`],
+//! [`Verdict::Reject`]. This crate does no I/O, reads no clock and writes nothing; facts are found by those who ask.
+//!
+//! Read first: [`Verdict`], [`sender`], [`recipient`], [`next_hop`].
+#![warn(missing_docs)]
+
+mod next_hop;
+mod recipient;
+mod routes;
+mod sender;
+mod verdict;
+mod whitelist;
+
+pub use next_hop::{NextHopFacts, next_hop};
+pub use recipient::{RecipientFacts, recipient};
+pub use routes::{Route, RouteHost, Routes};
+pub use sender::{MxSenderFacts, sender, submission_sender};
+pub use verdict::{Reason, Verdict};
+pub use whitelist::{LineFault, WhiteList};

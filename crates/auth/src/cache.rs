@@ -1,0 +1,63 @@
+//! Credentials verified a moment ago.
+
+use aws_lc_rs::hmac;
+use mail_types::{Principal, Secret, Timestamp};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// How long a verified credential is believed without asking again, and so how long a revoked one may still be.
+const LIFETIME_MS: i64 = 30_000;
+/// Entries kept; past it the cache starts again.
+const ENTRIES_MAX: usize = 20_000;
+
+/// Principals under a keyed hash of the whole credential: neither names nor secrets stand in it.
+pub(crate) struct Cache {
+    key: hmac::Key,
+    entries: Mutex<HashMap<[u8; 32], (Principal, Timestamp)>>,
+}
+
+impl std::fmt::Debug for Cache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Cache")
+    }
+}
+
+impl Cache {
+    pub(crate) fn new() -> Self {
+        let mut secret = [0; 32];
+        aws_lc_rs::rand::fill(&mut secret).expect("the system's random source answers");
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, &secret), entries: Mutex::default() }
+    }
+
+    fn digest(&self, selected: &str, name: &str, password: &Secret<String>) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.key);
+        for part in [selected.as_bytes(), name.as_bytes(), password.expose().as_bytes()] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.sign().as_ref());
+        digest
+    }
+
+    pub(crate) fn find(&self, selected: &str, name: &str, password: &Secret<String>, now: Timestamp) -> Option<Principal> {
+        let digest = self.digest(selected, name, password);
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let (principal, verified_at) = entries.get(&digest)?;
+        let age = now.0 - verified_at.0;
+        (0..LIFETIME_MS).contains(&age).then(|| principal.clone())
+    }
+
+    pub(crate) fn insert(&self, selected: &str, name: &str, password: &Secret<String>, principal: Principal, now: Timestamp) {
+        let digest = self.digest(selected, name, password);
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() >= ENTRIES_MAX {
+            entries.clear();
+        }
+        entries.insert(digest, (principal, now));
+    }
+
+    pub(crate) fn clear(&self) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}

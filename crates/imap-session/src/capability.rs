@@ -1,0 +1,127 @@
+//! What the server says it can do (RFC 3501 §6.1.1), by the state of the connection: one table, read wherever CAPABILITY is due.
+
+/// What decides which capabilities hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionState {
+    /// TLS is established.
+    pub tls: bool,
+    /// A login succeeded.
+    pub authenticated: bool,
+    /// LOGIN and PLAIN would be refused: in the clear, always.
+    pub login_disabled: bool,
+}
+
+/// When a capability is advertised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// In every state.
+    Always,
+    /// Before TLS and before login.
+    Clear,
+    /// Before login, when a password is refused.
+    LoginDisabled,
+    /// Before login, when a password is accepted.
+    LoginEnabled,
+    /// After login.
+    Authenticated,
+}
+
+impl When {
+    fn holds(self, state: ConnectionState) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Clear => !state.tls && !state.authenticated,
+            Self::LoginDisabled => !state.authenticated && state.login_disabled,
+            Self::LoginEnabled => !state.authenticated && !state.login_disabled,
+            Self::Authenticated => state.authenticated,
+        }
+    }
+}
+
+/// The capabilities of the server, in the order in which they are sent.
+#[derive(Clone, Debug)]
+pub struct CapabilityTable(Vec<(String, When)>);
+
+const STANDARD: [(&str, When); 15] = [
+    ("IMAP4rev1", When::Always),
+    ("LITERAL+", When::Always),
+    ("SASL-IR", When::Always),
+    ("ID", When::Always),
+    ("ENABLE", When::Always),
+    ("IDLE", When::Always),
+    ("STARTTLS", When::Clear),
+    ("LOGINDISABLED", When::LoginDisabled),
+    ("AUTH=PLAIN", When::LoginEnabled),
+    ("NAMESPACE", When::Always),
+    ("UIDPLUS", When::Always),
+    ("MOVE", When::Always),
+    ("UNSELECT", When::Always),
+    ("SPECIAL-USE", When::Always),
+    ("CHILDREN", When::Always),
+];
+
+impl CapabilityTable {
+    /// What this crate parses and writes in full. IMAP4rev2 is not among it.
+    pub fn standard() -> Self {
+        Self(STANDARD.map(|(name, when)| (name.to_owned(), when)).to_vec())
+    }
+
+    /// A table of the caller's own.
+    pub fn from_entries<S: Into<String>>(entries: impl IntoIterator<Item = (S, When)>) -> Self {
+        Self(entries.into_iter().map(|(name, when)| (name.into(), when)).collect())
+    }
+
+    /// This table and one capability more, `APPENDLIMIT=…` or `AUTH=EXTERNAL` for example.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, when: When) -> Self {
+        self.0.push((name.into(), when));
+        self
+    }
+
+    /// This table without the capability of that name, for what the operator switched off.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self
+    }
+
+    /// The capabilities that hold in `state`.
+    pub fn advertised(&self, state: ConnectionState) -> Vec<&str> {
+        self.0.iter().filter(|(_, when)| when.holds(state)).map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// The same, as the text of a CAPABILITY response or response code, without the word CAPABILITY.
+    pub fn text(&self, state: ConnectionState) -> String {
+        self.advertised(state).join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_asked_for_only_under_tls_and_only_before_login() {
+        let table = CapabilityTable::standard();
+        let clear =
+            table.advertised(ConnectionState { tls: false, authenticated: false, login_disabled: true });
+        assert!(
+            clear.contains(&"STARTTLS") && clear.contains(&"LOGINDISABLED") && !clear.contains(&"AUTH=PLAIN")
+        );
+        let tls =
+            table.advertised(ConnectionState { tls: true, authenticated: false, login_disabled: false });
+        assert!(tls.contains(&"AUTH=PLAIN") && !tls.contains(&"STARTTLS") && !tls.contains(&"LOGINDISABLED"));
+        let inside = table.text(ConnectionState { tls: true, authenticated: true, login_disabled: false });
+        assert_eq!(
+            inside,
+            "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UIDPLUS MOVE UNSELECT SPECIAL-USE CHILDREN"
+        );
+    }
+
+    #[test]
+    fn entries_come_and_go() {
+        let table = CapabilityTable::standard().without("move").with("APPENDLIMIT=1", When::Authenticated);
+        let inside = table.text(ConnectionState { tls: true, authenticated: true, login_disabled: false });
+        assert!(!inside.contains("MOVE") && inside.ends_with("APPENDLIMIT=1"));
+    }
+}

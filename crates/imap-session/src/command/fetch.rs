@@ -1,0 +1,95 @@
+//! FETCH (RFC 3501 §6.4.5, RFC 7162 §3.1.4).
+
+use crate::sequence::SequenceSet;
+
+/// What to fetch, of which messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchArguments {
+    /// The set holds UIDs, and each response must carry one.
+    pub by_uid: bool,
+    /// Which messages.
+    pub set: SequenceSet,
+    /// At least one; macros are expanded, duplicates are kept.
+    pub items: Vec<FetchItem>,
+    /// RFC 7162 CHANGEDSINCE: only messages of a larger modification sequence.
+    pub changed_since: Option<u64>,
+}
+
+/// RFC 3501 `fetch-att`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FetchItem {
+    /// ENVELOPE
+    Envelope,
+    /// FLAGS
+    Flags,
+    /// INTERNALDATE
+    InternalDate,
+    /// RFC822: as `BODY[]`, under that name; sets `\Seen`.
+    Rfc822,
+    /// RFC822.HEADER: as `BODY.PEEK[HEADER]`, under that name.
+    Rfc822Header,
+    /// RFC822.SIZE
+    Rfc822Size,
+    /// RFC822.TEXT: as `BODY[TEXT]`, under that name; sets `\Seen`.
+    Rfc822Text,
+    /// BODY: the structure without extension data.
+    Body,
+    /// BODYSTRUCTURE
+    BodyStructure,
+    /// UID
+    Uid,
+    /// MODSEQ (RFC 7162)
+    ModSeq,
+    /// `BODY[section]<partial>`
+    BodySection {
+        /// Which octets.
+        section: Section,
+        /// BODY.PEEK: `\Seen` is not set.
+        peek: bool,
+        /// Which of them.
+        partial: Option<Partial>,
+    },
+}
+
+impl FetchItem {
+    /// Whether fetching it sets `\Seen`.
+    pub fn sets_seen(&self) -> bool {
+        matches!(self, Self::Rfc822 | Self::Rfc822Text | Self::BodySection { peek: false, .. })
+    }
+}
+
+/// RFC 3501 `section`: a part of the message and what of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Section {
+    /// Part numbers from the outermost; empty for the message itself.
+    pub part: Vec<u32>,
+    /// What of that part.
+    pub text: SectionText,
+}
+
+/// RFC 3501 `section-text`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SectionText {
+    /// All of it: the message, or the content of the part.
+    #[default]
+    Whole,
+    /// HEADER: of the message, or of a `message/rfc822` part.
+    Header,
+    /// HEADER.FIELDS: field names as written.
+    HeaderFields(Vec<String>),
+    /// HEADER.FIELDS.NOT: field names as written.
+    HeaderFieldsNot(Vec<String>),
+    /// TEXT: the body of the message, or of a `message/rfc822` part.
+    Text,
+    /// MIME: the header of a part; never without part numbers.
+    Mime,
+}
+
+/// `<origin.length>`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Partial {
+    /// First octet, from 0.
+    pub origin: u64,
+    /// Octets at most; not 0.
+    pub length: u64,
+}

@@ -1,0 +1,178 @@
+//! Commands, as parsed: what the client asks, with names decoded and macros expanded.
+//!
+//! Every folder name is the decoded UTF-8 name; INBOX, whatever its case, is `INBOX`, alone or as first component (`inbox/x` is
+//! `INBOX/x`). Nothing here says whether a command is allowed, in what state, or to whom.
+//! A command holds names and search texts of a health mailbox: log its kind, never its `Debug`.
+
+mod fetch;
+mod list;
+mod search;
+mod status;
+mod store;
+
+use crate::sequence::SequenceSet;
+pub use fetch::{FetchArguments, FetchItem, Partial, Section, SectionText};
+pub use list::{ListArguments, ListReturn, ListSelection, SpecialUse};
+use mail_types::{Secret, Timestamp};
+pub use search::{Date, SearchArguments, SearchKey, SearchReturn};
+pub use status::StatusItem;
+pub use store::{FlagList, StoreAction, StoreArguments};
+
+/// A complete command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// What the tagged response repeats.
+    pub tag: String,
+    /// What is asked.
+    pub body: CommandBody,
+}
+
+/// What is asked. APPEND is not here: it comes as [`crate::decoder::Input::AppendBegin`] and what follows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandBody {
+    /// RFC 3501 §6.1.1
+    Capability,
+    /// RFC 3501 §6.1.2
+    Noop,
+    /// RFC 3501 §6.1.3
+    Logout,
+    /// RFC 3501 §6.2.1
+    StartTls,
+    /// RFC 3501 §6.2.3
+    Login {
+        /// As written.
+        username: String,
+        /// As written.
+        password: Secret<String>,
+    },
+    /// RFC 3501 §6.2.2, RFC 4959
+    Authenticate {
+        /// In upper case.
+        mechanism: String,
+        /// Decoded from base64; `=` is the empty response.
+        initial_response: Option<Secret<Vec<u8>>>,
+    },
+    /// RFC 3501 §6.3.1
+    Select {
+        /// Which folder.
+        folder: String,
+        /// RFC 7162 §3.1.8
+        condstore: bool,
+    },
+    /// RFC 3501 §6.3.2
+    Examine {
+        /// Which folder.
+        folder: String,
+        /// RFC 7162 §3.1.8
+        condstore: bool,
+    },
+    /// RFC 3501 §6.3.3
+    Create {
+        /// The new folder, without a final delimiter.
+        folder: String,
+        /// RFC 6154 §3; empty when not asked.
+        special_use: Vec<SpecialUse>,
+    },
+    /// RFC 3501 §6.3.4
+    Delete {
+        /// Which folder.
+        folder: String,
+    },
+    /// RFC 3501 §6.3.5
+    Rename {
+        /// The old name.
+        from: String,
+        /// The new name.
+        to: String,
+    },
+    /// RFC 3501 §6.3.6
+    Subscribe {
+        /// Which folder; it need not exist.
+        folder: String,
+    },
+    /// RFC 3501 §6.3.7
+    Unsubscribe {
+        /// Which folder; it need not exist.
+        folder: String,
+    },
+    /// RFC 3501 §6.3.8, RFC 5258
+    List(ListArguments),
+    /// RFC 3501 §6.3.9
+    Lsub {
+        /// What the pattern is relative to.
+        reference: String,
+        /// With `*` and `%`: see [`crate::pattern`].
+        pattern: String,
+    },
+    /// RFC 2342
+    Namespace,
+    /// RFC 3501 §6.3.10
+    Status {
+        /// Which folder.
+        folder: String,
+        /// At least one.
+        items: Vec<StatusItem>,
+    },
+    /// RFC 3501 §6.4.1
+    Check,
+    /// RFC 3501 §6.4.2
+    Close,
+    /// RFC 3691
+    Unselect,
+    /// RFC 3501 §6.4.3
+    Expunge,
+    /// RFC 4315 §2.1
+    UidExpunge {
+        /// Only these.
+        uids: SequenceSet,
+    },
+    /// RFC 3501 §6.4.4
+    Search(SearchArguments),
+    /// RFC 3501 §6.4.5
+    Fetch(FetchArguments),
+    /// RFC 3501 §6.4.6
+    Store(StoreArguments),
+    /// RFC 3501 §6.4.7
+    Copy {
+        /// The set holds UIDs.
+        by_uid: bool,
+        /// Which messages.
+        set: SequenceSet,
+        /// Where to.
+        folder: String,
+    },
+    /// RFC 6851
+    Move {
+        /// The set holds UIDs.
+        by_uid: bool,
+        /// Which messages.
+        set: SequenceSet,
+        /// Where to.
+        folder: String,
+    },
+    /// RFC 2177: call [`crate::decoder::Decoder::expect_done`].
+    Idle,
+    /// RFC 2971; `None` for NIL. Values that are not UTF-8 are made so.
+    Id(Option<Vec<(String, Option<String>)>>),
+    /// RFC 5161: capability names, in upper case.
+    Enable(Vec<String>),
+    /// A name that is no command here, in upper case, shortened if long. Answer BAD.
+    Unknown(String),
+}
+
+/// RFC 3501 §6.3.11: APPEND up to its message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppendBegin {
+    /// Of the command.
+    pub tag: String,
+    /// Where to.
+    pub folder: String,
+    /// To set on the message.
+    pub flags: FlagList,
+    /// The date-time given, its zone applied.
+    pub internal_date: Option<Timestamp>,
+    /// Octets of the message; as announced, not bounded.
+    pub size: u64,
+    /// The client waits for `+ ` before it sends the message.
+    pub synchronising: bool,
+}

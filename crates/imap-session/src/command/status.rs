@@ -1,0 +1,58 @@
+//! STATUS items (RFC 3501 §6.3.10 and extensions).
+
+/// RFC 3501 `status-att`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusItem {
+    /// MESSAGES
+    Messages,
+    /// RECENT
+    Recent,
+    /// UIDNEXT
+    UidNext,
+    /// UIDVALIDITY
+    UidValidity,
+    /// UNSEEN: how many.
+    Unseen,
+    /// SIZE (RFC 8438): octets of all messages.
+    Size,
+    /// HIGHESTMODSEQ (RFC 7162)
+    HighestModSeq,
+    /// DELETED (RFC 9051)
+    Deleted,
+    /// APPENDLIMIT (RFC 7889)
+    AppendLimit,
+}
+
+impl StatusItem {
+    const ALL: [Self; 9] = [
+        Self::Messages,
+        Self::Recent,
+        Self::UidNext,
+        Self::UidValidity,
+        Self::Unseen,
+        Self::Size,
+        Self::HighestModSeq,
+        Self::Deleted,
+        Self::AppendLimit,
+    ];
+
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Messages => "MESSAGES",
+            Self::Recent => "RECENT",
+            Self::UidNext => "UIDNEXT",
+            Self::UidValidity => "UIDVALIDITY",
+            Self::Unseen => "UNSEEN",
+            Self::Size => "SIZE",
+            Self::HighestModSeq => "HIGHESTMODSEQ",
+            Self::Deleted => "DELETED",
+            Self::AppendLimit => "APPENDLIMIT",
+        }
+    }
+
+    /// The item of that word, whatever its case.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|item| item.as_str().eq_ignore_ascii_case(word))
+    }
+}

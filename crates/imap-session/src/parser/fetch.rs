@@ -1,0 +1,129 @@
+//! FETCH (RFC 3501 `fetch`, RFC 7162 `fetch-modifier`).
+
+use super::{Cursor, Parsed, spaced_set};
+use crate::command::{CommandBody, FetchArguments, FetchItem, Partial, Section, SectionText};
+
+/// Each item may cost the whole message in the answer.
+const ITEMS_MAX: usize = 256;
+/// `message` scans no deeper.
+const PART_DEPTH_MAX: usize = 64;
+
+/// `SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")") [SP modifiers]`
+pub(super) fn arguments(cursor: &mut Cursor<'_>, by_uid: bool) -> Parsed<CommandBody> {
+    let set = spaced_set(cursor)?;
+    cursor.space()?;
+    let items = if cursor.peek() == Some(b'(') {
+        cursor.list(item)?
+    } else if let Some(items) = macro_items(cursor) {
+        items
+    } else {
+        vec![item(cursor)?]
+    };
+    if items.is_empty() || items.len() > ITEMS_MAX {
+        return Err("Too few or too many items");
+    }
+    let changed_since = if cursor.eat(b' ') { Some(changed_since(cursor)?) } else { None };
+    Ok(CommandBody::Fetch(FetchArguments { by_uid, set, items, changed_since }))
+}
+
+fn macro_items(cursor: &mut Cursor<'_>) -> Option<Vec<FetchItem>> {
+    use FetchItem::{Body, Envelope, Flags, InternalDate, Rfc822Size};
+    if cursor.eat_word("ALL") {
+        Some(vec![Flags, InternalDate, Rfc822Size, Envelope])
+    } else if cursor.eat_word("FAST") {
+        Some(vec![Flags, InternalDate, Rfc822Size])
+    } else if cursor.eat_word("FULL") {
+        Some(vec![Flags, InternalDate, Rfc822Size, Envelope, Body])
+    } else {
+        None
+    }
+}
+
+fn changed_since(cursor: &mut Cursor<'_>) -> Parsed<u64> {
+    cursor.expect(b'(', "Unknown modifier")?;
+    if !cursor.eat_word("CHANGEDSINCE") {
+        return Err("Unknown modifier");
+    }
+    cursor.space()?;
+    let since = cursor.number()?;
+    cursor.expect(b')', "Unclosed list")?;
+    Ok(since)
+}
+
+fn item(cursor: &mut Cursor<'_>) -> Parsed<FetchItem> {
+    let name = cursor.take_while(|b| b.is_ascii_alphanumeric() || b == b'.').to_ascii_uppercase();
+    Ok(match name.as_slice() {
+        b"ENVELOPE" => FetchItem::Envelope,
+        b"FLAGS" => FetchItem::Flags,
+        b"INTERNALDATE" => FetchItem::InternalDate,
+        b"RFC822" => FetchItem::Rfc822,
+        b"RFC822.HEADER" => FetchItem::Rfc822Header,
+        b"RFC822.SIZE" => FetchItem::Rfc822Size,
+        b"RFC822.TEXT" => FetchItem::Rfc822Text,
+        b"BODYSTRUCTURE" => FetchItem::BodyStructure,
+        b"UID" => FetchItem::Uid,
+        b"MODSEQ" => FetchItem::ModSeq,
+        b"BODY" if cursor.eat(b'[') => body_section(cursor, false)?,
+        b"BODY" => FetchItem::Body,
+        b"BODY.PEEK" => {
+            cursor.expect(b'[', "Expected a section")?;
+            body_section(cursor, true)?
+        }
+        _ => return Err("Unknown item"),
+    })
+}
+
+/// The rest of `BODY[`: `section "]" ["<" number "." nz-number ">"]`
+fn body_section(cursor: &mut Cursor<'_>, peek: bool) -> Parsed<FetchItem> {
+    let section = section(cursor)?;
+    cursor.expect(b']', "Invalid section")?;
+    let partial = if cursor.eat(b'<') { Some(partial(cursor)?) } else { None };
+    Ok(FetchItem::BodySection { section, peek, partial })
+}
+
+fn partial(cursor: &mut Cursor<'_>) -> Parsed<Partial> {
+    let origin = cursor.number()?;
+    cursor.expect(b'.', "Invalid partial")?;
+    let length = cursor.number()?;
+    cursor.expect(b'>', "Invalid partial")?;
+    if length == 0 { Err("Invalid partial") } else { Ok(Partial { origin, length }) }
+}
+
+/// `[section-part ["." section-text] / section-msgtext]`
+fn section(cursor: &mut Cursor<'_>) -> Parsed<Section> {
+    let mut part = Vec::new();
+    while cursor.peek().is_some_and(|b| b.is_ascii_digit()) {
+        if part.len() == PART_DEPTH_MAX {
+            return Err("Section too deep");
+        }
+        part.push(cursor.nz_number()?);
+        if !cursor.eat(b'.') {
+            return Ok(Section { part, text: SectionText::Whole });
+        }
+    }
+    if part.is_empty() && cursor.peek() == Some(b']') {
+        return Ok(Section::default());
+    }
+    let name = cursor.keyword()?;
+    let text = match name.as_str() {
+        "HEADER" => SectionText::Header,
+        "TEXT" => SectionText::Text,
+        "MIME" if !part.is_empty() => SectionText::Mime,
+        "HEADER.FIELDS" => SectionText::HeaderFields(field_names(cursor)?),
+        "HEADER.FIELDS.NOT" => SectionText::HeaderFieldsNot(field_names(cursor)?),
+        _ => return Err("Invalid section"),
+    };
+    Ok(Section { part, text })
+}
+
+/// `SP "(" header-fld-name *(SP header-fld-name) ")"`
+fn field_names(cursor: &mut Cursor<'_>) -> Parsed<Vec<String>> {
+    cursor.space()?;
+    let names = cursor.list(|cursor| {
+        let name = cursor.astring_utf8()?;
+        // RFC 5322 §3.6.8 ftext. The response repeats the name, so nothing else may be in it.
+        let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && b != b':');
+        if is_name { Ok(name) } else { Err("Invalid field name") }
+    })?;
+    if names.is_empty() { Err("Missing argument") } else { Ok(names) }
+}

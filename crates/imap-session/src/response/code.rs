@@ -1,0 +1,160 @@
+//! Response codes (RFC 3501 §7.1, RFC 5530 and extensions).
+
+use super::strings;
+use crate::sequence::format_uids;
+use mail_types::SystemFlags;
+use std::fmt;
+
+/// What stands in brackets before the text of a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// ALERT: the text must be shown to the person.
+    Alert,
+    /// ALREADYEXISTS
+    AlreadyExists,
+    /// APPENDUID (RFC 4315): validity of the folder, UIDs of the new messages.
+    AppendUid(u32, Vec<u32>),
+    /// AUTHENTICATIONFAILED
+    AuthenticationFailed,
+    /// AUTHORIZATIONFAILED
+    AuthorizationFailed,
+    /// BADCHARSET (RFC 3501): the charsets that can be searched.
+    BadCharset,
+    /// CANNOT
+    Cannot,
+    /// CAPABILITY: names separated by spaces.
+    Capability(String),
+    /// CLIENTBUG
+    ClientBug,
+    /// CLOSED (RFC 7162): the folder selected before is closed.
+    Closed,
+    /// CONTACTADMIN
+    ContactAdmin,
+    /// COPYUID (RFC 4315): validity of the destination, then source and destination UIDs, pairwise. Without pairs, send no code.
+    CopyUid(u32, Vec<u32>, Vec<u32>),
+    /// EXPIRED
+    Expired,
+    /// HASCHILDREN
+    HasChildren,
+    /// HIGHESTMODSEQ (RFC 7162)
+    HighestModSeq(u64),
+    /// INUSE
+    InUse,
+    /// LIMIT
+    Limit,
+    /// NOMODSEQ (RFC 7162)
+    NoModSeq,
+    /// NONEXISTENT
+    NonExistent,
+    /// NOPERM
+    NoPerm,
+    /// OVERQUOTA
+    OverQuota,
+    /// PARSE: a message could not be read.
+    ParseError,
+    /// PERMANENTFLAGS: system flags, keywords, and whether new keywords can be made.
+    PermanentFlags(SystemFlags, Vec<String>, bool),
+    /// PRIVACYREQUIRED
+    PrivacyRequired,
+    /// READ-ONLY
+    ReadOnly,
+    /// READ-WRITE
+    ReadWrite,
+    /// SERVERBUG
+    ServerBug,
+    /// TOOBIG (RFC 4469)
+    TooBig,
+    /// TRYCREATE
+    TryCreate,
+    /// UIDNEXT
+    UidNext(u32),
+    /// UIDNOTSTICKY (RFC 4315)
+    UidNotSticky,
+    /// UIDVALIDITY
+    UidValidity(u32),
+    /// UNAVAILABLE
+    Unavailable,
+    /// UNSEEN: sequence number of the first message not seen.
+    Unseen(u32),
+}
+
+impl fmt::Display for Code {
+    /// Without the brackets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self {
+            Self::AppendUid(validity, uids) => {
+                return write!(f, "APPENDUID {validity} {}", format_uids(uids));
+            }
+            Self::CopyUid(validity, from, to) => {
+                return write!(f, "COPYUID {validity} {} {}", format_uids(from), format_uids(to));
+            }
+            Self::Capability(names) => return write!(f, "CAPABILITY {names}"),
+            Self::HighestModSeq(value) => return write!(f, "HIGHESTMODSEQ {value}"),
+            Self::UidNext(uid) => return write!(f, "UIDNEXT {uid}"),
+            Self::UidValidity(validity) => return write!(f, "UIDVALIDITY {validity}"),
+            Self::Unseen(sequence) => return write!(f, "UNSEEN {sequence}"),
+            Self::PermanentFlags(system, keywords, open) => {
+                let mut list = Vec::new();
+                let new = open.then_some("\\*");
+                strings::flags(&mut list, *system, keywords.iter().map(String::as_str).chain(new), false);
+                return write!(f, "PERMANENTFLAGS {}", String::from_utf8_lossy(&list));
+            }
+            Self::Alert => "ALERT",
+            Self::AlreadyExists => "ALREADYEXISTS",
+            Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
+            Self::AuthorizationFailed => "AUTHORIZATIONFAILED",
+            Self::BadCharset => "BADCHARSET (US-ASCII UTF-8)",
+            Self::Cannot => "CANNOT",
+            Self::ClientBug => "CLIENTBUG",
+            Self::Closed => "CLOSED",
+            Self::ContactAdmin => "CONTACTADMIN",
+            Self::Expired => "EXPIRED",
+            Self::HasChildren => "HASCHILDREN",
+            Self::InUse => "INUSE",
+            Self::Limit => "LIMIT",
+            Self::NoModSeq => "NOMODSEQ",
+            Self::NonExistent => "NONEXISTENT",
+            Self::NoPerm => "NOPERM",
+            Self::OverQuota => "OVERQUOTA",
+            Self::ParseError => "PARSE",
+            Self::PrivacyRequired => "PRIVACYREQUIRED",
+            Self::ReadOnly => "READ-ONLY",
+            Self::ReadWrite => "READ-WRITE",
+            Self::ServerBug => "SERVERBUG",
+            Self::TooBig => "TOOBIG",
+            Self::TryCreate => "TRYCREATE",
+            Self::UidNotSticky => "UIDNOTSTICKY",
+            Self::Unavailable => "UNAVAILABLE",
+        };
+        f.write_str(word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_written_as_the_rfcs_show_them() {
+        for (code, text) in [
+            (Code::AppendUid(38505, vec![3955]), "APPENDUID 38505 3955"),
+            (
+                Code::CopyUid(38505, vec![304, 319, 320], vec![3956, 3957, 3958]),
+                "COPYUID 38505 304,319:320 3956:3958",
+            ),
+            (
+                Code::PermanentFlags(
+                    SystemFlags::DELETED.union(SystemFlags::SEEN),
+                    vec!["$MDNSent".into()],
+                    true,
+                ),
+                "PERMANENTFLAGS (\\Deleted \\Seen $MDNSent \\*)",
+            ),
+            (Code::PermanentFlags(SystemFlags::default(), vec![], false), "PERMANENTFLAGS ()"),
+            (Code::Unseen(12), "UNSEEN 12"),
+            (Code::ReadWrite, "READ-WRITE"),
+        ] {
+            assert_eq!(code.to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Items of FETCH responses (RFC 3501 §7.4.2). The caller puts a space between two items; ENVELOPE and BODYSTRUCTURE are written by
+//! `message`.
+
+use super::{MONTHS, line_end, number, strings};
+use crate::command::{FetchItem, Section, SectionText};
+use mail_types::{SystemFlags, Timestamp};
+use std::io::Write as _;
+
+/// `* n FETCH (`
+pub fn fetch_begin(out: &mut Vec<u8>, sequence: u32) {
+    out.extend_from_slice(b"* ");
+    number(out, u64::from(sequence));
+    out.extend_from_slice(b" FETCH (");
+}
+
+/// `)` and the line end.
+pub fn fetch_end(out: &mut Vec<u8>) {
+    out.push(b')');
+    line_end(out);
+}
+
+/// The whole of `* n FETCH (UID u FLAGS (…))`; the UID only if given.
+pub fn fetch_flags<'a>(
+    out: &mut Vec<u8>,
+    sequence: u32,
+    uid: Option<u32>,
+    system: SystemFlags,
+    keywords: impl IntoIterator<Item = &'a str>,
+    recent: bool,
+) {
+    fetch_begin(out, sequence);
+    if let Some(uid) = uid {
+        out.extend_from_slice(b"UID ");
+        number(out, u64::from(uid));
+        out.push(b' ');
+    }
+    out.extend_from_slice(b"FLAGS ");
+    strings::flags(out, system, keywords, recent);
+    fetch_end(out);
+}
+
+/// `date-time`, in UTC and quoted: `"17-Jul-1996 02:44:25 +0000"`. Years before 0 and after 9999 are written as those.
+pub fn internal_date(out: &mut Vec<u8>, instant: Timestamp) {
+    const FIRST: i64 = -62_167_219_200;
+    const LAST: i64 = 253_402_300_799;
+    let secs = instant.secs().clamp(FIRST, LAST);
+    let when = time::OffsetDateTime::from_unix_timestamp(secs).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    let month = MONTHS.get(usize::from(u8::from(when.month())) - 1).copied().unwrap_or_default();
+    let (day, year) = (when.day(), when.year());
+    let (hour, minute, second) = when.to_hms();
+    write!(out, "\"{day:02}-{month}-{year:04} {hour:02}:{minute:02}:{second:02} +0000\"")
+        .expect("writing to a Vec cannot fail");
+}
+
+/// `BODY[section]<origin>`, the name under which a section is answered; PEEK is never repeated.
+pub fn body_section_label(out: &mut Vec<u8>, section: &Section, origin: Option<u64>) {
+    out.extend_from_slice(b"BODY[");
+    for (i, part) in section.part.iter().enumerate() {
+        if i > 0 {
+            out.push(b'.');
+        }
+        number(out, u64::from(*part));
+    }
+    if !section.part.is_empty() && section.text != SectionText::Whole {
+        out.push(b'.');
+    }
+    section_text(out, &section.text);
+    out.push(b']');
+    if let Some(origin) = origin {
+        out.push(b'<');
+        number(out, origin);
+        out.push(b'>');
+    }
+}
+
+/// The name under which an item of the RFC822 family is answered, and the section it stands for; `None` for other items.
+pub fn rfc822_label(item: &FetchItem) -> Option<(&'static str, Section)> {
+    let (label, text) = match item {
+        FetchItem::Rfc822 => ("RFC822", SectionText::Whole),
+        FetchItem::Rfc822Header => ("RFC822.HEADER", SectionText::Header),
+        FetchItem::Rfc822Text => ("RFC822.TEXT", SectionText::Text),
+        _ => return None,
+    };
+    Some((label, Section { part: Vec::new(), text }))
+}
+
+fn section_text(out: &mut Vec<u8>, text: &SectionText) {
+    let (word, names): (&[u8], _) = match text {
+        SectionText::Whole => (b"", None),
+        SectionText::Header => (b"HEADER", None),
+        SectionText::Text => (b"TEXT", None),
+        SectionText::Mime => (b"MIME", None),
+        SectionText::HeaderFields(names) => (b"HEADER.FIELDS ", Some(names)),
+        SectionText::HeaderFieldsNot(names) => (b"HEADER.FIELDS.NOT ", Some(names)),
+    };
+    out.extend_from_slice(word);
+    if let Some(names) = names {
+        strings::list(out, names, |out, name| strings::astring(out, name.as_bytes()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_section_is_named_as_it_was_asked() {
+        let fields = SectionText::HeaderFields(vec!["Date".into(), "X(a".into()]);
+        for (part, text, origin, label) in [
+            (vec![], SectionText::Whole, None, "BODY[]"),
+            (vec![], SectionText::Header, Some(0), "BODY[HEADER]<0>"),
+            (vec![1, 2], SectionText::Whole, None, "BODY[1.2]"),
+            (vec![4, 1], SectionText::Mime, Some(7), "BODY[4.1.MIME]<7>"),
+            (vec![3], fields, None, "BODY[3.HEADER.FIELDS (Date \"X(a\")]"),
+        ] {
+            let section = Section { part, text };
+            assert_eq!(written(|out| body_section_label(out, &section, origin)), label);
+        }
+    }
+
+    #[test]
+    fn dates_are_written_in_utc_whatever_the_instant() {
+        let date = |secs| written(|out| internal_date(out, Timestamp::from_secs(secs)));
+        assert_eq!(date(837_596_665), "\"17-Jul-1996 09:44:25 +0000\"");
+        assert_eq!(date(0), "\"01-Jan-1970 00:00:00 +0000\"");
+        assert_eq!(date(i64::MAX), "\"31-Dec-9999 23:59:59 +0000\"");
+        assert_eq!(date(i64::MIN), "\"01-Jan-0000 00:00:00 +0000\"");
+    }
+
+    #[test]
+    fn unsolicited_flags_carry_a_uid_only_when_asked() {
+        let line = |uid| written(|out| fetch_flags(out, 3, uid, SystemFlags::SEEN, ["a"], false));
+        assert_eq!(line(None), "* 3 FETCH (FLAGS (\\Seen a))\r\n");
+        assert_eq!(line(Some(9)), "* 3 FETCH (UID 9 FLAGS (\\Seen a))\r\n");
+    }
+}

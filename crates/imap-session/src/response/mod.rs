@@ -1,0 +1,265 @@
+//! Response writers: facts in, octets out. Each function writes one whole line, or one item of a FETCH response.
+//!
+//! Texts and names come from anywhere: what could end a line early is never written raw. Nothing here knows what was asked.
+
+mod code;
+mod fetch;
+mod strings;
+
+use crate::command::StatusItem;
+pub use code::Code;
+pub use fetch::{body_section_label, fetch_begin, fetch_end, fetch_flags, internal_date, rfc822_label};
+use mail_types::SystemFlags;
+pub use strings::{
+    astring, astring_folder_name, flags, literal, literal_header, nil, nstring, number, quoted_or_literal,
+};
+
+/// RFC 3501 `date-month`
+pub(crate) const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// RFC 3501 §7.1
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Done, or information when untagged.
+    Ok,
+    /// Refused or failed.
+    No,
+    /// Not understood.
+    Bad,
+    /// Greeting to a client known already.
+    PreAuth,
+    /// The server closes.
+    Bye,
+}
+
+impl Status {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::No => "NO",
+            Self::Bad => "BAD",
+            Self::PreAuth => "PREAUTH",
+            Self::Bye => "BYE",
+        }
+    }
+}
+
+/// `tag STATUS [code] text`
+pub fn tagged(out: &mut Vec<u8>, tag: &str, status: Status, code: Option<Code>, text: &str) {
+    strings::text(out, tag);
+    condition(out, status, code, text);
+}
+
+/// `* STATUS [code] text`
+pub fn untagged(out: &mut Vec<u8>, status: Status, code: Option<Code>, text: &str) {
+    out.push(b'*');
+    condition(out, status, code, text);
+}
+
+/// `+ text`: for a challenge, its base64.
+pub fn continuation(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(b"+ ");
+    strings::text(out, text);
+    line_end(out);
+}
+
+/// `* CAPABILITY …`; `capabilities` as [`crate::capability::CapabilityTable::text`] gives them.
+pub fn capability(out: &mut Vec<u8>, capabilities: &str) {
+    data(out, "CAPABILITY ", capabilities);
+}
+
+/// `* ENABLED …`; possibly none.
+pub fn enabled(out: &mut Vec<u8>, capabilities: &[&str]) {
+    out.extend_from_slice(b"* ENABLED");
+    for capability in capabilities {
+        out.push(b' ');
+        strings::text(out, capability);
+    }
+    line_end(out);
+}
+
+/// `* ID (…)`: an even number of strings, field and value in turn, or NIL for none.
+pub fn id(out: &mut Vec<u8>, fields: &[(&str, &str)]) {
+    out.extend_from_slice(b"* ID ");
+    if fields.is_empty() {
+        nil(out);
+    } else {
+        strings::list(out, fields, |out, (field, value)| {
+            quoted_or_literal(out, field.as_bytes());
+            out.push(b' ');
+            quoted_or_literal(out, value.as_bytes());
+        });
+    }
+    line_end(out);
+}
+
+/// `* LIST (attributes) "delimiter" name`. `name` is decoded; `utf8` says how to write it. No delimiter: a flat name.
+pub fn list(out: &mut Vec<u8>, attributes: &[&str], delimiter: Option<char>, name: &str, utf8: bool) {
+    out.extend_from_slice(b"* LIST ");
+    listed(out, attributes, delimiter, name, utf8);
+}
+
+/// `* LSUB …`, as [`list`].
+pub fn lsub(out: &mut Vec<u8>, attributes: &[&str], delimiter: Option<char>, name: &str, utf8: bool) {
+    out.extend_from_slice(b"* LSUB ");
+    listed(out, attributes, delimiter, name, utf8);
+}
+
+/// `* NAMESPACE personal other-users shared`: each a list of (prefix, delimiter), empty for NIL.
+pub fn namespace(out: &mut Vec<u8>, classes: [&[(&str, char)]; 3], utf8: bool) {
+    out.extend_from_slice(b"* NAMESPACE");
+    for class in classes {
+        out.push(b' ');
+        if class.is_empty() {
+            nil(out);
+            continue;
+        }
+        out.push(b'(');
+        for (prefix, delimiter) in class {
+            out.push(b'(');
+            astring_folder_name(out, prefix, utf8);
+            out.push(b' ');
+            quoted_or_literal(out, delimiter.to_string().as_bytes());
+            out.push(b')');
+        }
+        out.push(b')');
+    }
+    line_end(out);
+}
+
+/// `* STATUS name (ITEM value …)`
+pub fn status(out: &mut Vec<u8>, name: &str, utf8: bool, items: &[(StatusItem, u64)]) {
+    out.extend_from_slice(b"* STATUS ");
+    astring_folder_name(out, name, utf8);
+    out.push(b' ');
+    strings::list(out, items, |out, (item, value)| {
+        out.extend_from_slice(item.as_str().as_bytes());
+        out.push(b' ');
+        number(out, *value);
+    });
+    line_end(out);
+}
+
+/// `* SEARCH n …`
+pub fn search(out: &mut Vec<u8>, numbers: &[u32]) {
+    out.extend_from_slice(b"* SEARCH");
+    for found in numbers {
+        out.push(b' ');
+        number(out, u64::from(*found));
+    }
+    line_end(out);
+}
+
+/// `* FLAGS (…)`: the flags of the selected folder.
+pub fn folder_flags<'a>(out: &mut Vec<u8>, system: SystemFlags, keywords: impl IntoIterator<Item = &'a str>) {
+    out.extend_from_slice(b"* FLAGS ");
+    flags(out, system, keywords, false);
+    line_end(out);
+}
+
+/// `* n EXISTS`
+pub fn exists(out: &mut Vec<u8>, count: u32) {
+    counted(out, count, " EXISTS");
+}
+
+/// `* n RECENT`
+pub fn recent(out: &mut Vec<u8>, count: u32) {
+    counted(out, count, " RECENT");
+}
+
+/// `* n EXPUNGE`
+pub fn expunge(out: &mut Vec<u8>, sequence: u32) {
+    counted(out, sequence, " EXPUNGE");
+}
+
+fn condition(out: &mut Vec<u8>, status: Status, code: Option<Code>, text: &str) {
+    out.push(b' ');
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.push(b' ');
+    if let Some(code) = code {
+        out.push(b'[');
+        strings::text(out, &code.to_string());
+        out.extend_from_slice(b"] ");
+    }
+    strings::text(out, text);
+    line_end(out);
+}
+
+fn listed(out: &mut Vec<u8>, attributes: &[&str], delimiter: Option<char>, name: &str, utf8: bool) {
+    strings::list(out, attributes, |out, attribute| strings::text(out, attribute));
+    out.push(b' ');
+    match delimiter {
+        Some(delimiter) => quoted_or_literal(out, delimiter.to_string().as_bytes()),
+        None => nil(out),
+    }
+    out.push(b' ');
+    astring_folder_name(out, name, utf8);
+    line_end(out);
+}
+
+fn counted(out: &mut Vec<u8>, count: u32, what: &str) {
+    out.extend_from_slice(b"* ");
+    number(out, u64::from(count));
+    out.extend_from_slice(what.as_bytes());
+    line_end(out);
+}
+
+fn data(out: &mut Vec<u8>, name: &str, text: &str) {
+    out.extend_from_slice(b"* ");
+    out.extend_from_slice(name.as_bytes());
+    strings::text(out, text);
+    line_end(out);
+}
+
+fn line_end(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn conditions_carry_their_code() {
+        let line = written(|out| tagged(out, "a1", Status::No, Some(Code::TryCreate), "No such folder"));
+        assert_eq!(line, "a1 NO [TRYCREATE] No such folder\r\n");
+        assert_eq!(written(|out| untagged(out, Status::Bye, None, "Closing")), "* BYE Closing\r\n");
+        assert_eq!(written(|out| continuation(out, "")), "+ \r\n");
+    }
+
+    #[test]
+    fn a_text_cannot_begin_a_line_of_its_own() {
+        let line = written(|out| untagged(out, Status::Ok, None, "a\r\n* 1 EXPUNGE\r\né"));
+        assert_eq!(line, "* OK a  * 1 EXPUNGE  ??\r\n");
+        let line = written(|out| list(out, &["\\Noselect"], Some('/'), "a\r\nb\"\\", true));
+        assert_eq!(line, "* LIST (\\Noselect) \"/\" {6}\r\na\r\nb\"\\\r\n");
+    }
+
+    #[test]
+    fn data_lines_follow_the_grammar() {
+        assert_eq!(written(|out| search(out, &[])), "* SEARCH\r\n");
+        assert_eq!(written(|out| search(out, &[2, 84])), "* SEARCH 2 84\r\n");
+        assert_eq!(written(|out| exists(out, 23)), "* 23 EXISTS\r\n");
+        assert_eq!(written(|out| expunge(out, 3)), "* 3 EXPUNGE\r\n");
+        assert_eq!(written(|out| enabled(out, &[])), "* ENABLED\r\n");
+        assert_eq!(written(|out| id(out, &[])), "* ID NIL\r\n");
+        assert_eq!(written(|out| id(out, &[("name", "x")])), "* ID (\"name\" \"x\")\r\n");
+        let items = [(StatusItem::Messages, 231), (StatusItem::UidNext, 44292)];
+        assert_eq!(
+            written(|out| status(out, "Envoyés", false, &items)),
+            "* STATUS \"Envoy&AOk-s\" (MESSAGES 231 UIDNEXT 44292)\r\n"
+        );
+        assert_eq!(
+            written(|out| namespace(out, [&[("", '/')], &[], &[]], false)),
+            "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n"
+        );
+        assert_eq!(written(|out| lsub(out, &[], None, "Envoyés", true)), "* LSUB () NIL \"Envoyés\"\r\n");
+    }
+}

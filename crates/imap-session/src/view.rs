@@ -1,0 +1,357 @@
+//! The selected folder as one session has announced it to its client: which message has which sequence number.
+//!
+//! Others change the folder at any time; the client may only learn of it at certain points (RFC 3501 §5.5, §7.4.1). A message that is
+//! gone keeps its number until the client can be told, and a message that is new has none before. Flags are those last told,
+//! so that only differences are sent.
+//!
+//! The view does not know the store: it is loaded once and then fed with the changes of the folder's log, in order.
+
+use crate::sequence::SequenceSet;
+use mail_types::SystemFlags;
+
+/// One message, as the client knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Unique identifier.
+    pub uid: u32,
+    /// System flags.
+    pub flags: SystemFlags,
+    /// Keywords, one bit for each keyword of the folder.
+    pub keywords: u64,
+    /// This session is the first to be told of the message.
+    pub recent: bool,
+}
+
+/// A change of the folder, from its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The message is there, with these flags: it is new or its flags may have changed.
+    Upsert {
+        /// Which.
+        uid: u32,
+        /// System flags, all of them.
+        flags: SystemFlags,
+        /// Keywords, all of them.
+        keywords: u64,
+    },
+    /// The message is gone.
+    Expunged {
+        /// Which.
+        uid: u32,
+    },
+}
+
+/// What to tell the client, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Untagged {
+    /// `* n EXPUNGE`; numbers are given from the last message to the first, so that none moves another.
+    Expunge(u32),
+    /// `* n EXISTS`
+    Exists(u32),
+    /// `* n RECENT`
+    Recent(u32),
+    /// `* seq FETCH (FLAGS …)`, with the UID in answer to a UID command; the flags are in [`View::entry`].
+    Flags {
+        /// Sequence number, after the expunges told before.
+        seq: u32,
+        /// Unique identifier.
+        uid: u32,
+    },
+}
+
+/// A sequence number names no message: answer BAD.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a message sequence number is out of range")]
+pub struct OutOfRange;
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// Ascending by UID; the sequence number is the index plus one.
+    entries: Vec<Entry>,
+    /// UIDs of `entries` that are gone and not yet told, ascending.
+    gone: Vec<u32>,
+}
+
+impl View {
+    /// The view of a folder just selected. `entries` may come in any order; of two with one UID, one is kept.
+    pub fn load(mut entries: Vec<Entry>) -> Self {
+        entries.sort_unstable_by_key(|entry| entry.uid);
+        entries.dedup_by_key(|entry| entry.uid);
+        Self { entries, gone: Vec::new() }
+    }
+
+    /// How many messages the client counts, those gone and not yet told included.
+    pub fn len(&self) -> u32 {
+        as_number(self.entries.len())
+    }
+
+    /// Whether the client counts none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The messages in the order of their sequence numbers.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The message of that UID.
+    pub fn entry(&self, uid: u32) -> Option<&Entry> {
+        self.entries.get(self.index(uid)?)
+    }
+
+    /// The UID of that sequence number.
+    pub fn uid_of(&self, seq: u32) -> Option<u32> {
+        let index = usize::try_from(seq).ok()?.checked_sub(1)?;
+        self.entries.get(index).map(|entry| entry.uid)
+    }
+
+    /// The sequence number of that UID.
+    pub fn seq_of(&self, uid: u32) -> Option<u32> {
+        self.index(uid).map(|index| as_number(index + 1))
+    }
+
+    /// How many messages are recent.
+    pub fn recent(&self) -> u32 {
+        as_number(self.entries.iter().filter(|entry| entry.recent).count())
+    }
+
+    /// Sequence number of the first message not seen.
+    pub fn first_unseen(&self) -> Option<u32> {
+        let index = self.entries.iter().position(|entry| !entry.flags.contains(SystemFlags::SEEN))?;
+        Some(as_number(index + 1))
+    }
+
+    /// Whether an expunge waits to be told.
+    pub fn has_pending_expunges(&self) -> bool {
+        !self.gone.is_empty()
+    }
+
+    /// Whether the message is gone and the client not yet told. It has a sequence number all the same.
+    pub fn is_gone(&self, uid: u32) -> bool {
+        self.gone.binary_search(&uid).is_ok()
+    }
+
+    /// The messages of `set` as (sequence number, UID), ascending, each once.
+    ///
+    /// By UID, numbers of no message and of messages gone are passed over (RFC 3501 §6.4.8). By sequence number, one past the last is an
+    /// error, but `*` in an empty folder is no message; messages gone are given, and the store will not find them.
+    pub fn resolve(&self, set: &SequenceSet, by_uid: bool) -> Result<Vec<(u32, u32)>, OutOfRange> {
+        if by_uid { Ok(self.resolve_uids(set)) } else { self.resolve_numbers(set) }
+    }
+
+    /// Takes in `changes` and says what to tell the client. `allow_expunge` is false in answer to FETCH, STORE and SEARCH, and while no
+    /// command is in progress outside IDLE: expunges then wait for a later call, which may have no change of its own.
+    pub fn apply(&mut self, changes: Vec<Change>, allow_expunge: bool) -> Vec<Untagged> {
+        let mut batch = Batch::default();
+        for change in changes {
+            match change {
+                Change::Upsert { uid, flags, keywords } => self.upsert(&mut batch, uid, flags, keywords),
+                Change::Expunged { uid } => batch.expunged.push(uid),
+            }
+        }
+        self.mark_gone(&mut batch);
+        let mut told = Vec::new();
+        if allow_expunge {
+            self.tell_expunges(&mut told);
+        }
+        self.tell_arrivals(batch.arrived, &mut told);
+        self.tell_flags(batch.changed, &mut told);
+        told
+    }
+
+    /// Takes in the flags that this session itself set and tells its client of by other means.
+    pub fn note_flags(&mut self, uid: u32, flags: SystemFlags, keywords: u64) {
+        if let Some(entry) = self.index(uid).and_then(|index| self.entries.get_mut(index)) {
+            (entry.flags, entry.keywords) = (flags, keywords);
+        }
+    }
+
+    fn index(&self, uid: u32) -> Option<usize> {
+        self.entries.binary_search_by_key(&uid, |entry| entry.uid).ok()
+    }
+
+    fn resolve_numbers(&self, set: &SequenceSet) -> Result<Vec<(u32, u32)>, OutOfRange> {
+        let ranges = set.resolve(self.len());
+        if ranges.largest().is_some_and(|largest| largest > self.len()) {
+            return Err(OutOfRange);
+        }
+        let numbers = ranges.iter().flat_map(|range| range.clone());
+        Ok(numbers.filter_map(|seq| Some((seq, self.uid_of(seq)?))).collect())
+    }
+
+    fn resolve_uids(&self, set: &SequenceSet) -> Vec<(u32, u32)> {
+        let largest = self.entries.last().map_or(0, |entry| entry.uid);
+        let mut found = Vec::new();
+        for range in set.resolve(largest).iter() {
+            let from = self.entries.partition_point(|entry| entry.uid < *range.start());
+            let after = self.entries.iter().enumerate().skip(from);
+            let within = after.take_while(|(_, entry)| entry.uid <= *range.end());
+            let present = within.filter(|(_, entry)| !self.is_gone(entry.uid));
+            found.extend(present.map(|(index, entry)| (as_number(index + 1), entry.uid)));
+        }
+        found
+    }
+
+    fn upsert(&mut self, batch: &mut Batch, uid: u32, flags: SystemFlags, keywords: u64) {
+        let last = self.entries.last().map_or(0, |entry| entry.uid);
+        if uid > last {
+            batch.arrived.push(Entry { uid, flags, keywords, recent: true });
+            return;
+        }
+        // A UID that was passed over is of a message that came and went: numbers are only ever given at the end.
+        let Some(entry) = self.index(uid).and_then(|index| self.entries.get_mut(index)) else { return };
+        if (entry.flags, entry.keywords) != (flags, keywords) {
+            (entry.flags, entry.keywords) = (flags, keywords);
+            batch.changed.push(uid);
+        }
+    }
+
+    /// Forgets what came and went within the batch, and marks what the client knows of as gone.
+    fn mark_gone(&mut self, batch: &mut Batch) {
+        // Of two upserts of one message the later holds: the sort is stable and the first of the reversed order is kept.
+        batch.arrived.reverse();
+        batch.arrived.sort_by_key(|entry| entry.uid);
+        batch.arrived.dedup_by_key(|entry| entry.uid);
+        batch.expunged.sort_unstable();
+        let expunged = &batch.expunged;
+        batch.arrived.retain(|entry| expunged.binary_search(&entry.uid).is_err());
+        let before = self.gone.len();
+        let known: Vec<u32> = expunged.iter().copied().filter(|uid| self.index(*uid).is_some()).collect();
+        if known.is_empty() {
+            return;
+        }
+        self.gone.extend(known);
+        if before > 0 || self.gone.len() > 1 {
+            self.gone.sort_unstable();
+            self.gone.dedup();
+        }
+    }
+
+    fn tell_expunges(&mut self, told: &mut Vec<Untagged>) {
+        if self.gone.is_empty() {
+            return;
+        }
+        let numbers = self.gone.iter().rev().filter_map(|uid| self.seq_of(*uid));
+        told.extend(numbers.map(Untagged::Expunge));
+        let gone = std::mem::take(&mut self.gone);
+        let mut next = gone.iter().peekable();
+        self.entries.retain(|entry| next.next_if_eq(&&entry.uid).is_none());
+    }
+
+    fn tell_arrivals(&mut self, arrived: Vec<Entry>, told: &mut Vec<Untagged>) {
+        if !arrived.is_empty() {
+            self.entries.extend(arrived);
+            told.push(Untagged::Exists(self.len()));
+            told.push(Untagged::Recent(self.recent()));
+        }
+    }
+
+    fn tell_flags(&self, mut changed: Vec<u32>, told: &mut Vec<Untagged>) {
+        changed.sort_unstable();
+        changed.dedup();
+        changed.retain(|uid| !self.is_gone(*uid));
+        told.extend(
+            changed.into_iter().filter_map(|uid| Some(Untagged::Flags { seq: self.seq_of(uid)?, uid })),
+        );
+    }
+}
+
+/// What a call of [`View::apply`] found.
+#[derive(Default)]
+struct Batch {
+    arrived: Vec<Entry>,
+    changed: Vec<u32>,
+    expunged: Vec<u32>,
+}
+
+/// Sequence numbers are 32 bits on the wire; a folder has no more messages than UIDs.
+fn as_number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: SystemFlags = SystemFlags(0);
+
+    fn view(uids: &[u32]) -> View {
+        View::load(
+            uids.iter().map(|uid| Entry { uid: *uid, flags: NONE, keywords: 0, recent: false }).collect(),
+        )
+    }
+
+    fn upsert(uid: u32, flags: SystemFlags) -> Change {
+        Change::Upsert { uid, flags, keywords: 0 }
+    }
+
+    fn set(text: &str) -> SequenceSet {
+        SequenceSet::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_message_gone_keeps_its_number_until_the_client_may_be_told() {
+        let mut view = view(&[10, 20, 30]);
+        assert_eq!(view.apply(vec![Change::Expunged { uid: 10 }], false), []);
+        assert_eq!((view.len(), view.seq_of(30), view.has_pending_expunges()), (3, Some(3), true));
+        assert_eq!(view.resolve(&set("1:*"), false), Ok(vec![(1, 10), (2, 20), (3, 30)]));
+        assert_eq!(view.resolve(&set("1:*"), true), Ok(vec![(2, 20), (3, 30)]));
+        assert_eq!(
+            view.apply(vec![Change::Expunged { uid: 30 }], true),
+            [Untagged::Expunge(3), Untagged::Expunge(1)]
+        );
+        assert_eq!((view.len(), view.seq_of(20)), (1, Some(1)));
+    }
+
+    #[test]
+    fn expunges_are_told_before_arrivals_and_flags_use_the_numbers_after_both() {
+        let mut view = view(&[1, 2]);
+        let changes = vec![
+            upsert(2, SystemFlags::SEEN),
+            upsert(3, NONE),
+            Change::Expunged { uid: 1 },
+            upsert(3, SystemFlags::SEEN),
+        ];
+        assert_eq!(
+            view.apply(changes, true),
+            [
+                Untagged::Expunge(1),
+                Untagged::Exists(2),
+                Untagged::Recent(1),
+                Untagged::Flags { seq: 1, uid: 2 }
+            ]
+        );
+        assert_eq!(view.entry(3).unwrap().flags, SystemFlags::SEEN);
+    }
+
+    #[test]
+    fn what_the_session_did_itself_or_nobody_saw_is_not_told() {
+        let mut view = view(&[1]);
+        view.note_flags(1, SystemFlags::SEEN, 4);
+        let same = Change::Upsert { uid: 1, flags: SystemFlags::SEEN, keywords: 4 };
+        assert_eq!(view.apply(vec![same, upsert(2, NONE), Change::Expunged { uid: 2 }], true), []);
+        assert_eq!(view.apply(vec![Change::Expunged { uid: 9 }], true), []);
+    }
+
+    #[test]
+    fn sequence_numbers_past_the_end_are_errors_and_uids_are_not() {
+        let view = view(&[5, 7]);
+        assert_eq!(view.resolve(&set("1:3"), false), Err(OutOfRange));
+        assert_eq!(view.resolve(&set("3:*"), false), Err(OutOfRange));
+        assert_eq!(view.resolve(&set("6,100,1:5"), true), Ok(vec![(1, 5)]));
+        assert_eq!(view.resolve(&set("100:*"), true), Ok(vec![(2, 7)]));
+        assert_eq!(super::View::default().resolve(&set("1:*"), false), Ok(vec![]));
+        assert_eq!(super::View::default().resolve(&set("1"), false), Err(OutOfRange));
+    }
+
+    #[test]
+    fn a_large_folder_is_emptied_in_one_pass() {
+        let uids: Vec<u32> = (1..=100_000).collect();
+        let mut view = view(&uids);
+        let told = view.apply(uids.iter().map(|uid| Change::Expunged { uid: *uid }).collect(), true);
+        assert_eq!((told.len(), view.len()), (100_000, 0));
+        assert_eq!(told.first(), Some(&Untagged::Expunge(100_000)));
+    }
+}

@@ -1,0 +1,116 @@
+//! Dialogues: what the decoder makes of what a client sends, whole and octet by octet.
+//!
+//! A trace in `tests/traces` has lines `C: text` (sent with CRLF), `c: text` (sent without; `\r \n \0 \\` are escapes there), and after them
+//! the inputs they give, `I: …`. `! refuse` refuses the messages that follow, `! utf8` and `! tls` and `! login` call the decoder.
+//! After IDLE and after AUTHENTICATE without an initial response the runner says what the next line is, as the edge would.
+
+use imap_session::command::CommandBody;
+use imap_session::decoder::{Decoder, Input, Limits};
+use std::path::Path;
+
+#[test]
+fn traces_hold_whole_and_octet_by_octet() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces");
+    let mut count = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let trace = std::fs::read_to_string(&path).unwrap();
+        for split in [false, true] {
+            run(&trace, split, &path.display().to_string());
+        }
+        count += 1;
+    }
+    assert!(count >= 5);
+}
+
+struct Runner {
+    decoder: Decoder,
+    refuse: bool,
+    split: bool,
+    pending: Vec<u8>,
+    seen: Vec<String>,
+}
+
+fn run(trace: &str, split: bool, name: &str) {
+    let decoder = Decoder::new(Limits::before_login());
+    let mut runner = Runner { decoder, refuse: false, split, pending: Vec::new(), seen: Vec::new() };
+    for (number, line) in trace.lines().enumerate() {
+        let at = format!("{name}:{} (split: {split})", number + 1);
+        if let Some(text) = line.strip_prefix("I: ") {
+            runner.send();
+            assert!(!runner.seen.is_empty(), "{at}: nothing came");
+            assert_eq!(runner.seen.remove(0), text, "{at}");
+            continue;
+        }
+        if line.starts_with(['C', '!']) || line.starts_with("c:") {
+            assert!(runner.seen.is_empty(), "{at}: not expected: {:?}", runner.seen);
+        }
+        runner.directive_or_text(line);
+    }
+    runner.send();
+    assert!(runner.seen.is_empty(), "{name}: not expected: {:?}", runner.seen);
+}
+
+impl Runner {
+    fn directive_or_text(&mut self, line: &str) {
+        if let Some(text) = line.strip_prefix("C:") {
+            self.pending.extend_from_slice(text.strip_prefix(' ').unwrap_or(text).as_bytes());
+            self.pending.extend_from_slice(b"\r\n");
+        } else if let Some(text) = line.strip_prefix("c: ") {
+            let text =
+                text.replace("\\r", "\r").replace("\\n", "\n").replace("\\0", "\0").replace("\\\\", "\\");
+            self.pending.extend_from_slice(text.as_bytes());
+        } else if let Some(directive) = line.strip_prefix("! ") {
+            self.send();
+            match directive {
+                "refuse" => self.refuse = true,
+                "utf8" => self.decoder.set_utf8(true),
+                "tls" => self.decoder.tls_established(),
+                "login" => self.decoder.set_limits(Limits::authenticated()),
+                other => panic!("unknown directive {other}"),
+            }
+        } else {
+            assert!(line.is_empty() || line.starts_with('#'), "not a trace line: {line}");
+        }
+    }
+
+    fn send(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        let size = if self.split { 1 } else { pending.len().max(1) };
+        for piece in pending.chunks(size) {
+            assert!(self.decoder.wants_input());
+            self.decoder.handle_input(piece);
+            while let Some(input) = self.decoder.poll() {
+                self.take(input);
+            }
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        match &input {
+            Input::Command(command) => match &command.body {
+                CommandBody::Idle => self.decoder.expect_done(),
+                CommandBody::Authenticate { initial_response: None, .. } => self.decoder.expect_response(),
+                _ => {}
+            },
+            Input::AppendBegin(_) if self.refuse => self.decoder.refuse_append(),
+            Input::AppendBegin(_) => self.decoder.accept_append(),
+            _ => {}
+        }
+        let line = describe(&input);
+        match (self.seen.last_mut(), line.strip_prefix("AppendContent ")) {
+            (Some(last), Some(more)) if last.starts_with("AppendContent ") => last.push_str(more),
+            _ => self.seen.push(line),
+        }
+    }
+}
+
+fn describe(input: &Input) -> String {
+    match input {
+        Input::Command(command) => format!("{} {:?}", command.tag, command.body),
+        Input::AppendContent(octets) => format!("AppendContent {}", octets.escape_ascii()),
+        Input::Bad { tag, text } => format!("{} BAD {text}", tag.as_deref().unwrap_or("*")),
+        Input::Response(line) => format!("Response {}", line.expose().escape_ascii()),
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,125 @@
+//! The header gate: content waits here until its header is whole, then passes with our trace fields before it.
+
+use crate::Refusal;
+use mail_types::Reply;
+
+/// Longest header that is looked at as a whole.
+const HEADER_MAX: usize = 1024 * 1024;
+/// RFC 5321 §6.3: more Received fields than this are a loop.
+const HOPS_MAX: usize = 50;
+
+/// What to do with the header of a message.
+#[derive(Clone, Debug)]
+pub(crate) enum HeaderRule {
+    /// From another operator: nothing is touched.
+    AsReceived,
+    /// From a user: Date and Message-ID are added where missing, Bcc removed (RFC 6409 §8).
+    Complete {
+        now: mail_types::Timestamp,
+        message_id: String,
+    },
+}
+
+/// Content up to the end of the header, and what came of it.
+#[derive(Debug)]
+pub(crate) struct HeaderGate {
+    rule: HeaderRule,
+    held: Vec<u8>,
+    is_open: bool,
+}
+
+impl HeaderGate {
+    pub(crate) fn new(rule: HeaderRule) -> Self {
+        Self { rule, held: Vec::new(), is_open: false }
+    }
+
+    /// Takes content; gives what may be written now, once the header is known.
+    pub(crate) fn push<'c>(&mut self, content: &'c [u8]) -> Result<Passage<'c>, Refusal> {
+        if self.is_open {
+            return Ok(Passage { header: Vec::new(), rest: content });
+        }
+        // The blank line may straddle what was held and what came.
+        let overlap = self.held.len().min(3);
+        let start = self.held.len() - overlap;
+        self.held.extend_from_slice(content);
+        let end = if self.held.starts_with(b"\r\n") { Some(2) } else { blank_line(&self.held[start..]).map(|at| start + at) };
+        match end {
+            Some(end) => {
+                let taken_from_content = content.len() - (self.held.len() - end);
+                self.held.truncate(end);
+                Ok(Passage { header: self.open()?, rest: &content[taken_from_content..] })
+            }
+            None if self.held.len() > HEADER_MAX => Ok(Passage { header: self.open()?, rest: &[] }),
+            None => Ok(Passage { header: Vec::new(), rest: &[] }),
+        }
+    }
+
+    /// The end of the content came: whatever is still held is the whole message.
+    pub(crate) fn finish(&mut self) -> Result<Vec<u8>, Refusal> {
+        if self.is_open { Ok(Vec::new()) } else { self.open() }
+    }
+
+    fn open(&mut self) -> Result<Vec<u8>, Refusal> {
+        self.is_open = true;
+        let header = std::mem::take(&mut self.held);
+        if message::trace::count_received(&header) > HOPS_MAX {
+            return Err(Refusal { reply: Reply::new(554, (5, 4, 6), "Too many hops: this message is in a loop"), reason: "loop" });
+        }
+        match &self.rule {
+            HeaderRule::AsReceived => Ok(header),
+            HeaderRule::Complete { .. } if header.len() > HEADER_MAX => {
+                Err(Refusal { reply: Reply::new(552, (5, 3, 4), "The header of the message is too large"), reason: "header_size" })
+            }
+            HeaderRule::Complete { now, message_id } => Ok(message::submission::complete_header(
+                &header,
+                &message::submission::Completion { now: *now, message_id },
+            )),
+        }
+    }
+}
+
+/// What may be written: the header when it just became known, then content as it came.
+#[derive(Debug)]
+pub(crate) struct Passage<'c> {
+    pub(crate) header: Vec<u8>,
+    pub(crate) rest: &'c [u8],
+}
+
+/// Where the header ends, after the blank line.
+fn blank_line(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn through(gate: &mut HeaderGate, chunks: &[&[u8]]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for chunk in chunks {
+            let passage = gate.push(chunk).unwrap();
+            out.extend_from_slice(&passage.header);
+            out.extend_from_slice(passage.rest);
+        }
+        out.extend_from_slice(&gate.finish().unwrap());
+        out
+    }
+
+    #[test]
+    fn mail_from_another_operator_passes_unchanged_however_it_is_cut() {
+        for message in [&b"A: b\r\nBcc: c\r\n\r\nbody\r\n\r\nmore\r\n"[..], b"\r\nbody\r\n", b"", b"no header at all\r\n", b"A: b\r\n"] {
+            for size in 1..=message.len().max(1) {
+                let chunks: Vec<&[u8]> = message.chunks(size).collect();
+                let mut gate = HeaderGate::new(HeaderRule::AsReceived);
+                assert_eq!(through(&mut gate, &chunks), message, "cut at {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_loop_is_refused() {
+        let header = "Received: by x; now\r\n".repeat(HOPS_MAX + 1) + "\r\n";
+        let refusal = HeaderGate::new(HeaderRule::AsReceived).push(header.as_bytes()).unwrap_err();
+        assert_eq!(refusal.reply.code, 554);
+    }
+}

@@ -1,0 +1,235 @@
+//! One message on its way in.
+
+use crate::content::{HeaderGate, HeaderRule};
+use crate::spool::Spool;
+use crate::{Intake, Origin, Refusal, Session, permit};
+use aws_lc_rs::digest::{Context, SHA256};
+use mail_types::{Address, DsnNotify, DsnRet, ForwardPath, MailParameters, RcptParameters, Reply, ReversePath, UnitId};
+use message::trace::Received;
+use policy::{Reason, RecipientFacts};
+use store::{Acceptance, Accepted, AuditEntry, Category, Error, LocalDelivery, RemoteDelivery};
+
+/// Room for our own trace fields beside the message.
+const TRACE_MAX: u64 = 16 * 1024;
+
+/// A message between MAIL and its end.
+#[derive(Debug)]
+pub struct Transaction {
+    intake: Intake,
+    session: Session,
+    unit: UnitId,
+    reverse_path: ReversePath,
+    parameters: MailParameters,
+    local: Vec<LocalDelivery>,
+    remote: Vec<RemoteDelivery>,
+    content: Option<Content>,
+}
+
+/// The content part of a transaction.
+#[derive(Debug)]
+struct Content {
+    spool: Spool,
+    gate: HeaderGate,
+    digest: ContentDigest,
+    content_offset: u64,
+    fault: Option<Refusal>,
+}
+
+/// A digest that prints nothing.
+struct ContentDigest(Context);
+
+impl std::fmt::Debug for ContentDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("digest")
+    }
+}
+
+impl Transaction {
+    pub(crate) fn new(intake: Intake, session: Session, reverse_path: ReversePath, parameters: MailParameters) -> Self {
+        let unit = intake.store().new_unit_id();
+        Self { intake, session, unit, reverse_path, parameters, local: Vec::new(), remote: Vec::new(), content: None }
+    }
+
+    /// Adds a recipient.
+    ///
+    /// # Errors
+    /// The refusal of this recipient; others stand.
+    pub async fn rcpt(&mut self, path: ForwardPath, parameters: RcptParameters) -> Result<(), Refusal> {
+        let store = self.intake.store().clone();
+        let address = match path {
+            ForwardPath::Address(address) => address,
+            ForwardPath::Postmaster => self.postmaster().await?,
+        };
+        if !store.is_local_domain(address.domain()).await.map_err(|e| Refusal::of_store(&e))? {
+            return self.remote_rcpt(address, parameters);
+        }
+        let row = store.recipient(&address).await.map_err(|e| Refusal::of_store(&e))?;
+        let facts = row.map_or(RecipientFacts::Unknown, |row| RecipientFacts::Mailbox {
+            status: row.status,
+            quota_bytes: row.quota_bytes,
+            used_bytes: row.used_bytes,
+            declared_bytes: self.parameters.size.unwrap_or(0),
+        });
+        permit(policy::recipient(facts))?;
+        let row = row.ok_or(Reason::UnknownMailbox)?;
+        if self.local.iter().all(|known| known.mailbox != row.mailbox) {
+            let key = store.mailbox_key(row.mailbox).await.map_err(|e| Refusal::of_store(&e))?;
+            self.local.push(LocalDelivery { mailbox: row.mailbox, folder: row.inbox, key });
+        }
+        Ok(())
+    }
+
+    /// `<postmaster>` without a domain: the one of our first domain.
+    async fn postmaster(&self) -> Result<Address, Refusal> {
+        let domains = self.intake.store().domains().await.map_err(|e| Refusal::of_store(&e))?;
+        let address = domains.first().and_then(|domain| format!("postmaster@{domain}").parse().ok());
+        address.ok_or_else(|| Reason::UnknownMailbox.into())
+    }
+
+    fn remote_rcpt(&mut self, recipient: Address, parameters: RcptParameters) -> Result<(), Refusal> {
+        let may_relay = matches!(self.session.origin, Origin::Submission { .. });
+        permit(policy::recipient(RecipientFacts::Elsewhere { may_relay }))?;
+        let canonical = recipient.canonical();
+        if self.remote.iter().all(|known| known.recipient.canonical() != canonical) {
+            let notify = parameters.notify.map(notify_words);
+            self.remote.push(RemoteDelivery { recipient, original_recipient: parameters.orcpt, notify });
+        }
+        Ok(())
+    }
+
+    /// Begins the content; at least one recipient was accepted.
+    ///
+    /// # Errors
+    /// A cause of ours.
+    pub async fn begin_content(&mut self) -> Result<(), Refusal> {
+        let settings = self.intake.settings();
+        let mut spool = Spool::begin(self.intake.store(), settings.message_size_max + TRACE_MAX).map_err(|e| Refusal::of_store(&e))?;
+        let return_path = message::trace::return_path(&self.reverse_path);
+        let now = self.intake.store().now();
+        let (protocol, peer_ip, rule) = match self.session.origin {
+            Origin::Mx { .. } => ("ESMTPS", Some(self.session.peer_ip), HeaderRule::AsReceived),
+            Origin::Submission { .. } => {
+                let message_id = format!("<{}@{}>", self.unit, settings.hostname);
+                ("ESMTPSA", None, HeaderRule::Complete { now, message_id })
+            }
+        };
+        let id = self.unit.to_string();
+        let received = message::trace::received(&Received {
+            from_helo: &self.session.hello,
+            peer_ip,
+            by: &settings.hostname,
+            protocol,
+            id: &id,
+            tls: Some(self.session.tls),
+            at: now,
+        });
+        spool.write(&return_path).await.map_err(|e| Refusal::of_store(&e))?;
+        spool.write(&received).await.map_err(|e| Refusal::of_store(&e))?;
+        self.content = Some(Content {
+            spool,
+            gate: HeaderGate::new(rule),
+            digest: ContentDigest(Context::new(&SHA256)),
+            content_offset: return_path.len() as u64,
+            fault: None,
+        });
+        Ok(())
+    }
+
+    /// Takes content. A fault is kept for [`Transaction::commit`] to report; what comes after it is swallowed.
+    pub async fn write(&mut self, chunk: &[u8]) {
+        let Some(content) = self.content.as_mut().filter(|content| content.fault.is_none()) else { return };
+        if let Err(refusal) = content.take(chunk).await {
+            content.fault = Some(refusal);
+        }
+    }
+
+    /// Takes responsibility: the reply is positive only after everything is on stable storage.
+    ///
+    /// # Errors
+    /// The refusal; nothing of the message stands.
+    pub async fn commit(mut self) -> Result<Reply, Refusal> {
+        let mut content = self.content.take().ok_or_else(|| Refusal { reply: Reply::new(503, (5, 5, 1), "No content"), reason: "order" })?;
+        if let Some(fault) = content.fault.take() {
+            return Err(fault);
+        }
+        let tail = content.gate.finish()?;
+        content.spool.write(&tail).await.map_err(size_or_store)?;
+        let digest = content.digest.0.finish();
+        let eight_bit = content.spool.is_eight_bit();
+        let body = content.spool.finish().await.map_err(|e| Refusal::of_store(&e))?;
+        let store = self.intake.store().clone();
+        let acceptance = Acceptance {
+            unit: self.unit,
+            fingerprint: self.fingerprint(digest.as_ref()),
+            sender_mailbox: match &self.session.origin {
+                Origin::Submission { principal } => Some(principal.mailbox),
+                Origin::Mx { .. } => None,
+            },
+            body,
+            content_offset: content.content_offset,
+            eight_bit,
+            expires_at: store.now().plus_secs(self.intake.settings().lifetime_secs),
+            ret: self.parameters.ret.map(|ret| if ret == DsnRet::Full { "FULL" } else { "HDRS" }.to_owned()),
+            envid: self.parameters.envid.take(),
+            audit: self.audit(),
+            reverse_path: self.reverse_path,
+            local: self.local,
+            remote: self.remote,
+        };
+        let accepted = store.accept(acceptance).await.map_err(|e| Refusal::of_store(&e))?;
+        if accepted == Accepted::Duplicate {
+            tracing::info!(unit = %self.unit, "a message sent again was acknowledged and not stored twice");
+        }
+        Ok(Reply::new(250, (2, 0, 0), format!("OK {}", self.unit)))
+    }
+
+    /// Another operator may send again what it already sent; a user who sends twice means it.
+    fn fingerprint(&self, content_digest: &[u8]) -> Option<[u8; 32]> {
+        let Origin::Mx { peer: Some(peer) } = &self.session.origin else { return None };
+        let subject = peer.subject.to_string();
+        let reverse_path = self.reverse_path.to_string();
+        let mut mailboxes: Vec<i64> = self.local.iter().map(|delivery| delivery.mailbox.0).collect();
+        mailboxes.sort_unstable();
+        let recipients: Vec<u8> = mailboxes.iter().flat_map(|id| id.to_be_bytes()).collect();
+        Some(self.intake.store().fingerprint(&[subject.as_bytes(), reverse_path.as_bytes(), &recipients, content_digest]))
+    }
+
+    fn audit(&self) -> AuditEntry {
+        let (origin, actor, mailbox) = match &self.session.origin {
+            Origin::Mx { .. } => ("mx", None, None),
+            Origin::Submission { principal } => ("submission", Some(principal.actor.id), Some(principal.mailbox)),
+        };
+        AuditEntry {
+            category: Category::Mail,
+            action: "message.accepted",
+            outcome: "ok",
+            actor,
+            mailbox,
+            unit: Some(self.unit),
+            detail: format!("origin={origin} local={} remote={}", self.local.len(), self.remote.len()),
+        }
+    }
+}
+
+impl Content {
+    async fn take(&mut self, chunk: &[u8]) -> Result<(), Refusal> {
+        self.digest.0.update(chunk);
+        let passage = self.gate.push(chunk)?;
+        self.spool.write(&passage.header).await.map_err(size_or_store)?;
+        self.spool.write(passage.rest).await.map_err(size_or_store)
+    }
+}
+
+fn size_or_store(error: Error) -> Refusal {
+    match error {
+        Error::TooBig => Refusal { reply: Reply::new(552, (5, 3, 4), "Message is larger than this server accepts"), reason: "size" },
+        error => Refusal::of_store(&error),
+    }
+}
+
+/// RFC 3461 §4.1 words of a NOTIFY parameter.
+fn notify_words(notify: DsnNotify) -> String {
+    let words = [(notify.success, "SUCCESS"), (notify.failure, "FAILURE"), (notify.delay, "DELAY")];
+    let set: Vec<&str> = words.iter().filter(|(is_set, _)| *is_set).map(|(_, word)| *word).collect();
+    if set.is_empty() { "NEVER".to_owned() } else { set.join(",") }
+}

@@ -1,0 +1,89 @@
+//! The client side towards another operator's MX.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use mail_types::PeerIdentity;
+use rustls::ClientConfig;
+use rustls::client::Resumption;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::crypto;
+use crate::handshake::HandshakeFailure;
+use crate::own::OwnIdentity;
+use crate::reference::ReferenceNames;
+use crate::trust::Trust;
+use crate::verifier::{ServerVerifier, VerdictSlot};
+
+/// TLS for our deliveries: chain, revocation and name of the server are verified, our identity is presented, nothing is resumed.
+#[derive(Debug)]
+pub struct PeerClientTls {
+    identity: ArcSwap<OwnIdentity>,
+    trust: Arc<Trust>,
+}
+
+/// An established connection.
+#[derive(Debug)]
+pub struct PeerConnected<IO> {
+    /// The encrypted stream.
+    pub stream: TlsStream<IO>,
+    /// Who the server proved to be.
+    pub peer: PeerIdentity,
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub protocol: &'static str,
+    /// Cipher suite by its IANA name.
+    pub suite: &'static str,
+}
+
+impl PeerClientTls {
+    /// Presents `identity` when asked, judges servers by what `trust` holds at each handshake.
+    pub fn new(identity: Arc<OwnIdentity>, trust: Arc<Trust>) -> Self {
+        Self { identity: ArcSwap::new(identity), trust }
+    }
+
+    /// Presents another identity from the next handshake on.
+    pub fn replace(&self, identity: Arc<OwnIdentity>) {
+        self.identity.store(identity);
+    }
+
+    /// Does the handshake with a server that must have one of these names. It sets no time limit: the caller does.
+    ///
+    /// In TLS 1.3 a server that refuses *our* certificate says so after this returned: the first read then fails.
+    pub async fn connect<IO>(
+        &self,
+        io: IO,
+        names: &ReferenceNames,
+    ) -> Result<PeerConnected<IO>, HandshakeFailure>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let server_name = names
+            .server_name()
+            .ok_or_else(|| HandshakeFailure::before_any_byte("no name is expected of the server"))?;
+        let slot = VerdictSlot::default();
+        let config = self.config(slot.clone(), names).map_err(HandshakeFailure::before_any_byte)?;
+        let stream = match TlsConnector::from(Arc::new(config)).connect(server_name, io).await {
+            Ok(stream) => stream,
+            Err(error) => return Err(HandshakeFailure::from_io(error, slot.get().cloned())),
+        };
+        let peer = slot
+            .get()
+            .and_then(|verdict| verdict.judgement.clone().ok())
+            .ok_or_else(|| HandshakeFailure::before_any_byte("the certificate of the peer was not judged"))?;
+        let (protocol, suite) = crypto::negotiated(stream.get_ref().1);
+        Ok(PeerConnected { stream, peer, protocol, suite })
+    }
+
+    fn config(&self, slot: VerdictSlot, names: &ReferenceNames) -> Result<ClientConfig, rustls::Error> {
+        let verifier = ServerVerifier::new(self.trust.load(), slot, names.clone());
+        let mut config = ClientConfig::builder_with_provider(crypto::provider())
+            .with_protocol_versions(crypto::VERSIONS)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_client_cert_resolver(self.identity.load().presented());
+        config.resumption = Resumption::disabled();
+        Ok(config)
+    }
+}

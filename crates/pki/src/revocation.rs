@@ -1,0 +1,95 @@
+//! The index of what is revoked: one look-up per certificate of a path, whatever the length of the lists.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mail_types::Timestamp;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension};
+use x509_parser::prelude::FromDer;
+
+use crate::crl::RevocationList;
+
+const NOTHING_LOADED: &str = "no revocation list is loaded";
+const MISSING: &str = "no revocation list of an issuer of the certificate is loaded";
+const OUTDATED: &str = "the revocation list of an issuer of the certificate is past its next update";
+
+/// What the index must know of a certificate. Names and keys are DER without their outer SEQUENCE.
+pub(crate) struct PathCertificate<'a> {
+    pub(crate) der: &'a [u8],
+    pub(crate) serial: &'a [u8],
+    pub(crate) issuer_name: &'a [u8],
+    pub(crate) issuer_key: Vec<u8>,
+}
+
+/// The freshest list of each issuer.
+///
+/// An issuer is a name *and* a key: after a renewal of a CA's key the list signed by the old one says nothing of the certificates signed
+/// by the new one. Revocation itself is looked for under the name alone, which can only refuse more.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct RevocationIndex {
+    by_issuer: HashMap<Vec<u8>, Vec<Arc<RevocationList>>>,
+}
+
+impl RevocationIndex {
+    /// Takes a list in, unless a fresher one for the same certificates is there.
+    pub(crate) fn insert(&mut self, list: Arc<RevocationList>) {
+        let lists = self.by_issuer.entry(list.issuer_name.clone()).or_default();
+        match lists.iter_mut().find(|known| known.covers_the_same_as(&list)) {
+            Some(known) if list.is_fresher_than(known) => *known = list,
+            Some(_) => {}
+            None => lists.push(list),
+        }
+    }
+
+    pub(crate) fn lists(&self) -> impl Iterator<Item = &Arc<RevocationList>> {
+        self.by_issuer.values().flatten()
+    }
+
+    /// Whether any list, even an outdated one, names the certificate.
+    pub(crate) fn revokes(&self, certificate: &PathCertificate<'_>) -> bool {
+        self.of(certificate).iter().any(|list| list.holds(certificate.serial))
+    }
+
+    /// Why it cannot be said that the certificate is not revoked; `None` when it can.
+    pub(crate) fn doubt(&self, certificate: &PathCertificate<'_>, now: Timestamp) -> Option<&'static str> {
+        if self.by_issuer.is_empty() {
+            return Some(NOTHING_LOADED);
+        }
+        let lists = self.of(certificate).iter();
+        let mut speaking = lists.filter(|list| speaks_of(list, certificate)).peekable();
+        if speaking.peek().is_none() {
+            return Some(MISSING);
+        }
+        (!speaking.any(|list| list.is_current_at(now))).then_some(OUTDATED)
+    }
+
+    fn of(&self, certificate: &PathCertificate<'_>) -> &[Arc<RevocationList>] {
+        self.by_issuer.get(certificate.issuer_name).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn speaks_of(list: &RevocationList, certificate: &PathCertificate<'_>) -> bool {
+    list.signer_key == certificate.issuer_key
+        && list.points.as_ref().is_none_or(|points| names_a_point(certificate.der, points))
+}
+
+/// Whether one of the certificate's CRL distribution points is one of these URIs (RFC 5280 §6.3.3 (b)(2)).
+fn names_a_point(certificate: &[u8], points: &[Vec<u8>]) -> bool {
+    let Ok((_, x509)) = X509Certificate::from_der(certificate) else {
+        return false;
+    };
+    let extensions = x509.iter_extensions().map(|extension| extension.parsed_extension());
+    extensions
+        .filter_map(|extension| match extension {
+            ParsedExtension::CRLDistributionPoints(points) => Some(points),
+            _ => None,
+        })
+        .flat_map(|points| points.iter())
+        .filter_map(|point| match &point.distribution_point {
+            Some(DistributionPointName::FullName(names)) => Some(names),
+            _ => None,
+        })
+        .flatten()
+        .any(|name| matches!(name, GeneralName::URI(uri) if points.iter().any(|p| p == uri.as_bytes())))
+}

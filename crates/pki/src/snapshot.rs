@@ -1,0 +1,158 @@
+//! What is trusted at one moment: authorities and revocation lists, immutable once built.
+
+use std::sync::Arc;
+
+use mail_types::Timestamp;
+use rustls::DistinguishedName as Hint;
+use rustls_pki_types::pem::SectionKind;
+use rustls_pki_types::{CertificateDer, TrustAnchor};
+
+use crate::authority::Authority;
+use crate::crl::{CrlFault, CrlFaultCause, RevocationList};
+use crate::encoding;
+use crate::judge::EkuRule;
+use crate::revocation::RevocationIndex;
+
+/// Why nothing can be trusted with these files. Indices are those of the trust files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TrustError {
+    /// A file is neither PEM nor DER.
+    #[error("trust file {0} cannot be read")]
+    Unreadable(usize),
+    /// A file holds a certificate that is not one of an authority (RFC 5280 §4.2.1.9: basicConstraints with cA).
+    #[error("trust file {0} holds a certificate that is not an authority's")]
+    NotAnAuthority(usize),
+    /// No file holds a self-signed certificate.
+    #[error("no self-signed authority certificate, so no trust anchor, was found")]
+    NoAnchor,
+}
+
+/// Trust anchors, intermediates and the revocation index, as they stand at one moment. See [`crate::Trust`] for the live holder.
+#[derive(Clone, Debug)]
+pub struct TrustSnapshot {
+    authorities: Vec<Authority>,
+    anchors: Vec<TrustAnchor<'static>>,
+    intermediates: Vec<CertificateDer<'static>>,
+    hints: Arc<[Hint]>,
+    revocation: RevocationIndex,
+    eku_rule: EkuRule,
+}
+
+impl TrustSnapshot {
+    /// Reads trust files (PEM or DER, several certificates in one) and revocation lists (PEM or DER, several in one).
+    ///
+    /// A self-signed CA certificate is a trust anchor; any other CA certificate is offered to path building and may have signed a list.
+    /// A list that cannot be used is reported and passed over. Of several usable lists for the same certificates the freshest counts.
+    pub fn build(
+        anchors_pem: &[Vec<u8>],
+        crls: &[Vec<u8>],
+        now: Timestamp,
+    ) -> Result<(Self, Vec<CrlFault>), TrustError> {
+        let authorities = authorities(anchors_pem)?;
+        let (anchors, others): (Vec<_>, Vec<_>) = authorities.iter().partition(|a| a.is_self_signed);
+        if anchors.is_empty() {
+            return Err(TrustError::NoAnchor);
+        }
+        let (revocation, faults) = revocation_index(crls, &authorities, now);
+        let snapshot = Self {
+            anchors: anchors.iter().map(|authority| authority.anchor.clone()).collect(),
+            intermediates: others.iter().map(|authority| authority.certificate.clone()).collect(),
+            hints: authorities.iter().map(|authority| Hint::in_sequence(authority.name())).collect(),
+            revocation,
+            eku_rule: EkuRule::default(),
+            authorities,
+        };
+        Ok((snapshot, faults))
+    }
+
+    /// The same, with this reading of the extended key usage of peers.
+    #[must_use]
+    pub fn with_eku_rule(self, eku_rule: EkuRule) -> Self {
+        Self { eku_rule, ..self }
+    }
+
+    /// The same, holding on to the lists of `previous` that are fresher than ours or that we lack, so that neither a damaged nor a
+    /// replayed older file makes a revocation forgotten. Lists of authorities that are no longer trusted go.
+    #[must_use]
+    pub fn replacing(mut self, previous: &Self) -> Self {
+        for list in previous.revocation.lists() {
+            let mut authorities = self.authorities.iter();
+            if authorities.any(|a| a.name() == list.issuer_name && a.key() == list.signer_key) {
+                self.revocation.insert(list.clone());
+            }
+        }
+        self
+    }
+
+    /// Whether no revocation list is loaded: every judgement is then in doubt.
+    pub fn is_without_revocation_lists(&self) -> bool {
+        self.revocation.lists().next().is_none()
+    }
+
+    pub(crate) fn authorities(&self) -> &[Authority] {
+        &self.authorities
+    }
+
+    pub(crate) fn anchors(&self) -> &[TrustAnchor<'static>] {
+        &self.anchors
+    }
+
+    pub(crate) fn intermediates(&self) -> &[CertificateDer<'static>] {
+        &self.intermediates
+    }
+
+    pub(crate) fn revocation(&self) -> &RevocationIndex {
+        &self.revocation
+    }
+
+    pub(crate) fn eku_rule(&self) -> EkuRule {
+        self.eku_rule
+    }
+
+    /// Names of the authorities, for the certificate request (RFC 8446 §4.2.4). Intermediates too: some clients look one step up only.
+    pub(crate) fn hints(&self) -> &[Hint] {
+        &self.hints
+    }
+
+    /// webpki takes anchors for timeless; an authority past its end vouches for nobody.
+    pub(crate) fn anchor_is_valid(&self, anchor: &TrustAnchor<'_>, now: Timestamp) -> bool {
+        let mut same = self.authorities.iter().filter(|authority| authority.anchor == *anchor);
+        same.any(|authority| authority.is_self_signed && authority.is_valid_at(now))
+    }
+}
+
+fn authorities(files: &[Vec<u8>]) -> Result<Vec<Authority>, TrustError> {
+    let mut authorities: Vec<Authority> = Vec::new();
+    for (index, file) in files.iter().enumerate() {
+        for certificate in encoding::objects(file, SectionKind::Certificate) {
+            let certificate = certificate.map_err(|_| TrustError::Unreadable(index))?;
+            let authority = Authority::read(certificate).ok_or(TrustError::NotAnAuthority(index))?;
+            if !authorities.iter().any(|known| known.certificate == authority.certificate) {
+                authorities.push(authority);
+            }
+        }
+    }
+    Ok(authorities)
+}
+
+fn revocation_index(
+    files: &[Vec<u8>],
+    authorities: &[Authority],
+    now: Timestamp,
+) -> (RevocationIndex, Vec<CrlFault>) {
+    let (mut revocation, mut faults) = (RevocationIndex::default(), Vec::new());
+    for (index, file) in files.iter().enumerate() {
+        let lists = encoding::objects(file, SectionKind::Crl);
+        if lists.is_empty() {
+            faults.push(CrlFault { index, cause: CrlFaultCause::Empty });
+        }
+        for list in lists {
+            let list = list.map_err(|_| CrlFaultCause::Malformed);
+            match list.and_then(|list| RevocationList::read(&list, authorities, now)) {
+                Ok(list) => revocation.insert(Arc::new(list)),
+                Err(cause) => faults.push(CrlFault { index, cause }),
+            }
+        }
+    }
+    (revocation, faults)
+}

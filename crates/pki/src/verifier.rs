@@ -1,0 +1,160 @@
+//! The rustls verifiers: they call the judge, and leave the verdict where the end of the handshake finds it.
+//!
+//! One verifier serves one handshake, so that the identity handed on is the one that was judged, not one read again later.
+
+use std::sync::{Arc, OnceLock};
+
+use mail_types::{DistinguishedName, PeerIdentity};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use crate::crypto;
+use crate::judge::{Rejection, Usage};
+use crate::leaf::Leaf;
+use crate::reference::ReferenceNames;
+use crate::snapshot::TrustSnapshot;
+
+/// What was presented in one handshake and what it is worth.
+#[derive(Clone, Debug)]
+pub(crate) struct Verdict {
+    pub(crate) presented: Option<DistinguishedName>,
+    pub(crate) judgement: Result<PeerIdentity, Rejection>,
+}
+
+/// Where the verifier of one handshake leaves its verdict.
+pub(crate) type VerdictSlot = Arc<OnceLock<Verdict>>;
+
+/// Judges the chain of a peer, in one handshake.
+#[derive(Debug)]
+struct Judge {
+    snapshot: Arc<TrustSnapshot>,
+    slot: VerdictSlot,
+}
+
+impl Judge {
+    fn judge(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        usage: Usage,
+        names: Option<&ReferenceNames>,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let facts = Leaf::read(leaf);
+        let presented = facts.as_ref().map(|facts| facts.subject.clone());
+        let judgement = facts.ok_or(Rejection::Malformed).and_then(|facts| {
+            let named = names.is_none_or(|names| names.matches(&facts));
+            let identity = self.snapshot.judge_leaf(leaf, facts, intermediates, usage, now)?;
+            if named { Ok(identity) } else { Err(Rejection::NameMismatch) }
+        });
+        let refusal = judgement.as_ref().err().map(|rejection| rejection.certificate_error());
+        // The first verdict stands: rustls asks once in a handshake.
+        let _ = self.slot.set(Verdict { presented, judgement });
+        refusal.map_or(Ok(()), |error| Err(error.into()))
+    }
+}
+
+/// For our side of a connection a peer made: a certificate is asked for, not required.
+#[derive(Debug)]
+pub(crate) struct ClientVerifier(Judge);
+
+impl ClientVerifier {
+    pub(crate) fn new(snapshot: Arc<TrustSnapshot>, slot: VerdictSlot) -> Self {
+        Self(Judge { snapshot, slot })
+    }
+}
+
+impl ClientCertVerifier for ClientVerifier {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[rustls::DistinguishedName] {
+        self.0.snapshot.hints()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        self.0.judge(end_entity, intermediates, Usage::Client, None, now)?;
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &crypto::signature_algorithms())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &crypto::signature_algorithms())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        crypto::signature_algorithms().supported_schemes()
+    }
+}
+
+/// For our side of a connection we made: the chain and the name must hold.
+#[derive(Debug)]
+pub(crate) struct ServerVerifier {
+    judge: Judge,
+    names: ReferenceNames,
+}
+
+impl ServerVerifier {
+    pub(crate) fn new(snapshot: Arc<TrustSnapshot>, slot: VerdictSlot, names: ReferenceNames) -> Self {
+        Self { judge: Judge { snapshot, slot }, names }
+    }
+}
+
+impl ServerCertVerifier for ServerVerifier {
+    /// The server name is what was sent; the names that count are the reference names.
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.judge.judge(end_entity, intermediates, Usage::Server, Some(&self.names), now)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &crypto::signature_algorithms())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &crypto::signature_algorithms())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        crypto::signature_algorithms().supported_schemes()
+    }
+}

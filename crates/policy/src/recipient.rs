@@ -1,0 +1,57 @@
+//! RCPT TO: who may receive through this server.
+//!
+//! A recipient of ours is accepted when the mailbox is in service and not full; it is then delivered whatever happens to the quota meanwhile.
+//! A recipient elsewhere is accepted from our own users only.
+//!
+//! Standards: RFC 5321 §3.3; RFC 3463 X.1.1, X.2.1, X.2.2.
+
+use crate::{Reason, Verdict};
+use mail_types::MailboxStatus;
+
+/// What is known of a recipient.
+#[derive(Clone, Copy, Debug)]
+pub enum RecipientFacts {
+    /// The domain is not ours.
+    Elsewhere {
+        /// Whether this origin may send elsewhere.
+        may_relay: bool,
+    },
+    /// The domain is ours and has no such mailbox.
+    Unknown,
+    /// A mailbox of ours.
+    Mailbox {
+        /// Life cycle state.
+        status: MailboxStatus,
+        /// Quota in octets.
+        quota_bytes: u64,
+        /// Octets used.
+        used_bytes: u64,
+        /// SIZE declared, zero if none.
+        declared_bytes: u64,
+    },
+}
+
+/// May this recipient be accepted?
+pub fn recipient(facts: RecipientFacts) -> Verdict {
+    match facts {
+        RecipientFacts::Elsewhere { may_relay: true } => Verdict::Accept,
+        RecipientFacts::Elsewhere { may_relay: false } => Verdict::Reject(Reason::Relay),
+        RecipientFacts::Unknown => Verdict::Reject(Reason::UnknownMailbox),
+        RecipientFacts::Mailbox { status, quota_bytes, used_bytes, declared_bytes } => match status {
+            MailboxStatus::Pending | MailboxStatus::Deleted => Verdict::Reject(Reason::UnknownMailbox),
+            MailboxStatus::Suspended => Verdict::Defer(Reason::Suspended),
+            MailboxStatus::Active => room(quota_bytes, used_bytes, declared_bytes),
+        },
+    }
+}
+
+/// A mailbox that is exactly full takes nothing more, even of unknown size.
+fn room(quota_bytes: u64, used_bytes: u64, declared_bytes: u64) -> Verdict {
+    if declared_bytes > quota_bytes {
+        Verdict::Reject(Reason::OverWholeQuota)
+    } else if used_bytes >= quota_bytes || used_bytes.saturating_add(declared_bytes) > quota_bytes {
+        Verdict::Defer(Reason::MailboxFull)
+    } else {
+        Verdict::Accept
+    }
+}

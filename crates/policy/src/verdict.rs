@@ -1,0 +1,81 @@
+//! Verdicts and their reasons, with the words that a peer may hear.
+
+use mail_types::Reply;
+
+/// The answer to a question of policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go on.
+    Accept,
+    /// Not now: the cause is ours or passes.
+    Defer(Reason),
+    /// Never, as things stand.
+    Reject(Reason),
+}
+
+/// Why something is deferred or rejected. `Debug` is the word for logs and metrics; [`Reason::reply`] is all that a peer hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The peer presented no certificate.
+    NoCertificate,
+    /// The white list does not name this certificate for this domain.
+    NotListed,
+    /// No white list is loaded.
+    NoWhiteList,
+    /// Revocation could not be decided: a list is missing or past its date.
+    RevocationUnknown,
+    /// The user may not send with this address.
+    NotOwner,
+    /// The recipient's domain is not ours, and this origin may not relay.
+    Relay,
+    /// No such mailbox.
+    UnknownMailbox,
+    /// The mailbox is closed for now.
+    Suspended,
+    /// The mailbox is full.
+    MailboxFull,
+    /// The message alone is larger than the whole quota.
+    OverWholeQuota,
+    /// The recipient's domain is not in the white list.
+    OutsideTrustSpace,
+}
+
+impl Reason {
+    /// The word for logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoCertificate => "no_certificate",
+            Self::NotListed => "not_listed",
+            Self::NoWhiteList => "no_white_list",
+            Self::RevocationUnknown => "revocation_unknown",
+            Self::NotOwner => "not_owner",
+            Self::Relay => "relay",
+            Self::UnknownMailbox => "unknown_mailbox",
+            Self::Suspended => "suspended",
+            Self::MailboxFull => "mailbox_full",
+            Self::OverWholeQuota => "over_whole_quota",
+            Self::OutsideTrustSpace => "outside_trust_space",
+        }
+    }
+
+    /// What a peer hears: a code and a generic sentence.
+    pub fn reply(self) -> Reply {
+        match self {
+            Self::NoCertificate | Self::NotListed => {
+                Reply::new(550, (5, 7, 1), "Not authorised to send for this domain")
+            }
+            Self::NoWhiteList | Self::RevocationUnknown => {
+                Reply::new(451, (4, 7, 0), "Temporarily unable to verify authorisation; try again later")
+            }
+            Self::NotOwner => {
+                Reply::new(550, (5, 7, 1), "Sender address does not belong to the authenticated user")
+            }
+            Self::Relay => Reply::new(550, (5, 7, 1), "Relaying denied"),
+            Self::UnknownMailbox => Reply::new(550, (5, 1, 1), "No such mailbox"),
+            Self::Suspended => Reply::new(450, (4, 2, 1), "Mailbox is closed for now"),
+            Self::MailboxFull => Reply::new(452, (4, 2, 2), "Mailbox is full"),
+            Self::OverWholeQuota => Reply::new(552, (5, 2, 2), "Message is larger than the mailbox may hold"),
+            Self::OutsideTrustSpace => Reply::new(550, (5, 7, 1), "Recipient is outside the trust space"),
+        }
+    }
+}

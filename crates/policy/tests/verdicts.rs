@@ -1,0 +1,99 @@
+//! The table of verdicts.
+
+use mail_types::{MailboxStatus, PeerIdentity, ReversePath, RevocationState};
+use policy::{
+    MxSenderFacts, NextHopFacts, Reason, RecipientFacts, Verdict, WhiteList, next_hop, recipient, sender,
+    submission_sender,
+};
+
+fn peer(subject: &str, revocation: RevocationState) -> PeerIdentity {
+    PeerIdentity {
+        subject: subject.parse().unwrap(),
+        issuer: "CN=CA".parse().unwrap(),
+        serial: vec![1],
+        dns_names: vec![],
+        mail_names: vec![],
+        key_pin: [0; 32],
+        revocation,
+    }
+}
+
+fn list() -> WhiteList {
+    WhiteList::parse("a.example;CN=mx.a\nb.example;CN=mx.b\n").0
+}
+
+fn path(address: &str) -> ReversePath {
+    ReversePath::Address(address.parse().unwrap())
+}
+
+#[test]
+fn an_operator_sends_only_for_the_domains_of_its_certificate() {
+    let list = list();
+    let good = peer("CN=mx.a", RevocationState::Good);
+    let ask = |peer, white_list, reverse_path: &ReversePath| {
+        sender(&MxSenderFacts { peer, white_list, reverse_path })
+    };
+    assert_eq!(ask(Some(&good), Some(&list), &path("x@a.example")), Verdict::Accept);
+    assert_eq!(ask(Some(&good), Some(&list), &path("x@b.example")), Verdict::Reject(Reason::NotListed));
+    assert_eq!(ask(Some(&good), Some(&list), &ReversePath::Null), Verdict::Accept);
+    let stranger = peer("CN=mx.z", RevocationState::Good);
+    assert_eq!(ask(Some(&stranger), Some(&list), &ReversePath::Null), Verdict::Reject(Reason::NotListed));
+    assert_eq!(ask(None, Some(&list), &path("x@a.example")), Verdict::Reject(Reason::NoCertificate));
+}
+
+#[test]
+fn what_we_cannot_know_never_rejects() {
+    let list = list();
+    let stale = peer("CN=mx.z", RevocationState::Unknown("past its date"));
+    let good = peer("CN=mx.z", RevocationState::Good);
+    let ask = |peer, white_list| {
+        sender(&MxSenderFacts { peer: Some(peer), white_list, reverse_path: &path("x@a.example") })
+    };
+    assert_eq!(ask(&stale, Some(&list)), Verdict::Defer(Reason::RevocationUnknown));
+    assert_eq!(ask(&good, None), Verdict::Defer(Reason::NoWhiteList));
+    assert_eq!(Reason::NoWhiteList.reply().code, 451);
+    let domain = "a.example".parse().unwrap();
+    for (peer, white_list) in [(&stale, Some(&list)), (&good, None), (&good, Some(&list))] {
+        assert!(matches!(next_hop(&NextHopFacts { peer, white_list, domain: &domain }), Verdict::Defer(_)));
+    }
+}
+
+#[test]
+fn quota_defers_when_full_and_rejects_what_can_never_fit() {
+    let ask = |used_bytes, declared_bytes| {
+        recipient(RecipientFacts::Mailbox {
+            status: MailboxStatus::Active,
+            quota_bytes: 1000,
+            used_bytes,
+            declared_bytes,
+        })
+    };
+    assert_eq!(ask(0, 1000), Verdict::Accept);
+    assert_eq!(ask(999, 0), Verdict::Accept);
+    assert_eq!(ask(1, 1000), Verdict::Defer(Reason::MailboxFull));
+    assert_eq!(ask(1000, 0), Verdict::Defer(Reason::MailboxFull));
+    assert_eq!(ask(0, 1001), Verdict::Reject(Reason::OverWholeQuota));
+}
+
+#[test]
+fn a_mailbox_out_of_service_and_a_stranger_are_refused() {
+    let ask = |status| {
+        recipient(RecipientFacts::Mailbox { status, quota_bytes: 10, used_bytes: 0, declared_bytes: 0 })
+    };
+    assert_eq!(ask(MailboxStatus::Deleted), Verdict::Reject(Reason::UnknownMailbox));
+    assert_eq!(ask(MailboxStatus::Suspended), Verdict::Defer(Reason::Suspended));
+    assert_eq!(recipient(RecipientFacts::Elsewhere { may_relay: false }), Verdict::Reject(Reason::Relay));
+    assert_eq!(recipient(RecipientFacts::Elsewhere { may_relay: true }), Verdict::Accept);
+}
+
+#[test]
+fn a_user_sends_with_their_own_address_only() {
+    let own = "Jean.Dupont@a.example".parse().unwrap();
+    assert_eq!(submission_sender(&own, true, &path("jean.dupont@A.example")), Verdict::Accept);
+    assert_eq!(
+        submission_sender(&own, false, &path("jean.dupont@a.example")),
+        Verdict::Reject(Reason::NotOwner)
+    );
+    assert_eq!(submission_sender(&own, true, &path("marie@a.example")), Verdict::Reject(Reason::NotOwner));
+    assert_eq!(submission_sender(&own, true, &ReversePath::Null), Verdict::Reject(Reason::NotOwner));
+}

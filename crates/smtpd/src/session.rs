@@ -1,0 +1,264 @@
+//! One SMTP connection.
+
+use crate::metrics::{ReasonLabel, ServiceLabel};
+use crate::transport::{Transport, secure};
+use crate::{Service, Smtpd};
+use auth::AuthError;
+use intake::{Origin, Refusal, Session, Transaction};
+use listener::Drain;
+use mail_types::{PeerIdentity, Principal, Reply, Secret};
+use smtp_session::{ContentFault, Event, Server, ServerOptions, TlsState};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// Octets read at a time.
+const READ: usize = 32 * 1024;
+
+/// Serves one connection to its end.
+pub(crate) async fn run(shared: Arc<Smtpd>, stream: TcpStream, peer: SocketAddr, drain: Drain) {
+    let connections = shared.metrics.connections.get_or_create(&ServiceLabel { service: shared.service.as_str() }).clone();
+    connections.inc();
+    let implicit = shared.tls.is_implicit();
+    let tls = if implicit { TlsState::Active } else { TlsState::Clear { starttls_offered: true } };
+    let mut connection = Connection {
+        server: Server::new(options(&shared, tls)),
+        transport: Transport::Clear(stream),
+        peer_ip: peer.ip(),
+        hello: String::new(),
+        certificate: None,
+        principal: None,
+        protocol: "",
+        transaction: None,
+        drain,
+        shared,
+    };
+    let is_ready = !implicit || connection.handshake().await;
+    if is_ready {
+        connection.dialogue().await;
+        let _ = tokio::time::timeout(Duration::from_secs(2), connection.transport.close()).await;
+    }
+    connections.dec();
+}
+
+fn options(shared: &Smtpd, tls: TlsState) -> ServerOptions {
+    ServerOptions {
+        hostname: shared.hostname.to_string(),
+        service: match shared.service {
+            Service::Mx => smtp_session::Service::Mx,
+            Service::Submission => smtp_session::Service::Submission,
+        },
+        tls,
+        max_message_size: shared.message_size_max,
+        max_recipients: shared.recipients_max,
+        dsn: false,
+    }
+}
+
+struct Connection {
+    shared: Arc<Smtpd>,
+    server: Server,
+    transport: Transport,
+    peer_ip: IpAddr,
+    hello: String,
+    certificate: Option<PeerIdentity>,
+    principal: Option<Principal>,
+    protocol: &'static str,
+    transaction: Option<Transaction>,
+    drain: Drain,
+}
+
+/// Why a dialogue ends before QUIT.
+enum End {
+    Closed,
+    Handshake,
+}
+
+impl Connection {
+    async fn dialogue(&mut self) {
+        let mut buffer = Vec::new();
+        loop {
+            if self.answer_events().await.is_err() || self.flush().await.is_err() || self.server.is_closing() {
+                return;
+            }
+            if buffer.is_empty() {
+                buffer = vec![0; READ];
+            }
+            match self.read(&mut buffer).await {
+                Some(0) | None => return,
+                Some(count) => self.server.handle_input(&buffer[..count]),
+            }
+        }
+    }
+
+    /// Reads what comes next. Silence and a drain are answered with 421; `None` ends the session.
+    async fn read(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let timeouts = self.shared.timeouts;
+        let limit = if self.transaction.is_some() { timeouts.data } else { timeouts.command };
+        let is_busy = self.transaction.is_some();
+        tokio::select! {
+            read = tokio::time::timeout(limit, self.transport.read(buffer)) => match read {
+                Ok(read) => return read.ok(),
+                Err(_) => self.server.close(&Reply::new(421, (4, 4, 2), "Timeout; closing connection")),
+            },
+            () = self.drain.asked(), if !is_busy => self.server.close(&Reply::new(421, (4, 3, 2), "Server is restarting; try again")),
+        }
+        // The peer may be gone already: the goodbye is a courtesy.
+        let _ = self.flush().await;
+        None
+    }
+
+    async fn flush(&mut self) -> Result<(), End> {
+        let output = std::mem::take(self.server.output());
+        if output.is_empty() {
+            return Ok(());
+        }
+        let written = tokio::time::timeout(self.shared.timeouts.write, self.transport.write_all(&output)).await;
+        if matches!(written, Ok(Ok(()))) { Ok(()) } else { Err(End::Closed) }
+    }
+
+    async fn answer_events(&mut self) -> Result<(), End> {
+        while let Some(event) = self.server.poll_event() {
+            match event {
+                Event::Hello { name, .. } => {
+                    self.hello = name;
+                    self.transaction = None;
+                }
+                Event::StartTls => {
+                    self.flush().await?;
+                    if !self.handshake().await {
+                        return Err(End::Handshake);
+                    }
+                    self.server.tls_established();
+                }
+                Event::AuthPlain { authzid, authcid, password } => {
+                    let reply = self.login(&authzid, &authcid, &password).await;
+                    self.server.reply(reply);
+                }
+                Event::Mail { path, parameters } => {
+                    let begun = self.session().and_then(|session| self.shared.intake.begin(&session, path, parameters));
+                    let reply = match begun {
+                        Ok(transaction) => {
+                            self.transaction = Some(transaction);
+                            Reply::new(250, (2, 1, 0), "Sender OK")
+                        }
+                        Err(refusal) => self.refuse(refusal),
+                    };
+                    self.server.reply(reply);
+                }
+                Event::Rcpt { path, parameters } => {
+                    let added = match self.transaction.as_mut() {
+                        Some(transaction) => transaction.rcpt(path, parameters).await,
+                        None => Err(out_of_order()),
+                    };
+                    let reply = added.map_or_else(|refusal| self.refuse(refusal), |()| Reply::new(250, (2, 1, 5), "Recipient OK"));
+                    self.server.reply(reply);
+                }
+                Event::Data => {
+                    let begun = match self.transaction.as_mut() {
+                        Some(transaction) => transaction.begin_content().await,
+                        None => Err(out_of_order()),
+                    };
+                    let reply = begun.map_or_else(|refusal| self.refuse(refusal), |()| Reply::plain(354, "End data with <CR><LF>.<CR><LF>"));
+                    self.server.reply(reply);
+                }
+                Event::Content(chunk) => {
+                    if let Some(transaction) = self.transaction.as_mut() {
+                        transaction.write(&chunk).await;
+                    }
+                }
+                Event::EndOfContent { fault } => {
+                    let reply = self.end_of_content(fault).await;
+                    self.server.reply(reply);
+                }
+                Event::Reset | Event::Quit => self.transaction = None,
+            }
+        }
+        Ok(())
+    }
+
+    async fn end_of_content(&mut self, fault: Option<ContentFault>) -> Reply {
+        let transaction = self.transaction.take();
+        if let Some(fault) = fault {
+            return self.refuse(Refusal { reply: fault.reply(), reason: "content" });
+        }
+        let committed = match transaction {
+            Some(transaction) => transaction.commit().await,
+            None => Err(out_of_order()),
+        };
+        match committed {
+            Ok(reply) => {
+                self.shared.metrics.accepted.get_or_create(&ServiceLabel { service: self.shared.service.as_str() }).inc();
+                tracing::debug!(service = self.shared.service.as_str(), reply = %reply, "message accepted");
+                reply
+            }
+            Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    /// What `intake` needs to know of this connection.
+    fn session(&self) -> Result<Session, Refusal> {
+        let origin = match self.shared.service {
+            Service::Mx => Origin::Mx { peer: self.certificate.clone() },
+            Service::Submission => Origin::Submission { principal: self.principal.clone().ok_or_else(out_of_order)? },
+        };
+        Ok(Session { origin, hello: self.hello.clone(), peer_ip: self.peer_ip, tls: self.protocol })
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Reply {
+        let service = self.shared.service.as_str();
+        self.shared.metrics.refused.get_or_create(&ReasonLabel { service, reason: refusal.reason }).inc();
+        tracing::info!(service, reason = refusal.reason, code = refusal.reply.code, peer = %self.peer_ip, "refused");
+        refusal.reply
+    }
+
+    async fn login(&mut self, authzid: &str, authcid: &str, password: &Secret<String>) -> Reply {
+        let outcome = self.shared.authenticator.password(authzid, authcid, password).await;
+        let service = self.shared.service.as_str();
+        let (reason, reply) = match outcome {
+            Ok(principal) => {
+                self.principal = Some(principal);
+                ("ok", Reply::new(235, (2, 7, 0), "Authentication successful"))
+            }
+            Err(AuthError::Refused) => ("refused", Reply::new(535, (5, 7, 8), "Authentication credentials invalid")),
+            Err(AuthError::Unavailable(error)) => {
+                tracing::error!(error, "a login could not be decided");
+                ("unavailable", Reply::new(454, (4, 7, 0), "Temporary authentication failure; try again later"))
+            }
+        };
+        self.shared.metrics.logins.get_or_create(&ReasonLabel { service, reason }).inc();
+        if reason != "ok" {
+            tracing::info!(service, reason, peer = %self.peer_ip, "login failed");
+        }
+        reply
+    }
+
+    /// Takes the connection under TLS. False ends it: there is no way back to clear text.
+    async fn handshake(&mut self) -> bool {
+        let Transport::Clear(stream) = std::mem::replace(&mut self.transport, Transport::Gone) else { return false };
+        let service = self.shared.service.as_str();
+        let failure = match tokio::time::timeout(self.shared.timeouts.handshake, secure(&self.shared.tls, stream)).await {
+            Ok(Ok(secured)) => {
+                self.transport = Transport::Tls(Box::new(secured.stream));
+                self.certificate = secured.peer;
+                self.protocol = secured.protocol;
+                return true;
+            }
+            Ok(Err(failure)) => failure,
+            Err(_) => {
+                self.shared.metrics.handshake_failures.get_or_create(&ReasonLabel { service, reason: "timeout" }).inc();
+                return false;
+            }
+        };
+        let reason = failure.rejection.map_or("protocol", |rejection| rejection.cause());
+        self.shared.metrics.handshake_failures.get_or_create(&ReasonLabel { service, reason }).inc();
+        let presented = failure.presented.as_ref().map(ToString::to_string);
+        tracing::warn!(service, peer = %self.peer_ip, cause = %failure.cause(), presented, "TLS handshake failed");
+        false
+    }
+}
+
+fn out_of_order() -> Refusal {
+    Refusal { reply: Reply::new(503, (5, 5, 1), "Bad sequence of commands"), reason: "order" }
+}

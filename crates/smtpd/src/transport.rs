@@ -1,0 +1,86 @@
+//! The socket, in clear or under TLS.
+
+use mail_types::PeerIdentity;
+use pki::{AccessServerTls, HandshakeFailure, MxServerTls};
+use std::io;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+/// Certificates of a listener, and when TLS begins.
+#[derive(Clone, Debug)]
+pub enum Tls {
+    /// Asks other operators for their certificate, after STARTTLS.
+    Mx(Arc<MxServerTls>),
+    /// For our users, after STARTTLS.
+    Starttls(Arc<AccessServerTls>),
+    /// For our users, at once.
+    Implicit(Arc<AccessServerTls>),
+}
+
+impl Tls {
+    pub(crate) fn is_implicit(&self) -> bool {
+        matches!(self, Self::Implicit(_))
+    }
+}
+
+/// A finished handshake.
+pub(crate) struct Secured {
+    pub(crate) stream: TlsStream<TcpStream>,
+    pub(crate) peer: Option<PeerIdentity>,
+    pub(crate) protocol: &'static str,
+}
+
+/// Shakes hands as a server.
+pub(crate) async fn secure(tls: &Tls, stream: TcpStream) -> Result<Secured, HandshakeFailure> {
+    match tls {
+        Tls::Mx(tls) => {
+            let accepted = tls.accept(stream).await?;
+            Ok(Secured { stream: accepted.stream, peer: accepted.peer, protocol: accepted.protocol })
+        }
+        Tls::Starttls(tls) | Tls::Implicit(tls) => {
+            let accepted = tls.accept(stream).await?;
+            Ok(Secured { stream: accepted.stream, peer: None, protocol: accepted.protocol })
+        }
+    }
+}
+
+
+/// A connection.
+pub(crate) enum Transport {
+    Clear(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    /// Between the two, while the handshake holds the socket.
+    Gone,
+}
+
+impl Transport {
+    pub(crate) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Clear(stream) => stream.read(buffer).await,
+            Self::Tls(stream) => stream.read(buffer).await,
+            Self::Gone => Ok(0),
+        }
+    }
+
+    pub(crate) async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Clear(stream) => stream.write_all(bytes).await,
+            Self::Tls(stream) => {
+                stream.write_all(bytes).await?;
+                stream.flush().await
+            }
+            Self::Gone => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Says goodbye at the TLS level; a peer that is gone needs none.
+    pub(crate) async fn close(&mut self) {
+        let _ = match self {
+            Self::Clear(stream) => stream.shutdown().await,
+            Self::Tls(stream) => stream.shutdown().await,
+            Self::Gone => Ok(()),
+        };
+    }
+}
