@@ -1,1 +1,94 @@
-//! admin-api
+//! The https listener: health, readiness, metrics. The REST API joins it later.
+//!
+//! `/healthz` says that the process answers, `/readyz` that it can take responsibility for mail (its store answers), `/metrics` is the
+//! Prometheus text of this operator. Nothing here shows an address, a subject or a token.
+#![warn(missing_docs)]
+
+mod pages;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use listener::{Bounds, Drain};
+use pki::AccessServerTls;
+use prometheus_client::registry::Registry;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use store::Store;
+use tokio::net::{TcpListener, TcpStream};
+
+/// Everything that the listener's connections share.
+#[derive(Debug)]
+pub struct AdminApi {
+    /// Our certificate.
+    pub tls: Arc<AccessServerTls>,
+    /// What readiness asks.
+    pub store: Store,
+    /// What `/metrics` shows.
+    pub registry: Arc<Registry>,
+    /// Gauges that are read when asked for: name, help, value.
+    pub gauges: Gauges,
+    /// Time for a handshake.
+    pub handshake_timeout: Duration,
+}
+
+/// Values computed when `/metrics` is asked for.
+#[derive(Clone)]
+pub struct Gauges(pub Arc<dyn Fn() -> Vec<Gauge> + Send + Sync>);
+
+impl std::fmt::Debug for Gauges {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Gauges")
+    }
+}
+
+/// One value.
+#[derive(Clone, Debug)]
+pub struct Gauge {
+    /// Metric name.
+    pub name: &'static str,
+    /// What it tells.
+    pub help: &'static str,
+    /// The value.
+    pub value: f64,
+}
+
+/// Longest head of a request.
+const HEAD_MAX: usize = 16 * 1024;
+/// Time to send a whole head, and to stay without a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl AdminApi {
+    /// Serves until `drain` is asked for and every connection has ended.
+    pub async fn serve(self, listener: TcpListener, connections_max: usize, per_address_max: usize, drain: Drain) {
+        let bounds = Bounds { connections_max, per_address_max, refusal: b"" };
+        let shared = Arc::new(self);
+        listener::serve(listener, bounds, drain, move |stream, _, drain| connection(shared.clone(), stream, drain)).await;
+    }
+}
+
+async fn connection(shared: Arc<AdminApi>, stream: TcpStream, mut drain: Drain) {
+    let accepted = tokio::time::timeout(shared.handshake_timeout, shared.tls.accept(stream)).await;
+    let Ok(Ok(accepted)) = accepted else { return };
+    let service = service_fn(|request: Request<Incoming>| {
+        let shared = shared.clone();
+        async move { Ok::<Response<Full<Bytes>>, Infallible>(pages::answer(&shared, &request).await) }
+    });
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_MAX);
+    let serving = http.serve_connection(TokioIo::new(accepted.stream), service);
+    tokio::pin!(serving);
+    let ended = tokio::select! {
+        ended = serving.as_mut() => ended,
+        () = drain.asked() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "an https connection ended badly");
+    }
+}

@@ -1,1 +1,105 @@
-//! imapd
+//! IMAP listeners: 143 with STARTTLS and 993, for the readers of our mailboxes.
+//!
+//! Drives `imap-session` over sockets and answers each command from the `store`. Passwords are `auth`'s matter, certificates `pki`'s, the
+//! structure of messages `message`'s: nothing is parsed at FETCH. It does not know SQL, other operators or the queue.
+//!
+//! ```text
+//!  socket ─▶ Decoder ─▶ session (one task) ─▶ login, folders, select, fetch, store_flags, copy, append, search
+//!                             │                              │
+//!                             └── idle, sync ◀── change log ─┘
+//! ```
+//!
+//! Choices where the standards leave one:
+//! * a section that does not exist is answered with `""`;
+//! * a message that another session expunged is passed over by FETCH and the command is OK; the EXPUNGE follows when it is allowed;
+//! * a selected folder that is deleted by another session ends the connection with BYE; deleted by this one, it is closed;
+//! * numbers past the last message are BAD, but in an empty folder they name nothing and the command is OK;
+//! * SUBSCRIBE asks that the folder exist, which bounds how many names can be kept.
+//!
+//! Standards: RFC 3501, 7888 (LITERAL+), 4959, 2971, 5161, 2177, 2342, 4315, 6851, 3691, 6154, 3348; rights are those of RFC 4314, codes
+//! those of RFC 5530.
+//!
+//! Diagnostics: failed logins, failed handshakes and bodies that do not open are logged; never a name, a folder name or a search text.
+#![warn(missing_docs)]
+
+mod append;
+mod copy;
+mod fetch;
+mod fetch_plan;
+mod folders;
+mod idle;
+mod listing;
+mod login;
+mod metrics;
+mod search;
+mod search_content;
+mod search_key;
+mod section;
+mod select;
+mod session;
+mod sets;
+mod state;
+mod store_flags;
+mod sync;
+mod transport;
+
+pub use metrics::ImapMetrics;
+pub use transport::Tls;
+
+use auth::Authenticator;
+use listener::{Bounds, Drain};
+use std::sync::Arc;
+use std::time::Duration;
+use store::Store;
+use tokio::net::TcpListener;
+
+/// Everything that a listener's sessions share.
+#[derive(Clone, Debug)]
+pub struct Imapd {
+    /// Certificates, and whether TLS begins at once.
+    pub tls: Tls,
+    /// Mailboxes.
+    pub store: Store,
+    /// Passwords.
+    pub authenticator: Authenticator,
+    /// Octets of one appended message.
+    pub message_size_max: u64,
+    /// Time limits.
+    pub timeouts: Timeouts,
+    /// Counters.
+    pub metrics: ImapMetrics,
+}
+
+/// Time limits of a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// For a handshake.
+    pub handshake: Duration,
+    /// From the greeting to a login that succeeds.
+    pub login: Duration,
+    /// Silence after login, IDLE included; RFC 3501 §5.4 asks for 30 minutes at least.
+    pub idle: Duration,
+    /// For a client to take some of what is sent to it.
+    pub write: Duration,
+}
+
+impl Imapd {
+    /// Serves until `drain` is asked for and every session has ended.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        connections_max: usize,
+        per_address_max: usize,
+        drain: Drain,
+    ) {
+        let implicit = self.tls.is_implicit();
+        let refusal: &[u8] = if implicit { b"" } else { b"* BYE Too many connections; try again later\r\n" };
+        let bounds = Bounds { connections_max, per_address_max, refusal };
+        let shared = Arc::new(self);
+        listener::serve(listener, bounds, drain, move |stream, peer, drain| {
+            let shared = shared.clone();
+            async move { session::run(shared, stream, peer, drain).await }
+        })
+        .await;
+    }
+}

@@ -66,6 +66,7 @@ impl HeaderGate {
             return Err(Refusal { reply: Reply::new(554, (5, 4, 6), "Too many hops: this message is in a loop"), reason: "loop" });
         }
         match &self.rule {
+            HeaderRule::AsReceived if lacks_header(&header) => Ok([b"\r\n", header.as_slice()].concat()),
             HeaderRule::AsReceived => Ok(header),
             HeaderRule::Complete { .. } if header.len() > HEADER_MAX => {
                 Err(Refusal { reply: Reply::new(552, (5, 3, 4), "The header of the message is too large"), reason: "header_size" })
@@ -83,6 +84,11 @@ impl HeaderGate {
 pub(crate) struct Passage<'c> {
     pub(crate) header: Vec<u8>,
     pub(crate) rest: &'c [u8],
+}
+
+/// Content that begins with text: without a blank line our trace fields would swallow its first lines.
+fn lacks_header(content: &[u8]) -> bool {
+    message::header::header_split(content) == Some(0)
 }
 
 /// Where the header ends, after the blank line.
@@ -107,13 +113,19 @@ mod tests {
 
     #[test]
     fn mail_from_another_operator_passes_unchanged_however_it_is_cut() {
-        for message in [&b"A: b\r\nBcc: c\r\n\r\nbody\r\n\r\nmore\r\n"[..], b"\r\nbody\r\n", b"", b"no header at all\r\n", b"A: b\r\n"] {
+        for message in [&b"A: b\r\nBcc: c\r\n\r\nbody\r\n\r\nmore\r\n"[..], b"\r\nbody\r\n", b"", b"A: b\r\n"] {
             for size in 1..=message.len().max(1) {
                 let chunks: Vec<&[u8]> = message.chunks(size).collect();
                 let mut gate = HeaderGate::new(HeaderRule::AsReceived);
                 assert_eq!(through(&mut gate, &chunks), message, "cut at {size}");
             }
         }
+    }
+
+    #[test]
+    fn text_without_a_header_is_kept_apart_from_our_trace_fields() {
+        let mut gate = HeaderGate::new(HeaderRule::AsReceived);
+        assert_eq!(through(&mut gate, &[b"no header at all\r\n"]), b"\r\nno header at all\r\n");
     }
 
     #[test]

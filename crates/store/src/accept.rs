@@ -129,7 +129,10 @@ impl WriteTx {
         }
         self.insert_body(&acceptance.body).await?;
         let size = i64::try_from(acceptance.body.size()).map_err(|_| Error::TooBig)?;
-        for delivery in &acceptance.local {
+        // Folder rows are locked in id order, so that two processes do not wait for each other.
+        let mut local: Vec<&LocalDelivery> = acceptance.local.iter().collect();
+        local.sort_unstable_by_key(|delivery| delivery.folder);
+        for delivery in local {
             let placement = Placement {
                 mailbox: delivery.mailbox,
                 folder: delivery.folder,
@@ -144,6 +147,7 @@ impl WriteTx {
         }
         for delivery in &acceptance.remote {
             self.enqueue(acceptance, delivery).await?;
+            self.queue_changed();
         }
         self.audit(&acceptance.audit).await?;
         Ok(Accepted::Stored)

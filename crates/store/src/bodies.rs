@@ -364,11 +364,23 @@ fn open_container(path: &Path) -> Result<(std::fs::File, FrameIndex), Error> {
 mod tests {
     use super::*;
 
+    /// Octets that do not compress.
+    fn noise(len: usize) -> Vec<u8> {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 32) as u8
+        };
+        (0..len).map(|_| next()).collect()
+    }
+
     #[tokio::test]
     async fn large_bodies_go_to_a_sealed_file_and_ranges_come_back() {
         let dir = tempfile::tempdir().unwrap();
         let folder = BodyFolder::open(dir.path()).unwrap();
-        let content: Vec<u8> = (0..3_000_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let content = noise(3_000_000);
         let mut writer = BodyWriter::new(folder.clone(), 4_000_000).unwrap();
         for chunk in content.chunks(70_001) {
             writer.write(chunk).await.unwrap();
@@ -391,7 +403,7 @@ mod tests {
     async fn an_abandoned_body_leaves_no_file_and_the_bound_holds() {
         let dir = tempfile::tempdir().unwrap();
         let folder = BodyFolder::open(dir.path()).unwrap();
-        let noise: Vec<u8> = (0..1_000_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
+        let noise = noise(1_000_000);
         let mut writer = BodyWriter::new(folder.clone(), 1_000_000).unwrap();
         writer.write(&noise).await.unwrap();
         assert!(matches!(writer.write(b"x").await, Err(Error::TooBig)));

@@ -150,7 +150,11 @@ impl Engine {
         let mut reader = self.reader().await?;
         let applied: Result<Vec<(i64,)>, sqlx::Error> = on!(reader.conn(), c =>
             sqlx::query_as("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version").fetch_all(&mut *c).await);
-        let applied: Vec<i64> = applied.unwrap_or_default().into_iter().map(|(version,)| version).collect();
+        let applied = match applied {
+            Err(sqlx::Error::Database(error)) if is_missing_table(&*error) => Vec::new(),
+            other => other?,
+        };
+        let applied: Vec<i64> = applied.into_iter().map(|(version,)| version).collect();
         if let Some(future) = applied.iter().find(|version| !known.contains(version)) {
             return Err(Error::Options(format!(
                 "the database has schema version {future}, which this program does not know; run the program version that wrote it"
@@ -168,4 +172,15 @@ impl Engine {
             Self::Postgres { readers, .. } => readers.close().await,
         }
     }
+}
+
+/// Whether a statement named a table that was never made, as opposed to a database that does not answer.
+fn is_missing_table(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error.code().as_deref() == Some("42P01") || error.message().starts_with("no such table")
+}
+
+/// Whether a transaction was undone only because it met another one (deadlock, serialization failure): run again, it may stand.
+pub(crate) fn is_lost_race(error: &Error) -> bool {
+    let Error::Database(sqlx::Error::Database(error)) = error else { return false };
+    matches!(error.code().as_deref(), Some("40P01" | "40001"))
 }

@@ -214,8 +214,9 @@ impl Store {
         let address: Option<(String,)> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT address FROM (SELECT m.address AS address, 0 AS rank, m.id AS id FROM mailboxes m WHERE m.owner_user_id = $1 AND m.status <> 'deleted' \
              UNION ALL SELECT m.address, 1, m.id FROM grants g JOIN mailboxes m ON m.id = g.mailbox_id \
-             WHERE g.actor_id = $2 AND g.folder_id IS NULL AND g.role = 'admin' AND m.status <> 'deleted') AS candidates ORDER BY rank, id LIMIT 1")
-            .bind(user).bind(actor).fetch_optional(&mut *c).await)?;
+             WHERE g.actor_id = $2 AND g.folder_id IS NULL AND g.role = 'admin' AND (g.expires_at_ms IS NULL OR g.expires_at_ms > $3) \
+             AND m.status <> 'deleted') AS candidates ORDER BY rank, id LIMIT 1")
+            .bind(user).bind(actor).bind(now.0).fetch_optional(&mut *c).await)?;
         drop(reader);
         let Some((address,)) = address else { return Ok(None) };
         let address: Address = address.parse().map_err(|_| Error::Inconsistent("a mailbox has a malformed address"))?;
@@ -435,6 +436,13 @@ impl WriteTx {
     /// Key and default folders of a new mailbox.
     async fn furnish(&mut self, mailbox: MailboxId, owner: Option<&UserRow>) -> Result<(), Error> {
         let now = self.now;
+        if let Some(absent) = self.keyring.absent_generation(now) {
+            let (wrapped,): (i64,) = on!(self.conn(), c => sqlx::query_as("SELECT COUNT(*) FROM mailbox_keys WHERE generation = $1")
+                .bind(&absent).fetch_one(&mut *c).await)?;
+            if wrapped > 0 {
+                return Err(self.keyring.lost_generation(&absent));
+            }
+        }
         let (generation, wrapped) = self.keyring.wrap_new_mailbox(mailbox, now)?;
         on!(self.conn(), c => sqlx::query("INSERT INTO mailbox_keys (mailbox_id, generation, wrapped, created_at_ms) VALUES ($1, $2, $3, $4)")
             .bind(mailbox.0).bind(&generation).bind(&wrapped).bind(now.0).execute(&mut *c).await.map(|_| ()))?;

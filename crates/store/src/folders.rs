@@ -249,6 +249,8 @@ impl WriteTx {
             return Ok(Err(FolderError::Forbidden));
         }
         self.empty_folder(mailbox, folder.id).await?;
+        // Sessions on an empty folder have to learn of it too.
+        self.changed(folder.id);
         if has_children {
             on!(self.conn(), c => sqlx::query("UPDATE folders SET selectable = 0, special_use = NULL WHERE id = $1")
                 .bind(folder.id.0).execute(&mut *c).await.map(|_| ()))?;
@@ -270,7 +272,7 @@ impl WriteTx {
     /// (id, name) of every folder below `name`.
     async fn children(&mut self, mailbox: MailboxId, name: &str) -> Result<Vec<(i64, String)>, Error> {
         let rows: Vec<(i64, String)> = on!(self.conn(), c => sqlx::query_as(
-            "SELECT id, name FROM folders WHERE mailbox_id = $1 AND substr(name, 1, $2) = $3 ORDER BY name")
+            "SELECT id, name FROM folders WHERE mailbox_id = $1 AND substr(name, 1, CAST($2 AS INTEGER)) = $3 ORDER BY name")
             .bind(mailbox.0).bind(i64::try_from(name.chars().count()).unwrap_or(i64::MAX) + 1).bind(format!("{name}/"))
             .fetch_all(&mut *c).await)?;
         Ok(rows)

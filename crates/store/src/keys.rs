@@ -155,12 +155,29 @@ impl Keyring {
         Ok(key)
     }
 
+    /// A generation in memory needs no file: one made now would be another key under the same name.
     fn generation_or_new(&self, name: &str) -> Result<Arc<RawKey>, Error> {
         let file = self.file(name);
-        if !file.exists() {
+        if !self.is_opened(name) && !file.exists() {
             make_generation(&self.dir, &file)?;
         }
         self.generation(name)
+    }
+
+    fn is_opened(&self, name: &str) -> bool {
+        self.generations.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name)
+    }
+
+    /// The generation that keys made now are wrapped with, if neither memory nor the key folder has it: it may be made only when no row
+    /// is wrapped with a lost key of that name.
+    pub(crate) fn absent_generation(&self, now: Timestamp) -> Option<String> {
+        let name = generation_name(now);
+        (!self.is_opened(&name) && !self.file(&name).exists()).then_some(name)
+    }
+
+    /// Says that rows need a key file that is not there.
+    pub(crate) fn lost_generation(&self, name: &str) -> Error {
+        Error::Key(format!("{} is missing although it wraps keys of this store; restore it from the key backup", self.file(name).display()))
     }
 }
 

@@ -194,13 +194,14 @@ impl WriteTx {
         let seen_delta = if private_seen_of.is_some() { 0 } else { delta(SEEN) };
         on!(self.conn(), c => sqlx::query("UPDATE folders SET seen_count = seen_count + $2, deleted_count = deleted_count + $3 WHERE id = $1")
             .bind(folder.0).bind(seen_delta).bind(delta(DELETED)).execute(&mut *c).await.map(|_| ()))?;
+        // A shared `\Seen` that came with the message stays as it is, and stays counted, where actors have their own.
+        let kept = if private_seen_of.is_some() { SEEN } else { 0 };
         for &(uid, old, new) in plan {
-            let shared_flags = if private_seen_of.is_some() { new.0 & !SEEN } else { new.0 };
             if private_seen_of.is_some() && (old.0 & !SEEN, old.1) == (new.0 & !SEEN, new.1) {
                 continue;
             }
-            on!(self.conn(), c => sqlx::query("UPDATE messages SET flags = $3, keywords = $4, modseq = $5 WHERE folder_id = $1 AND uid = $2")
-                .bind(folder.0).bind(uid).bind(shared_flags).bind(new.1).bind(modseq).execute(&mut *c).await.map(|_| ()))?;
+            on!(self.conn(), c => sqlx::query("UPDATE messages SET flags = (flags & $6) | $3, keywords = $4, modseq = $5 WHERE folder_id = $1 AND uid = $2")
+                .bind(folder.0).bind(uid).bind(new.0 & !kept).bind(new.1).bind(modseq).bind(kept).execute(&mut *c).await.map(|_| ()))?;
         }
         if let Some(actor) = private_seen_of {
             for is_set in [true, false] {
@@ -262,20 +263,21 @@ impl WriteTx {
             return Ok(Some(0));
         }
         let mut known = self.keyword_names(folder).await?;
+        let first_new = known.len();
         let mut bits = 0i64;
         for name in names {
-            let bit = match known.iter().position(|k| k.eq_ignore_ascii_case(name)) {
-                Some(bit) => bit,
-                None if known.len() >= KEYWORDS_MAX => return Ok(None),
-                None => {
-                    let bit = known.len();
-                    on!(self.conn(), c => sqlx::query("INSERT INTO folder_keywords (folder_id, bit, name) VALUES ($1, $2, $3)")
-                        .bind(folder.0).bind(i64::try_from(bit).unwrap_or(0)).bind(name).execute(&mut *c).await.map(|_| ()))?;
-                    known.push(name.clone());
-                    bit
-                }
-            };
+            let bit = known.iter().position(|k| k.eq_ignore_ascii_case(name)).unwrap_or(known.len());
+            if bit >= KEYWORDS_MAX {
+                return Ok(None);
+            }
+            if bit == known.len() {
+                known.push(name.clone());
+            }
             bits |= 1 << bit;
+        }
+        for (bit, name) in known.iter().enumerate().skip(first_new) {
+            on!(self.conn(), c => sqlx::query("INSERT INTO folder_keywords (folder_id, bit, name) VALUES ($1, $2, $3)")
+                .bind(folder.0).bind(i64::try_from(bit).unwrap_or(0)).bind(name).execute(&mut *c).await.map(|_| ()))?;
         }
         Ok(Some(bits))
     }
@@ -351,11 +353,13 @@ impl WriteTx {
         if !self.fits(to.0, size).await? {
             return Ok(Moved { is_over_quota: true, ..Moved::default() });
         }
-        self.place_copies(from.1, to, sources, keys).await
+        self.place_copies(from, to, sources, keys).await
     }
 
-    async fn place_copies(&mut self, from: FolderId, to: (MailboxId, FolderId), sources: Vec<CopySource>, keys: Option<&(MailboxKey, MailboxKey)>) -> Result<Moved, Error> {
-        let names = self.keyword_names(from).await?;
+    async fn place_copies(&mut self, from: (MailboxId, FolderId), to: (MailboxId, FolderId), sources: Vec<CopySource>, keys: Option<&(MailboxKey, MailboxKey)>) -> Result<Moved, Error> {
+        let names = self.keyword_names(from.1).await?;
+        // Another mailbox has other actors.
+        let seen_by = if from.0 == to.0 { self.seen_by(from.1, &sources).await? } else { Vec::new() };
         let mut moved = Moved::default();
         for source in sources {
             let body = body_id(&source.body)?;
@@ -376,10 +380,23 @@ impl WriteTx {
                 keywords,
             };
             let placed = self.place(&placement).await?;
+            let modseq = i64::try_from(placed.modseq.0).unwrap_or(i64::MAX);
+            let first = seen_by.partition_point(|(uid, _)| *uid < source.uid);
+            for &(_, actor) in seen_by.iter().skip(first).take_while(|(uid, _)| *uid == source.uid) {
+                self.set_private_seen(to.1, ActorId(actor), &[i64::from(placed.uid.0)], true, modseq).await?;
+            }
             moved.uid_validity = placed.uid_validity.0;
             moved.uids.push((Uid(u32::try_from(source.uid).unwrap_or(u32::MAX)), placed.uid));
         }
         Ok(moved)
+    }
+
+    /// (UID, actor) of each private `\Seen` among `sources`, by UID.
+    async fn seen_by(&mut self, folder: FolderId, sources: &[CopySource]) -> Result<Vec<(i64, i64)>, Error> {
+        let (Some(first), Some(last)) = (sources.first(), sources.last()) else { return Ok(Vec::new()) };
+        Ok(on!(self.conn(), c => sqlx::query_as(
+            "SELECT uid, actor_id FROM seen WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 AND is_set = 1 ORDER BY uid, actor_id")
+            .bind(folder.0).bind(first.uid).bind(last.uid).fetch_all(&mut *c).await)?)
     }
 
     async fn copy_sources(&mut self, folder: FolderId, ranges: &Ranges) -> Result<Vec<CopySource>, Error> {
@@ -399,8 +416,11 @@ impl WriteTx {
         let all = vec![(1, u32::MAX)];
         let ranges = ranges.unwrap_or(&all);
         let sources = self.copy_sources(from, ranges).await?;
-        let moved = self.place_copies(from, (to_mailbox, to), sources, None).await?;
-        self.remove(mailbox, from, ranges, false).await?;
+        let moved = self.place_copies((mailbox, from), (to_mailbox, to), sources, None).await?;
+        // A range that ends in `*` must not reach the new copies when the target is the folder itself.
+        let last = moved.uids.iter().map(|(uid, _)| uid.0).max().unwrap_or(0);
+        let gone = ranges.iter().filter(|range| range.0 <= last).map(|range| (range.0, range.1.min(last))).collect();
+        self.remove(mailbox, from, &gone, false).await?;
         Ok(moved)
     }
 }

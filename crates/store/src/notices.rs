@@ -9,6 +9,7 @@ use tokio::sync::watch;
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
     folders: Mutex<HashMap<FolderId, watch::Sender<u64>>>,
+    queue: tokio::sync::Notify,
 }
 
 impl Notices {
@@ -17,6 +18,15 @@ impl Notices {
         if let Some(sender) = self.folders.lock().unwrap_or_else(PoisonError::into_inner).get(&folder) {
             sender.send_modify(|count| *count = count.wrapping_add(1));
         }
+    }
+
+    /// Wakes the queue runner; a wake-up with nobody waiting is kept for the next who waits.
+    pub(crate) fn publish_queue(&self) {
+        self.queue.notify_one();
+    }
+
+    pub(crate) async fn queue_changed(&self) {
+        self.queue.notified().await;
     }
 
     pub(crate) fn watch(self: &Arc<Self>, folder: FolderId) -> FolderWatch {

@@ -331,11 +331,13 @@ impl WriteTx {
         let now = self.now.0;
         let is_finished = !matches!(outcome, AttemptOutcome::Deferred { .. });
         let next = if let AttemptOutcome::Deferred { next_attempt_at, .. } = outcome { next_attempt_at.0 } else { now };
+        // Another operator's words: PostgreSQL text cannot hold a NUL, and the entry must not stay for want of storing one.
+        let reply = outcome.reply().replace('\0', "\u{fffd}");
         let updated = on!(self.conn(), c => sqlx::query(
             "UPDATE queue_entries SET state = $3, attempts = attempts + 1, last_attempt_at_ms = $4, last_reply = $5, next_attempt_at_ms = $6, \
              lease_token = NULL, lease_until_ms = NULL, body_id = CASE WHEN $7 = 1 THEN NULL ELSE body_id END, \
              wrapped_key = CASE WHEN $7 = 1 THEN NULL ELSE wrapped_key END WHERE id = $1 AND lease_token = $2")
-            .bind(entry.id.0).bind(entry.lease.as_slice()).bind(outcome.state().as_str()).bind(now).bind(outcome.reply()).bind(next).bind(i64::from(is_finished))
+            .bind(entry.id.0).bind(entry.lease.as_slice()).bind(outcome.state().as_str()).bind(now).bind(&reply).bind(next).bind(i64::from(is_finished))
             .execute(&mut *c).await.map(|r| r.rows_affected()))?;
         if updated == 0 {
             return Ok(false);

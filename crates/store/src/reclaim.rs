@@ -56,7 +56,7 @@ impl Store {
         let mut known = HashSet::new();
         let mut reader = self.reader().await?;
         for id in files.iter().filter_map(|file| file_id(file)) {
-            let row: Option<(i64,)> = on!(reader.conn(), c => sqlx::query_as("SELECT 1 FROM bodies WHERE id = $1").bind(id.0.as_slice()).fetch_optional(&mut *c).await)?;
+            let row: Option<(i64,)> = on!(reader.conn(), c => sqlx::query_as("SELECT size_bytes FROM bodies WHERE id = $1").bind(id.0.as_slice()).fetch_optional(&mut *c).await)?;
             if row.is_some() {
                 known.insert(id);
             }

@@ -217,6 +217,7 @@ impl FrameIndex {
         walk.finish()
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.frames.len()
     }

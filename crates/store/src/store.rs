@@ -114,6 +114,11 @@ impl Store {
         self.shared.notices.watch(folder)
     }
 
+    /// Returns once recipients were queued in this process since the last return.
+    pub async fn queue_changed(&self) {
+        self.shared.notices.queue_changed().await;
+    }
+
     /// Answers whether the database answers: for readiness probes.
     pub async fn ping(&self) -> Result<(), Error> {
         let mut reader = self.reader().await?;

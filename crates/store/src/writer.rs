@@ -6,7 +6,7 @@
 //! common case pays for no savepoint. Units may therefore run twice and must have no effect outside their transaction.
 
 use crate::audit::AuditChains;
-use crate::dialect::{Conn, Engine, OwnedConn, on};
+use crate::dialect::{Conn, Engine, OwnedConn, is_lost_race, on};
 use crate::keys::Keyring;
 use crate::notices::Notices;
 use crate::{Clock, Error};
@@ -17,6 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Units in one transaction, at most.
 const BATCH_MAX: usize = 128;
+/// Times that a unit alone is run again because another process's transaction was preferred to it.
+const LOST_RACES_MAX: usize = 8;
 /// Units that may wait; past it callers wait to enter.
 const WAITING_MAX: usize = 4096;
 
@@ -30,6 +32,7 @@ pub struct WriteTx {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) audit: AuditChains,
     changed: Vec<FolderId>,
+    is_queue_changed: bool,
 }
 
 impl std::fmt::Debug for WriteTx {
@@ -46,6 +49,11 @@ impl WriteTx {
     /// Sessions on this folder are woken after the commit.
     pub(crate) fn changed(&mut self, folder: FolderId) {
         self.changed.push(folder);
+    }
+
+    /// The queue runner is woken after the commit.
+    pub(crate) fn queue_changed(&mut self) {
+        self.is_queue_changed = true;
     }
 
     async fn raw(&mut self, sql: &'static str) -> Result<(), Error> {
@@ -103,7 +111,7 @@ impl Writer {
     ) -> Result<(Self, tokio::task::JoinHandle<()>), Error> {
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
         let conn = engine.connect().await?;
-        let tx = WriteTx { conn, now: clock.now(), keyring, audit: AuditChains::new(), changed: Vec::new() };
+        let tx = WriteTx { conn, now: clock.now(), keyring, audit: AuditChains::new(), changed: Vec::new(), is_queue_changed: false };
         let task = tokio::spawn(Loop { engine, tx, notices, clock, waiting }.run());
         Ok((Self { jobs }, task))
     }
@@ -138,7 +146,14 @@ impl Loop {
     }
 
     async fn commit_together(&mut self, batch: &mut Vec<Box<dyn Job>>) {
-        match self.attempt(batch).await {
+        let mut outcome = self.attempt(batch).await;
+        for _ in 0..LOST_RACES_MAX {
+            match &outcome {
+                Err(error) if batch.len() == 1 && is_lost_race(error) => outcome = self.attempt(batch).await,
+                _ => break,
+            }
+        }
+        match outcome {
             Ok(()) => batch.drain(..).for_each(|job| job.answer(Ok(()))),
             Err(error) if batch.len() == 1 => batch.drain(..).for_each(|job| {
                 tracing::warn!(%error, "a unit of work was not committed");
@@ -158,6 +173,7 @@ impl Loop {
         let heads = self.tx.audit.clone();
         self.tx.now = self.clock.now();
         self.tx.changed.clear();
+        self.tx.is_queue_changed = false;
         let outcome = self.run_all(batch).await;
         if let Err(error) = outcome {
             self.tx.audit = heads;
@@ -169,6 +185,9 @@ impl Loop {
         self.tx.changed.sort_unstable();
         self.tx.changed.dedup();
         self.tx.changed.drain(..).for_each(|folder| self.notices.publish(folder));
+        if self.tx.is_queue_changed {
+            self.notices.publish_queue();
+        }
         Ok(())
     }
 

@@ -1,1 +1,31 @@
-fn main() {}
+//! `vaguemestre`: one program that lets an organisation be an operator of a secure health mail network.
+//!
+//! This crate reads the command line, builds each part of the house once, hands them to one another, and listens to signals. It decides
+//! nothing and stores nothing itself.
+
+mod cli;
+mod demo;
+mod log;
+mod operator;
+mod trust;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    log::begin(arguments.log_level());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    match runtime.block_on(cli::run(arguments)) {
+        Ok(code) => code,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("vaguemestre: {error:#}");
+    ExitCode::FAILURE
+}

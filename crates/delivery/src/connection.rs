@@ -1,0 +1,179 @@
+//! One connection to another operator's server: verified before it hears of any message.
+
+use crate::Delivery;
+use crate::next_hop::Target;
+use mail_types::{Domain, Reply};
+use policy::{NextHopFacts, Verdict};
+use smtp_session::client::{Extensions, ReplyParser, ServerReply};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+/// RFC 5321 §4.5.3.2 wants five minutes for most commands, ten for the end of data; a server that is slower than this is not working.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(120);
+const FINAL_TIMEOUT: Duration = Duration::from_secs(600);
+/// For writing one piece of content.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// Why a connection did not come about, or broke. `word` is for metrics, `text` for logs and notifications: no address in either.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) word: &'static str,
+    pub(crate) text: String,
+}
+
+impl Failure {
+    pub(crate) fn new(word: &'static str, text: impl Into<String>) -> Self {
+        Self { word, text: text.into() }
+    }
+
+    /// As if the server had said it.
+    pub(crate) fn as_reply(&self) -> ServerReply {
+        ServerReply::local(451, (4, 4, 2), &self.text)
+    }
+}
+
+enum Stream {
+    Clear(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    async fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Clear(stream) => stream.read(buffer).await,
+            Self::Tls(stream) => stream.read(buffer).await,
+        }
+    }
+
+    async fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        match self {
+            Self::Clear(stream) => stream.write_all(bytes).await,
+            Self::Tls(stream) => {
+                stream.write_all(bytes).await?;
+                stream.flush().await
+            }
+        }
+    }
+}
+
+/// A server that may be given mail for the domain it was opened for.
+pub(crate) struct Connection {
+    stream: Stream,
+    replies: ReplyParser,
+    pub(crate) extensions: Extensions,
+    pub(crate) host: String,
+}
+
+impl Connection {
+    /// Connects, starts TLS, verifies the peer's certificate against trust and white list, greets again.
+    pub(crate) async fn open(delivery: &Delivery, domain: &Domain, target: &Target) -> Result<Self, Failure> {
+        let tcp = tokio::time::timeout(delivery.connect_timeout, TcpStream::connect(target.address))
+            .await
+            .map_err(|_| Failure::new("connect", format!("connection to {} timed out", target.host)))?
+            .map_err(|e| Failure::new("connect", format!("connection to {} failed: {e}", target.host)))?;
+        // Without it each small command waits for a delayed acknowledgement.
+        let _ = tcp.set_nodelay(true);
+        let mut connection =
+            Self { stream: Stream::Clear(tcp), replies: ReplyParser::new(), extensions: Extensions::default(), host: target.host.clone() };
+        connection.expect_greeting().await?;
+        connection.hello(&delivery.hostname).await?;
+        let connection = connection.secure(delivery, domain, target).await?;
+        Ok(connection)
+    }
+
+    async fn expect_greeting(&mut self) -> Result<(), Failure> {
+        let reply = self.reply().await?;
+        if reply.code == 220 { Ok(()) } else { Err(Failure::new("greeting", format!("{} greeted with {reply}", self.host))) }
+    }
+
+    async fn hello(&mut self, hostname: &str) -> Result<(), Failure> {
+        self.send(format!("EHLO {hostname}\r\n").as_bytes()).await?;
+        let reply = self.reply().await?;
+        if !reply.is_completion() {
+            return Err(Failure::new("hello", format!("{} answered EHLO with {reply}", self.host)));
+        }
+        self.extensions = Extensions::from_ehlo(&reply);
+        Ok(())
+    }
+
+    async fn secure(mut self, delivery: &Delivery, domain: &Domain, target: &Target) -> Result<Self, Failure> {
+        if !self.extensions.starttls {
+            return Err(Failure::new("starttls", format!("{} does not offer STARTTLS", self.host)));
+        }
+        self.send(b"STARTTLS\r\n").await?;
+        let reply = self.reply().await?;
+        // Octets after the 220 would be read as if they came under TLS.
+        if reply.code != 220 || !self.replies.is_empty() {
+            return Err(Failure::new("starttls", format!("{} answered STARTTLS with {reply}", self.host)));
+        }
+        let Stream::Clear(tcp) = self.stream else { return Err(Failure::new("starttls", "TLS is active already")) };
+        let connected = tokio::time::timeout(delivery.connect_timeout, delivery.tls.connect(tcp, &target.names))
+            .await
+            .map_err(|_| Failure::new("handshake", format!("TLS handshake with {} timed out", target.host)))?
+            .map_err(|failure| {
+                let word = failure.rejection.map_or("handshake", |rejection| rejection.cause());
+                Failure::new(word, format!("TLS handshake with {} failed: {}", target.host, failure.cause()))
+            })?;
+        let white_list = delivery.white_list.load();
+        let facts = NextHopFacts { peer: &connected.peer, white_list: white_list.as_deref(), domain };
+        if let Verdict::Defer(reason) | Verdict::Reject(reason) = policy::next_hop(&facts) {
+            return Err(Failure::new(reason.as_str(), format!("certificate of {} is not trusted for this domain: {}", target.host, reason.as_str())));
+        }
+        let mut secured =
+            Self { stream: Stream::Tls(Box::new(connected.stream)), replies: ReplyParser::new(), extensions: Extensions::default(), host: self.host };
+        secured.hello(&delivery.hostname).await?;
+        Ok(secured)
+    }
+
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        match tokio::time::timeout(WRITE_TIMEOUT, self.stream.write_all(bytes)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(e)) => Err(Failure::new("broken", format!("connection to {} broke: {e}", self.host))),
+            Err(_) => Err(Failure::new("timeout", format!("{} stopped reading", self.host))),
+        }
+    }
+
+    pub(crate) async fn reply(&mut self) -> Result<ServerReply, Failure> {
+        self.reply_within(REPLY_TIMEOUT).await
+    }
+
+    /// The reply to the end of data, which may take its time.
+    pub(crate) async fn final_reply(&mut self) -> Result<ServerReply, Failure> {
+        self.reply_within(FINAL_TIMEOUT).await
+    }
+
+    async fn reply_within(&mut self, limit: Duration) -> Result<ServerReply, Failure> {
+        let mut buffer = vec![0; 4096];
+        loop {
+            match self.replies.poll() {
+                Some(Ok(reply)) => return Ok(reply),
+                Some(Err(_)) => return Err(Failure::new("protocol", format!("{} sent what is not a reply", self.host))),
+                None => {}
+            }
+            match tokio::time::timeout(limit, self.stream.read(&mut buffer)).await {
+                Ok(Ok(0)) => return Err(Failure::new("broken", format!("{} closed the connection", self.host))),
+                Ok(Ok(count)) => self.replies.push(&buffer[..count]),
+                Ok(Err(e)) => return Err(Failure::new("broken", format!("connection to {} broke: {e}", self.host))),
+                Err(_) => return Err(Failure::new("timeout", format!("{} did not answer in time", self.host))),
+            }
+        }
+    }
+
+    /// Says QUIT; a server that is gone needs none.
+    pub(crate) async fn quit(mut self) {
+        if self.send(b"QUIT\r\n").await.is_ok() {
+            let _ = self.reply_within(Duration::from_secs(5)).await;
+        }
+        if let Stream::Tls(stream) = &mut self.stream {
+            let _ = tokio::time::timeout(Duration::from_secs(2), stream.shutdown()).await;
+        }
+    }
+}
+
+/// A refusal of ours, in the shape of a server's reply.
+pub(crate) fn local_reply(reply: &Reply) -> ServerReply {
+    let enhanced = reply.enhanced.map_or((5, 0, 0), |code| (code.0, code.1, code.2));
+    ServerReply::local(reply.code, enhanced, &reply.lines.join(" "))
+}

@@ -1,0 +1,134 @@
+//! APPEND (RFC 3501 §6.3.11): refused before the message where that can be told, else streamed and sealed as it arrives.
+
+use crate::session::Next;
+use crate::state::{Answer, Done};
+use crate::state::{Connection, Failure};
+use crate::sync::Telling;
+use imap_session::command::{AppendBegin, FlagList};
+use imap_session::response::{self, Code};
+use intake::Spool;
+use mail_types::{FolderId, SystemFlags, Timestamp};
+
+/// A message on its way in.
+pub(crate) struct Append {
+    pub(crate) tag: String,
+    folder: FolderId,
+    flags: FlagList,
+    internal_date: Option<Timestamp>,
+    /// What came so far, or why the rest is only read to stay in step.
+    content: Result<Spool, Failure>,
+}
+
+const TOO_BIG: Failure = Failure::No(Some(Code::TooBig), "The message is too large");
+const FULL: Failure = Failure::No(Some(Code::OverQuota), "The mailbox is full");
+const NUL: Failure = Failure::No(None, "The message holds NUL");
+
+impl Connection {
+    /// An announced message: lets it come, or answers at once.
+    pub(crate) async fn append_begin(&mut self, begin: AppendBegin) -> Next {
+        self.shared.metrics.count_command("APPEND");
+        let synchronising = begin.synchronising;
+        let tag = begin.tag.clone();
+        match self.admit(begin).await {
+            Ok(append) => {
+                self.append = Some(Box::new(append));
+                self.decoder.accept_append();
+                if synchronising {
+                    response::continuation(&mut self.wire.out, "OK");
+                }
+                Next::Go
+            }
+            Err(failure) => {
+                self.decoder.refuse_append();
+                self.finish(&tag, Err(failure), Telling::default()).await
+            }
+        }
+    }
+
+    async fn admit(&self, begin: AppendBegin) -> Result<Append, Failure> {
+        let who = self.who()?;
+        if begin.size == 0 {
+            return Err(Failure::No(None, "The message is empty"));
+        }
+        if begin.size > self.shared.message_size_max {
+            return Err(TOO_BIG);
+        }
+        let folder = self.target(&begin.folder).await?;
+        self.must_fit(begin.size).await?;
+        let may_write = who.rights.has('w');
+        // RFC 4314 §4: flags that may not be set are left out.
+        let flags = FlagList {
+            system: SystemFlags(begin.flags.system.0 & who.changeable().0),
+            keywords: if may_write { begin.flags.keywords } else { Vec::new() },
+        };
+        let content = Ok(Spool::begin(&self.shared.store, begin.size)?);
+        Ok(Append { tag: begin.tag, folder, flags, internal_date: begin.internal_date, content })
+    }
+
+    /// Asked before the message comes; the store asks again when it is kept.
+    async fn must_fit(&self, size: u64) -> Result<(), Failure> {
+        let Some(login) = self.login.as_deref() else { return Ok(()) };
+        let mailbox = self.shared.store.mailbox(&login.address).await?;
+        let fits = mailbox.is_none_or(|row| row.used_bytes.saturating_add(size) <= row.quota_bytes);
+        if fits { Ok(()) } else { Err(FULL) }
+    }
+
+    /// More of the message. After a fault it is only read.
+    pub(crate) async fn append_content(&mut self, content: &[u8]) {
+        let Some(append) = self.append.as_deref_mut() else { return };
+        let Ok(spool) = &mut append.content else { return };
+        let written = if content.contains(&0) {
+            Err(NUL)
+        } else {
+            spool.write(content).await.map_err(|error| match error {
+                store::Error::TooBig => TOO_BIG,
+                error => Failure::Store(error),
+            })
+        };
+        if let Err(failure) = written {
+            append.content = Err(failure);
+        }
+    }
+
+    /// The message is complete.
+    pub(crate) async fn append_end(&mut self) -> Next {
+        let Some(append) = self.append.take() else { return self.bad(None, "No message was announced") };
+        let Append { tag, folder, flags, internal_date, content } = *append;
+        let answer = match content {
+            Ok(spool) => self.keep(folder, flags, internal_date, spool).await,
+            Err(failure) => Err(failure),
+        };
+        let is_selected = self.selected.as_ref().is_some_and(|selected| selected.folder == folder);
+        let telling = Telling { by_uid: false, expunges: true, forced: is_selected };
+        self.finish(&tag, answer, telling).await
+    }
+
+    async fn keep(
+        &self,
+        folder: FolderId,
+        flags: FlagList,
+        internal_date: Option<Timestamp>,
+        spool: Spool,
+    ) -> Answer {
+        let login = self.login.as_deref().ok_or(Failure::Bad("Log in first"))?;
+        let body = spool.finish().await?;
+        let private = login.who.private_seen_of;
+        let appended = self
+            .shared
+            .store
+            .append(
+                login.who.mailbox,
+                folder,
+                login.key.clone(),
+                body,
+                flags.system,
+                flags.keywords,
+                internal_date,
+                private,
+            )
+            .await?
+            .ok_or(FULL)?;
+        let code = Code::AppendUid(appended.uid_validity.0, vec![appended.uid.0]);
+        Ok(Done::with(code, "APPEND completed"))
+    }
+}

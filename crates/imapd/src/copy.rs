@@ -1,0 +1,79 @@
+//! COPY, MOVE, EXPUNGE and their UID forms (RFC 3501 §6.4.3, §6.4.7; RFC 4315; RFC 6851).
+
+use crate::sets::uid_ranges;
+use crate::state::{Answer, Connection, Done, Failure};
+use imap_session::response::{self, Code, Status};
+use imap_session::sequence::SequenceSet;
+use mail_types::FolderId;
+use store::Moved;
+
+impl Connection {
+    /// COPY, all or nothing.
+    pub(crate) async fn copy(&mut self, set: &SequenceSet, by_uid: bool, target: &str) -> Answer {
+        const DONE: &str = "COPY completed";
+        let who = self.who()?;
+        let messages = self.selected()?.resolve(set, by_uid)?;
+        let target = self.target(target).await?;
+        if messages.is_empty() {
+            return Ok(Done::new(DONE));
+        }
+        let from = (who.mailbox, self.selected()?.folder);
+        let to = (who.mailbox, target);
+        let moved = self.shared.store.copy(from, to, uid_ranges(&messages), None).await?;
+        Ok(match copied(moved)? {
+            Some(code) => Done::with(code, DONE),
+            None => Done::new(DONE),
+        })
+    }
+
+    /// MOVE. COPYUID comes first, then the EXPUNGEs, which the change log tells (RFC 6851 §4.3).
+    pub(crate) async fn move_to(&mut self, set: &SequenceSet, by_uid: bool, target: &str) -> Answer {
+        let who = self.who()?;
+        let selected = self.selected()?;
+        selected.must_be_writable()?;
+        who.must("te")?;
+        let messages = selected.resolve(set, by_uid)?;
+        let target = self.target(target).await?;
+        if !messages.is_empty() {
+            let from = self.selected()?.folder;
+            let moved = self.shared.store.move_to(who.mailbox, from, target, uid_ranges(&messages)).await?;
+            if let Some(code) = copied(moved)? {
+                response::untagged(&mut self.wire.out, Status::Ok, Some(code), "Moved");
+            }
+        }
+        Ok(Done::new("MOVE completed"))
+    }
+
+    /// EXPUNGE, of all that is marked or of these only. The change log tells what went.
+    pub(crate) async fn expunge(&mut self, uids: Option<&SequenceSet>) -> Answer {
+        const DONE: &str = "EXPUNGE completed";
+        let who = self.who()?;
+        let selected = self.selected()?;
+        selected.must_be_writable()?;
+        who.must("e")?;
+        let ranges = match uids {
+            Some(uids) => Some(uid_ranges(&selected.resolve(uids, true)?)),
+            None => None,
+        };
+        if ranges.as_ref().is_none_or(|ranges| !ranges.is_empty()) {
+            self.shared.store.expunge(who.mailbox, selected.folder, ranges).await?;
+        }
+        Ok(Done::new(DONE))
+    }
+
+    /// The folder that messages go to.
+    pub(crate) async fn target(&self, name: &str) -> Result<FolderId, Failure> {
+        self.who()?.must("i")?;
+        let folder = self.folder(name).await?;
+        Ok(folder.ok_or(Failure::No(Some(Code::TryCreate), "No such folder"))?.id)
+    }
+}
+
+/// COPYUID, unless the messages were gone already.
+fn copied(moved: Moved) -> Result<Option<Code>, Failure> {
+    if moved.is_over_quota {
+        return Err(Failure::No(Some(Code::OverQuota), "The mailbox is full"));
+    }
+    let (from, to): (Vec<u32>, Vec<u32>) = moved.uids.iter().map(|(from, to)| (from.0, to.0)).unzip();
+    Ok((!from.is_empty()).then(|| Code::CopyUid(moved.uid_validity, from, to)))
+}

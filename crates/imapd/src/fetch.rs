@@ -1,0 +1,348 @@
+//! FETCH (RFC 3501 §6.4.5): pages of rows, written message by message. No reader of the database is held while a client takes its octets.
+
+use crate::fetch_plan::Plan;
+use crate::section::{Place, clip, locate};
+use crate::sets::{page_len, uid_ranges};
+use crate::state::{Answer, Connection, Done, Failure, Selected, Who, keyword_names};
+use crate::transport::Wire;
+use imap_session::command::{FetchArguments, FetchItem, Partial, Section};
+use imap_session::response::{self, Code};
+use mail_types::{SystemFlags, Uid};
+use message::structure::Structure;
+use std::ops::Range;
+use store::{BodyReader, ContentKey, FlagAction, MailboxKey, MessageRow, Store};
+
+/// Octets of a large section opened at one time.
+const PIECE: u64 = 256 * 1024;
+/// Octets of a header in which fields are looked for.
+const HEADER_MAX: u64 = 4 * 1024 * 1024;
+
+impl Connection {
+    /// FETCH.
+    pub(crate) async fn fetch(&mut self, arguments: FetchArguments) -> Answer {
+        let (Some(selected), Some(login)) = (self.selected.as_deref_mut(), self.login.as_deref()) else {
+            return Err(crate::state::NO_FOLDER);
+        };
+        let messages = selected.resolve(&arguments.set, arguments.by_uid)?;
+        let plan = Plan::new(arguments, selected, login.who)?;
+        let mut fetch = Fetch {
+            wire: &mut self.wire,
+            selected,
+            store: &self.shared.store,
+            who: login.who,
+            key: &login.key,
+            plan,
+            header: Vec::new(),
+            unreadable: 0,
+        };
+        fetch.run(&messages).await?;
+        let unreadable = fetch.unreadable;
+        if unreadable == 0 {
+            return Ok(Done::new("FETCH completed"));
+        }
+        self.shared.metrics.unreadable.inc_by(unreadable);
+        Err(Failure::No(Some(Code::ServerBug), "Some messages could not be read"))
+    }
+}
+
+struct Fetch<'c> {
+    wire: &'c mut Wire,
+    selected: &'c mut Selected,
+    store: &'c Store,
+    who: Who,
+    key: &'c MailboxKey,
+    plan: Plan,
+    /// Room for headers, used again for each message.
+    header: Vec<u8>,
+    unreadable: u64,
+}
+
+/// A message whose octets are at hand.
+struct Opened {
+    structure: Option<Structure>,
+    reader: Option<BodyReader>,
+}
+
+/// Why a message was not written.
+enum Trouble {
+    /// It does not open.
+    Unreadable(store::Error),
+    /// The client is gone.
+    Lost,
+}
+
+impl From<store::Error> for Trouble {
+    fn from(error: store::Error) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(_: Failure) -> Self {
+        Self::Lost
+    }
+}
+
+impl Fetch<'_> {
+    async fn run(&mut self, messages: &[(u32, u32)]) -> Result<(), Failure> {
+        let (span, gap) = self.plan.page_bounds();
+        let mut rest = messages;
+        while !rest.is_empty() {
+            let (page, later) = rest.split_at(page_len(rest, span, gap).max(1));
+            rest = later;
+            if self.plan.with.is_none() {
+                self.known_page(page).await?;
+            } else {
+                self.page(page, span).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Messages of which only flags and UIDs are asked.
+    async fn known_page(&mut self, page: &[(u32, u32)]) -> Result<(), Failure> {
+        for &(seq, uid) in page {
+            if !self.selected.view.is_gone(uid) {
+                self.begin(seq, uid);
+                for at in 0..self.plan.items.len() {
+                    self.space(at);
+                    self.cheap_item(at, uid, None);
+                }
+                response::fetch_end(&mut self.wire.out);
+            }
+        }
+        self.wire.spill().await
+    }
+
+    async fn page(&mut self, page: &[(u32, u32)], span: u32) -> Result<(), Failure> {
+        let (Some((_, first)), Some((_, last)), Some(with)) = (page.first(), page.last(), self.plan.with)
+        else {
+            return Ok(());
+        };
+        let newly_seen = if self.plan.sets_seen { self.mark_seen(page).await? } else { Vec::new() };
+        let rows = self.store.messages(self.selected.folder, Uid(*first), Uid(*last), span, with).await?;
+        let mut asked = page.iter().peekable();
+        for mut row in rows {
+            let uid = row.uid.0;
+            while asked.next_if(|(_, each)| *each < uid).is_some() {}
+            // Rows that were not asked for lie between those that were.
+            let Some(&(seq, _)) = asked.next_if(|(_, each)| *each == uid) else { continue };
+            let is_newly_seen = newly_seen.binary_search(&uid).is_ok();
+            self.message_or_nothing(seq, &mut row, is_newly_seen).await?;
+            self.wire.spill().await?;
+        }
+        Ok(())
+    }
+
+    /// Sets `\Seen` on those of the page that do not have it; which they were, ascending.
+    async fn mark_seen(&mut self, page: &[(u32, u32)]) -> Result<Vec<u32>, Failure> {
+        let view = &self.selected.view;
+        let is_unseen = |uid| view.entry(uid).is_some_and(|entry| !entry.flags.contains(SystemFlags::SEEN));
+        let unseen: Vec<(u32, u32)> = page.iter().copied().filter(|(_, uid)| is_unseen(*uid)).collect();
+        if unseen.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (folder, private) = (self.selected.folder, self.who.private_seen_of);
+        let ranges = uid_ranges(&unseen);
+        let changed = self
+            .store
+            .store_flags(folder, private, ranges, FlagAction::Add, SystemFlags::SEEN, Vec::new())
+            .await?;
+        let mut uids = Vec::new();
+        for change in changed.unwrap_or_default() {
+            self.selected.view.note_flags(change.uid.0, change.flags, change.keywords);
+            uids.push(change.uid.0);
+        }
+        uids.sort_unstable();
+        Ok(uids)
+    }
+
+    /// Writes a message whole or not at all. When part of it was sent already, the connection cannot go on.
+    async fn message_or_nothing(
+        &mut self,
+        seq: u32,
+        row: &mut MessageRow,
+        is_newly_seen: bool,
+    ) -> Result<(), Failure> {
+        let (start, flushes) = (self.wire.out.len(), self.wire.flushes);
+        match self.message(seq, row, is_newly_seen).await {
+            Ok(()) => Ok(()),
+            Err(Trouble::Lost) => Err(Failure::Lost),
+            Err(Trouble::Unreadable(error)) => {
+                tracing::error!(folder = %self.selected.folder, uid = row.uid.0, %error, "a message could not be read");
+                self.unreadable += 1;
+                if self.wire.flushes != flushes {
+                    return Err(Failure::Lost);
+                }
+                self.wire.out.truncate(start);
+                Ok(())
+            }
+        }
+    }
+
+    async fn message(&mut self, seq: u32, row: &mut MessageRow, is_newly_seen: bool) -> Result<(), Trouble> {
+        let uid = row.uid.0;
+        let mut opened = self.open(row).await?;
+        self.begin(seq, uid);
+        for at in 0..self.plan.items.len() {
+            self.space(at);
+            if !self.cheap_item(at, uid, Some(row)) && !self.structure_item(at, opened.structure.as_ref())? {
+                self.section_item(at, &mut opened).await?;
+            }
+        }
+        if is_newly_seen && self.plan.adds_flags() {
+            self.wire.out.push(b' ');
+            self.flags(uid);
+        }
+        response::fetch_end(&mut self.wire.out);
+        Ok(())
+    }
+
+    async fn open(&self, row: &mut MessageRow) -> Result<Opened, Trouble> {
+        let mut opened = Opened { structure: None, reader: None };
+        let is_content = self.plan.with == Some(store::WithBody::Content);
+        if !is_content && !self.plan.needs_structure {
+            return Ok(opened);
+        }
+        let key: ContentKey = self.key.unwrap(row.body, &row.wrapped_key)?;
+        if self.plan.needs_structure {
+            let stored = row.structure(&key)?;
+            let structure = Structure::decode(&stored);
+            opened.structure =
+                Some(structure.map_err(|_| store::Error::Inconsistent("the structure is not readable"))?);
+        }
+        if is_content {
+            opened.reader = Some(self.store.content(row, &key).await?);
+        }
+        Ok(opened)
+    }
+
+    fn begin(&mut self, seq: u32, uid: u32) {
+        let out = &mut self.wire.out;
+        response::fetch_begin(out, seq);
+        if self.plan.adds_uid {
+            out.extend_from_slice(b"UID ");
+            response::number(out, uid.into());
+        }
+    }
+
+    /// Between two items.
+    fn space(&mut self, at: usize) {
+        if at > 0 || self.plan.adds_uid {
+            self.wire.out.push(b' ');
+        }
+    }
+
+    fn flags(&mut self, uid: u32) {
+        let out = &mut self.wire.out;
+        out.extend_from_slice(b"FLAGS ");
+        if let Some(entry) = self.selected.view.entry(uid) {
+            let keywords = keyword_names(&self.selected.keywords, entry.keywords);
+            response::flags(out, entry.flags, keywords, entry.recent);
+        } else {
+            out.extend_from_slice(b"()");
+        }
+    }
+
+    /// Writes the item if the session and the row know it.
+    fn cheap_item(&mut self, at: usize, uid: u32, row: Option<&MessageRow>) -> bool {
+        let out = &mut self.wire.out;
+        match (self.plan.items.get(at), row) {
+            (Some(FetchItem::Uid), _) => {
+                out.extend_from_slice(b"UID ");
+                response::number(out, uid.into());
+            }
+            (Some(FetchItem::Flags), _) => self.flags(uid),
+            (Some(FetchItem::InternalDate), Some(row)) => {
+                out.extend_from_slice(b"INTERNALDATE ");
+                response::internal_date(out, row.internal_date);
+            }
+            (Some(FetchItem::Rfc822Size), Some(row)) => {
+                out.extend_from_slice(b"RFC822.SIZE ");
+                response::number(out, row.size.into());
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Writes the item if it stands ready in the structure.
+    fn structure_item(&mut self, at: usize, structure: Option<&Structure>) -> Result<bool, Trouble> {
+        const MISSING: store::Error = store::Error::Inconsistent("the structure was not read");
+        let (name, ready): (&[u8], fn(&Structure) -> &[u8]) = match self.plan.items.get(at) {
+            Some(FetchItem::Envelope) => (b"ENVELOPE ", Structure::envelope),
+            Some(FetchItem::Body) => (b"BODY ", Structure::body),
+            Some(FetchItem::BodyStructure) => (b"BODYSTRUCTURE ", Structure::bodystructure),
+            _ => return Ok(false),
+        };
+        self.wire.out.extend_from_slice(name);
+        self.wire.out.extend_from_slice(ready(structure.ok_or(MISSING)?));
+        Ok(true)
+    }
+
+    async fn section_item(&mut self, at: usize, opened: &mut Opened) -> Result<(), Trouble> {
+        const MISSING: store::Error = store::Error::Inconsistent("the content was not read");
+        let reader = opened.reader.as_mut().ok_or(MISSING)?;
+        let Some(item) = self.plan.items.get(at) else { return Ok(()) };
+        let out = &mut self.wire.out;
+        let family: Section;
+        let (section, partial) = match item {
+            FetchItem::BodySection { section, partial, .. } => {
+                response::body_section_label(out, section, partial.map(|partial| partial.origin));
+                (section, *partial)
+            }
+            item => {
+                let Some((label, section)) = response::rfc822_label(item) else { return Ok(()) };
+                out.extend_from_slice(label.as_bytes());
+                family = section;
+                (&family, None)
+            }
+        };
+        out.push(b' ');
+        let place = locate(section, opened.structure.as_ref(), reader.size());
+        write_section(self.wire, &mut self.header, reader, place, partial).await
+    }
+}
+
+async fn write_section(
+    wire: &mut Wire,
+    header: &mut Vec<u8>,
+    reader: &mut BodyReader,
+    place: Place<'_>,
+    partial: Option<Partial>,
+) -> Result<(), Trouble> {
+    match place {
+        Place::Nowhere => {
+            wire.out.extend_from_slice(b"\"\"");
+            Ok(())
+        }
+        Place::Octets(range) => stream(wire, reader, clip(range, partial)).await,
+        Place::Fields { header: range, names, negate } => {
+            header.clear();
+            let end = range.end.min(range.start.saturating_add(HEADER_MAX));
+            reader.read(range.start, end, header).await?;
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let chosen = message::header::select_fields(header, &names, negate);
+            let wanted = clip(0..chosen.len() as u64, partial);
+            let wanted = usize::try_from(wanted.start).ok().zip(usize::try_from(wanted.end).ok());
+            let octets = wanted.and_then(|(start, end)| chosen.get(start..end)).unwrap_or_default();
+            response::literal(&mut wire.out, octets);
+            Ok(())
+        }
+    }
+}
+
+/// A literal of these octets of the message, opened and sent in pieces.
+async fn stream(wire: &mut Wire, reader: &mut BodyReader, range: Range<u64>) -> Result<(), Trouble> {
+    response::literal_header(&mut wire.out, range.end - range.start);
+    let mut at = range.start;
+    while at < range.end {
+        let to = range.end.min(at + PIECE);
+        reader.read(at, to, &mut wire.out).await?;
+        at = to;
+        if at < range.end {
+            wire.spill().await?;
+        }
+    }
+    Ok(())
+}

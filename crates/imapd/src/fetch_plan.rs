@@ -1,0 +1,80 @@
+//! What a FETCH needs, found once before its messages are walked.
+
+use crate::state::{Failure, Selected, Who};
+use imap_session::command::{FetchArguments, FetchItem, Section, SectionText};
+use imap_session::response;
+use store::WithBody;
+
+/// The items of one FETCH, with what they cost.
+pub(crate) struct Plan {
+    pub(crate) items: Vec<FetchItem>,
+    /// UID is shown though it is not among the items.
+    pub(crate) adds_uid: bool,
+    /// What to read of each message; `None` when the session knows it all.
+    pub(crate) with: Option<WithBody>,
+    /// The structure must be decoded.
+    pub(crate) needs_structure: bool,
+    /// `\Seen` is set on what is fetched.
+    pub(crate) sets_seen: bool,
+}
+
+impl Plan {
+    pub(crate) fn new(arguments: FetchArguments, selected: &Selected, who: Who) -> Result<Self, Failure> {
+        let items = arguments.items;
+        if arguments.changed_since.is_some() || items.contains(&FetchItem::ModSeq) {
+            return Err(Failure::Bad("CONDSTORE is not offered"));
+        }
+        let may_set_seen = !selected.is_read_only && who.rights.has('s');
+        Ok(Self {
+            adds_uid: arguments.by_uid && !items.contains(&FetchItem::Uid),
+            with: items.iter().filter_map(need).max_by_key(|with| rank(*with)),
+            needs_structure: items.iter().any(needs_structure),
+            sets_seen: may_set_seen && items.iter().any(FetchItem::sets_seen),
+            items,
+        })
+    }
+
+    /// FLAGS is shown though it is not among the items, because fetching changed them.
+    pub(crate) fn adds_flags(&self) -> bool {
+        !self.items.contains(&FetchItem::Flags)
+    }
+
+    /// Numbers from the first to the last message of a page, and numbers passed over within it.
+    pub(crate) fn page_bounds(&self) -> (u32, u32) {
+        match self.with {
+            None | Some(WithBody::No) => (512, 16),
+            Some(WithBody::Structure) => (256, 4),
+            // A container in its row may have a quarter of a megabyte.
+            Some(WithBody::Content) => (16, 0),
+        }
+    }
+}
+
+fn need(item: &FetchItem) -> Option<WithBody> {
+    match item {
+        FetchItem::Flags | FetchItem::Uid | FetchItem::ModSeq => None,
+        FetchItem::InternalDate | FetchItem::Rfc822Size => Some(WithBody::No),
+        FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure => Some(WithBody::Structure),
+        FetchItem::Rfc822
+        | FetchItem::Rfc822Header
+        | FetchItem::Rfc822Text
+        | FetchItem::BodySection { .. } => Some(WithBody::Content),
+    }
+}
+
+fn rank(with: WithBody) -> u8 {
+    match with {
+        WithBody::No => 0,
+        WithBody::Structure => 1,
+        WithBody::Content => 2,
+    }
+}
+
+fn needs_structure(item: &FetchItem) -> bool {
+    let is_part = |section: &Section| *section != Section { part: Vec::new(), text: SectionText::Whole };
+    match item {
+        FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure => true,
+        FetchItem::BodySection { section, .. } => is_part(section),
+        item => response::rfc822_label(item).is_some_and(|(_, section)| is_part(&section)),
+    }
+}

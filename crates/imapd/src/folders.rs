@@ -1,0 +1,114 @@
+//! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501 §6.3, RFC 6154 §3).
+
+use crate::state::{Answer, Connection, Done, Failure};
+use imap_session::command::SpecialUse;
+use imap_session::response::{self, Code, Status};
+use store::FolderError;
+
+/// Octets of a folder name.
+const NAME_MAX: usize = 512;
+/// Levels of a folder name.
+const LEVELS_MAX: usize = 32;
+
+impl Connection {
+    /// CREATE.
+    pub(crate) async fn create(&mut self, name: &str, uses: &[SpecialUse]) -> Answer {
+        let who = self.who()?;
+        who.must("k")?;
+        must_be_name(name)?;
+        let special_use = match uses {
+            [] => None,
+            [one] => Some(store::SpecialUse::named(one.as_str()).ok_or(NO_USE)?),
+            _ => return Err(NO_USE),
+        };
+        self.shared.store.create_folder(who.mailbox, name, special_use).await?.map_err(refusal)?;
+        Ok(Done::new("CREATE completed"))
+    }
+
+    /// DELETE. The selected folder may go too: it is then selected no more.
+    pub(crate) async fn delete(&mut self, name: &str) -> Answer {
+        let who = self.who()?;
+        who.must("x")?;
+        let folder = self.shared.store.folder(who.mailbox, name).await?;
+        self.shared.store.delete_folder(who.mailbox, name).await?.map_err(refusal)?;
+        let is_selected = |folder: store::FolderRow| {
+            self.selected.as_ref().is_some_and(|selected| selected.folder == folder.id)
+        };
+        if folder.is_some_and(is_selected) {
+            self.selected = None;
+            response::untagged(
+                &mut self.wire.out,
+                Status::Ok,
+                Some(Code::Closed),
+                "The selected folder is closed",
+            );
+        }
+        Ok(Done::new("DELETE completed"))
+    }
+
+    /// RENAME.
+    pub(crate) async fn rename(&mut self, from: &str, to: &str) -> Answer {
+        let who = self.who()?;
+        // RFC 4314 §4: INBOX stays; only its messages go.
+        who.must(if from == "INBOX" { "kte" } else { "kx" })?;
+        must_be_name(to)?;
+        self.shared.store.rename_folder(who.mailbox, from, to).await?.map_err(refusal)?;
+        Ok(Done::new("RENAME completed"))
+    }
+
+    /// SUBSCRIBE.
+    pub(crate) async fn subscribe(&mut self, name: &str) -> Answer {
+        let who = self.who()?;
+        let exists = self.shared.store.folder(who.mailbox, name).await?.is_some();
+        if !exists {
+            return Err(refusal(FolderError::NotFound));
+        }
+        self.shared.store.subscribe(who.mailbox, who.actor, name, true).await?;
+        Ok(Done::new("SUBSCRIBE completed"))
+    }
+
+    /// UNSUBSCRIBE.
+    pub(crate) async fn unsubscribe(&mut self, name: &str) -> Answer {
+        let who = self.who()?;
+        self.shared.store.subscribe(who.mailbox, who.actor, name, false).await?;
+        Ok(Done::new("UNSUBSCRIBE completed"))
+    }
+}
+
+/// RFC 6154 §3: its code is not among those of `imap-session`.
+const NO_USE: Failure = Failure::No(None, "[USEATTR] A folder cannot have this use here");
+
+fn refusal(error: FolderError) -> Failure {
+    match error {
+        FolderError::NotFound => Failure::No(Some(Code::NonExistent), "No such folder"),
+        FolderError::Exists => Failure::No(Some(Code::AlreadyExists), "The folder exists already"),
+        FolderError::Forbidden => Failure::No(Some(Code::Cannot), "This folder cannot be changed so"),
+        FolderError::TooMany => Failure::No(Some(Code::Limit), "Too many folders"),
+    }
+}
+
+/// No empty level, no wildcard that a pattern could not name again, and bounds.
+fn must_be_name(name: &str) -> Result<(), Failure> {
+    let levels = name.split('/');
+    let fits = name.len() <= NAME_MAX && levels.clone().count() <= LEVELS_MAX;
+    if fits && levels.clone().all(|level| !level.is_empty()) && !name.contains(['*', '%']) {
+        Ok(())
+    } else {
+        Err(Failure::No(Some(Code::Cannot), "This cannot be the name of a folder"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_no_empty_level_and_no_wildcard() {
+        for good in ["Patients", "Patients/2026", "Été"] {
+            assert!(must_be_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", "/", "/a", "a/", "a//b", "a*", "100%", &"a/".repeat(40), &"x".repeat(600)] {
+            assert!(must_be_name(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! What SEARCH looks for, made ready: names to bits, sets to ranges, texts folded.
+//!
+//! A key is asked with what is known of a message so far. It answers yes, no, or that more must be known; what costs little is asked first.
+
+use crate::state::Selected;
+use imap_session::command::{Date, SearchKey};
+use imap_session::sequence::Ranges;
+use imap_session::view::Entry;
+use mail_types::SystemFlags;
+
+const DAY: i64 = 86_400;
+
+/// Text as it is compared.
+pub(crate) fn folded(text: &str) -> String {
+    text.to_lowercase()
+}
+
+/// What must hold.
+#[derive(Debug)]
+pub(crate) enum Key {
+    All,
+    And(Vec<Key>),
+    Or(Box<Key>, Box<Key>),
+    Not(Box<Key>),
+    Flag(SystemFlags),
+    /// Bits; none is a keyword that no message has.
+    Keyword(u64),
+    Recent,
+    Sequence(Ranges),
+    Uid(Ranges),
+    Internal(Days),
+    Larger(u64),
+    Smaller(u64),
+    Sent(Days),
+    /// Field name, folded substring.
+    Field(String, String),
+    Body(String),
+    Text(String),
+}
+
+/// Days from 1970-01-01.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Days {
+    Before(i64),
+    On(i64),
+    Since(i64),
+}
+
+impl Days {
+    fn hold(self, day: i64) -> bool {
+        match self {
+            Self::Before(limit) => day < limit,
+            Self::On(limit) => day == limit,
+            Self::Since(limit) => day >= limit,
+        }
+    }
+}
+
+/// How much must be known of a message to answer a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Depth {
+    /// What the session knows.
+    View,
+    /// Its row.
+    Row,
+    /// Its structure.
+    Structure,
+    /// Its header.
+    Header,
+    /// Its text.
+    Text,
+}
+
+/// What is known of a message.
+pub(crate) struct Facts<'m> {
+    pub(crate) seq: u32,
+    pub(crate) entry: &'m Entry,
+    pub(crate) row: Option<RowFacts>,
+    /// Day of the Date field, where there is one.
+    pub(crate) sent_day: Option<Option<i64>>,
+    pub(crate) header: Option<&'m [HeaderField]>,
+    /// Folded header and body texts.
+    pub(crate) text: Option<&'m Texts>,
+}
+
+/// What a row says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RowFacts {
+    pub(crate) size: u64,
+    pub(crate) internal_secs: i64,
+}
+
+/// A decoded, folded field.
+#[derive(Debug)]
+pub(crate) struct HeaderField {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+/// Folded texts of a message.
+#[derive(Debug, Default)]
+pub(crate) struct Texts {
+    pub(crate) body: Vec<String>,
+}
+
+/// No such key here.
+pub(crate) struct Unsupported;
+
+impl Key {
+    pub(crate) fn new(key: SearchKey, selected: &Selected) -> Result<Self, Unsupported> {
+        let not = |key| Self::Not(Box::new(key));
+        let field = |name: &str, value: String| Self::Field(name.to_owned(), folded(&value));
+        let seen = Self::Flag(SystemFlags::SEEN);
+        let largest_uid = selected.view.entries().last().map_or(0, |entry| entry.uid);
+        Ok(match key {
+            SearchKey::All => Self::All,
+            SearchKey::And(keys) => {
+                let mut keys =
+                    keys.into_iter().map(|key| Self::new(key, selected)).collect::<Result<Vec<_>, _>>()?;
+                keys.sort_by_key(Self::depth);
+                Self::And(keys)
+            }
+            SearchKey::Or(one, other) => {
+                Self::Or(Box::new(Self::new(*one, selected)?), Box::new(Self::new(*other, selected)?))
+            }
+            SearchKey::Not(key) => not(Self::new(*key, selected)?),
+            SearchKey::Has(flag) => Self::Flag(flag),
+            SearchKey::Lacks(flag) => not(Self::Flag(flag)),
+            SearchKey::Keyword(name) => Self::Keyword(bit(&name, selected)),
+            SearchKey::Unkeyword(name) => not(Self::Keyword(bit(&name, selected))),
+            SearchKey::New => Self::And(vec![Self::Recent, not(seen)]),
+            SearchKey::Old => not(Self::Recent),
+            SearchKey::Recent => Self::Recent,
+            SearchKey::Bcc(value) => field("bcc", value),
+            SearchKey::Cc(value) => field("cc", value),
+            SearchKey::From(value) => field("from", value),
+            SearchKey::To(value) => field("to", value),
+            SearchKey::Subject(value) => field("subject", value),
+            SearchKey::Header { name, value } => field(&name.to_ascii_lowercase(), value),
+            SearchKey::Body(value) => Self::Body(folded(&value)),
+            SearchKey::Text(value) => Self::Text(folded(&value)),
+            SearchKey::Before(date) => Self::Internal(Days::Before(day(date))),
+            SearchKey::On(date) => Self::Internal(Days::On(day(date))),
+            SearchKey::Since(date) => Self::Internal(Days::Since(day(date))),
+            SearchKey::SentBefore(date) => Self::Sent(Days::Before(day(date))),
+            SearchKey::SentOn(date) => Self::Sent(Days::On(day(date))),
+            SearchKey::SentSince(date) => Self::Sent(Days::Since(day(date))),
+            SearchKey::Larger(size) => Self::Larger(size),
+            SearchKey::Smaller(size) => Self::Smaller(size),
+            SearchKey::Sequence(set) => Self::Sequence(set.resolve(selected.view.len())),
+            SearchKey::Uid(set) => Self::Uid(set.resolve(largest_uid)),
+            SearchKey::ModSeq(_) => return Err(Unsupported),
+        })
+    }
+
+    /// The deepest that this key may look.
+    pub(crate) fn depth(&self) -> Depth {
+        match self {
+            Self::And(keys) => keys.iter().map(Self::depth).max().unwrap_or(Depth::View),
+            Self::Or(one, other) => one.depth().max(other.depth()),
+            Self::Not(key) => key.depth(),
+            Self::Internal(_) | Self::Larger(_) | Self::Smaller(_) => Depth::Row,
+            Self::Sent(_) => Depth::Structure,
+            Self::Field(..) => Depth::Header,
+            Self::Body(_) | Self::Text(_) => Depth::Text,
+            Self::All
+            | Self::Flag(_)
+            | Self::Keyword(_)
+            | Self::Recent
+            | Self::Sequence(_)
+            | Self::Uid(_) => Depth::View,
+        }
+    }
+
+    /// Whether some key is answered exactly there.
+    pub(crate) fn looks_at(&self, depth: Depth) -> bool {
+        match self {
+            Self::And(keys) => keys.iter().any(|key| key.looks_at(depth)),
+            Self::Or(one, other) => one.looks_at(depth) || other.looks_at(depth),
+            Self::Not(key) => key.looks_at(depth),
+            key => key.depth() == depth,
+        }
+    }
+
+    /// Whether the message is what is looked for; `None` when more must be known.
+    pub(crate) fn holds(&self, facts: &Facts<'_>) -> Option<bool> {
+        match self {
+            Self::All => Some(true),
+            Self::And(keys) => all(keys.iter().map(|key| key.holds(facts))),
+            Self::Or(one, other) => match one.holds(facts) {
+                Some(true) => Some(true),
+                Some(false) => other.holds(facts),
+                None => other.holds(facts).filter(|holds| *holds),
+            },
+            Self::Not(key) => key.holds(facts).map(|holds| !holds),
+            Self::Flag(flag) => Some(facts.entry.flags.contains(*flag)),
+            Self::Keyword(bit) => Some(facts.entry.keywords & bit != 0),
+            Self::Recent => Some(facts.entry.recent),
+            Self::Sequence(ranges) => Some(ranges.contains(facts.seq)),
+            Self::Uid(ranges) => Some(ranges.contains(facts.entry.uid)),
+            Self::Internal(days) => facts.row.map(|row| days.hold(row.internal_secs.div_euclid(DAY))),
+            Self::Larger(size) => facts.row.map(|row| row.size > *size),
+            Self::Smaller(size) => facts.row.map(|row| row.size < *size),
+            Self::Sent(days) => facts.sent_day.map(|day| day.is_some_and(|day| days.hold(day))),
+            Self::Field(name, value) => {
+                let has = |field: &HeaderField| field.name == *name && field.value.contains(value.as_str());
+                facts.header.map(|header| header.iter().any(has))
+            }
+            Self::Body(value) => {
+                facts.text.map(|text| text.body.iter().any(|body| body.contains(value.as_str())))
+            }
+            Self::Text(value) => in_text(value, facts),
+        }
+    }
+}
+
+/// A header that holds it makes the body needless.
+fn in_text(value: &str, facts: &Facts<'_>) -> Option<bool> {
+    let has = |field: &HeaderField| {
+        field.value.contains(value) || format!("{}: {}", field.name, field.value).contains(value)
+    };
+    if facts.header?.iter().any(has) {
+        return Some(true);
+    }
+    facts.text.map(|text| text.body.iter().any(|body| body.contains(value)))
+}
+
+fn all(answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut is_known = true;
+    for answer in answers {
+        match answer {
+            Some(false) => return Some(false),
+            Some(true) => {}
+            None => is_known = false,
+        }
+    }
+    is_known.then_some(true)
+}
+
+fn bit(name: &str, selected: &Selected) -> u64 {
+    let at = selected.keywords.iter().position(|known| known.eq_ignore_ascii_case(name));
+    at.and_then(|at| u32::try_from(at).ok()).and_then(|at| 1_u64.checked_shl(at)).unwrap_or(0)
+}
+
+fn day(date: Date) -> i64 {
+    let number = message::date::day_number(date.year.into(), date.month.into(), date.day.into());
+    // The parser lets no other day through.
+    number.unwrap_or(i64::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENTRY: Entry = Entry { uid: 7, flags: SystemFlags::SEEN, keywords: 2, recent: false };
+
+    fn facts<'m>(header: Option<&'m [HeaderField]>, text: Option<&'m Texts>) -> Facts<'m> {
+        Facts { seq: 1, entry: &ENTRY, row: None, sent_day: None, header, text }
+    }
+
+    fn or(one: Key, other: Key) -> Key {
+        Key::Or(Box::new(one), Box::new(other))
+    }
+
+    #[test]
+    fn a_cheap_no_and_a_cheap_yes_need_no_more() {
+        let body = || Key::Body("x".to_owned());
+        let unseen = || Key::Not(Box::new(Key::Flag(SystemFlags::SEEN)));
+        let known = facts(None, None);
+        assert_eq!(Key::And(vec![body(), unseen()]).holds(&known), Some(false));
+        assert_eq!(or(body(), Key::All).holds(&known), Some(true));
+        assert_eq!(or(unseen(), body()).holds(&known), None);
+        assert_eq!(Key::Not(Box::new(body())).holds(&known), None);
+        assert_eq!(Key::Keyword(2).holds(&known), Some(true));
+        assert_eq!(Key::Keyword(0).holds(&known), Some(false));
+    }
+
+    #[test]
+    fn a_header_that_holds_the_text_makes_the_body_needless() {
+        let header = [HeaderField { name: "subject".to_owned(), value: "été".to_owned() }];
+        let known = facts(Some(&header), None);
+        assert_eq!(Key::Text("subject: é".to_owned()).holds(&known), Some(true));
+        assert_eq!(Key::Text("hiver".to_owned()).holds(&known), None);
+        let text = Texts { body: vec!["en hiver".to_owned()] };
+        assert_eq!(Key::Text("hiver".to_owned()).holds(&facts(Some(&header), Some(&text))), Some(true));
+        assert_eq!(Key::Field("subject".to_owned(), String::new()).holds(&known), Some(true));
+        assert_eq!(Key::Field("x-none".to_owned(), String::new()).holds(&known), Some(false));
+    }
+}

@@ -1,0 +1,131 @@
+//! SELECT, EXAMINE, CLOSE, UNSELECT, STATUS (RFC 3501 §6.3.1, §6.3.2, §6.3.10, §6.4.2; RFC 3691).
+
+use crate::state::{Answer, Connection, Done, Failure, Selected, Who};
+use crate::sync::SYSTEM;
+use imap_session::command::StatusItem;
+use imap_session::response::{self, Code, Status};
+use imap_session::view::{Entry, View};
+use mail_types::SystemFlags;
+use store::{FolderStatus, FolderWatch};
+
+const NONEXISTENT: Failure = Failure::No(Some(Code::NonExistent), "No such folder");
+
+impl Connection {
+    /// SELECT, or EXAMINE when only `to_read`. Whatever comes of it, the folder selected before is not any more.
+    pub(crate) async fn select(&mut self, name: &str, condstore: bool, to_read: bool) -> Answer {
+        self.selected = None;
+        if condstore {
+            return Err(Failure::Bad("CONDSTORE is not offered"));
+        }
+        let who = self.who()?;
+        who.must("r")?;
+        let folder = self.folder(name).await?.ok_or(NONEXISTENT)?.id;
+        let is_read_only = to_read || !"swite".chars().any(|letter| who.rights.has(letter));
+        // Watched before it is read, so that no change falls between.
+        let watch = self.shared.store.watch(folder);
+        let picture = self.shared.store.select(folder, who.private_seen_of, !is_read_only).await?;
+        let picture = picture.ok_or(NONEXISTENT)?;
+        let status = picture.status;
+        let selected = opened(picture, watch, is_read_only);
+        self.describe(&selected, status, who);
+        self.selected = Some(Box::new(selected));
+        Ok(match (is_read_only, to_read) {
+            (false, _) => Done::with(Code::ReadWrite, "SELECT completed"),
+            (true, false) => Done::with(Code::ReadOnly, "SELECT completed"),
+            (true, true) => Done::with(Code::ReadOnly, "EXAMINE completed"),
+        })
+    }
+
+    fn describe(&mut self, selected: &Selected, status: FolderStatus, who: Who) {
+        let out = &mut self.wire.out;
+        let mut say = |code, text| response::untagged(out, Status::Ok, Some(code), text);
+        if let Some(first) = selected.view.first_unseen() {
+            say(Code::Unseen(first), "First message not seen");
+        }
+        say(Code::UidValidity(status.uid_validity.0), "UIDs valid");
+        say(Code::UidNext(status.uid_next), "Predicted next UID");
+        say(permanent_flags(selected, who), "Flags that can be changed");
+        response::folder_flags(out, SYSTEM, selected.keywords.iter().map(String::as_str));
+        response::exists(out, selected.view.len());
+        response::recent(out, selected.view.recent());
+    }
+
+    /// CLOSE: removes what is marked, says nothing of it. A folder open to be read, or a reader who may not, removes nothing.
+    pub(crate) async fn close(&mut self) -> Answer {
+        let who = self.who()?;
+        let selected = self.selected.take();
+        if let Some(selected) = selected.filter(|selected| !selected.is_read_only && who.rights.has('e')) {
+            self.shared.store.expunge(who.mailbox, selected.folder, None).await?;
+        }
+        Ok(Done::new("CLOSE completed"))
+    }
+
+    /// UNSELECT.
+    pub(crate) fn unselect(&mut self) -> Answer {
+        self.selected = None;
+        Ok(Done::new("UNSELECT completed"))
+    }
+
+    /// STATUS.
+    pub(crate) async fn status(&mut self, name: &str, items: &[StatusItem]) -> Answer {
+        self.who()?.must("r")?;
+        let folder = self.folder(name).await?.ok_or(NONEXISTENT)?;
+        self.write_status(name, folder.id, items).await?;
+        Ok(Done::new("STATUS completed"))
+    }
+
+    /// `* STATUS`, for a folder that is still there.
+    pub(crate) async fn write_status(
+        &mut self,
+        name: &str,
+        folder: mail_types::FolderId,
+        items: &[StatusItem],
+    ) -> Result<(), Failure> {
+        let private = self.who()?.private_seen_of;
+        let status = self.shared.store.folder_status(folder, private).await?.ok_or(NONEXISTENT)?;
+        let limit = self.shared.message_size_max;
+        let values: Vec<_> = items.iter().map(|item| (*item, value(&status, limit, *item))).collect();
+        response::status(&mut self.wire.out, name, false, &values);
+        Ok(())
+    }
+}
+
+fn opened(picture: store::Selected, watch: FolderWatch, is_read_only: bool) -> Selected {
+    let entry = |row: &store::ViewRow| Entry {
+        uid: row.uid.0,
+        flags: row.flags,
+        keywords: row.keywords,
+        recent: row.uid.0 >= picture.recent_from,
+    };
+    Selected {
+        folder: picture.status.id,
+        is_read_only,
+        modseq: picture.status.modseq,
+        view: View::load(picture.rows.iter().map(entry).collect()),
+        keywords: picture.keywords,
+        watch,
+    }
+}
+
+fn permanent_flags(selected: &Selected, who: Who) -> Code {
+    if selected.is_read_only {
+        return Code::PermanentFlags(SystemFlags::default(), Vec::new(), false);
+    }
+    let may_write = who.rights.has('w');
+    let keywords = if may_write { selected.keywords.clone() } else { Vec::new() };
+    Code::PermanentFlags(who.changeable(), keywords, may_write)
+}
+
+fn value(status: &FolderStatus, append_limit: u64, item: StatusItem) -> u64 {
+    match item {
+        StatusItem::Messages => status.messages.into(),
+        StatusItem::Recent => status.recent.into(),
+        StatusItem::UidNext => status.uid_next.into(),
+        StatusItem::UidValidity => status.uid_validity.0.into(),
+        StatusItem::Unseen => status.unseen.into(),
+        StatusItem::Size => status.size_bytes,
+        StatusItem::HighestModSeq => status.modseq.0,
+        StatusItem::Deleted => status.deleted.into(),
+        StatusItem::AppendLimit => append_limit,
+    }
+}

@@ -1,0 +1,322 @@
+//! The loop of one connection: input to command, command to answer.
+
+use crate::Imapd;
+use crate::metrics::{CauseLabel, Counted, command_word};
+use crate::state::{Answer, Connection, Done, Failure};
+use crate::sync::Telling;
+use crate::transport::{Transport, Wire};
+use imap_session::capability::{CapabilityTable, ConnectionState};
+use imap_session::command::{Command, CommandBody};
+use imap_session::decoder::{Decoder, Input, Limits};
+use imap_session::response::{self, Code, Status};
+use listener::Drain;
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+/// Commands that are not understood before the connection is ended.
+const BAD_MAX: u32 = 50;
+/// Silence in the middle of a message.
+const APPEND_SILENCE: Duration = Duration::from_secs(300);
+const UNAVAILABLE: &str = "Temporary failure; try again later";
+
+static CAPABILITIES: LazyLock<CapabilityTable> = LazyLock::new(CapabilityTable::standard);
+
+/// Serves one connection to its end.
+pub(crate) async fn run(shared: Arc<Imapd>, stream: TcpStream, peer: SocketAddr, drain: Drain) {
+    let _counted = Counted::new(&shared.metrics.connections);
+    let mut connection = Connection {
+        wire: Wire::new(Transport::Clear(stream), shared.timeouts.write),
+        decoder: Decoder::new(Limits::before_login()),
+        peer,
+        drain,
+        began: Instant::now(),
+        login: None,
+        selected: None,
+        append: None,
+        authenticating: None,
+        failed_logins: 0,
+        bad_commands: 0,
+        shared,
+    };
+    if connection.shared.tls.is_implicit() && !Box::pin(connection.handshake()).await {
+        return;
+    }
+    connection.greet();
+    connection.dialogue().await;
+    let _ = timeout(Duration::from_secs(2), connection.wire.transport.close()).await;
+}
+
+/// What follows a command.
+pub(crate) enum Next {
+    Go,
+    /// IDLE begins, under this tag.
+    Idle(String),
+    Close,
+}
+
+impl Connection {
+    fn greet(&mut self) {
+        let code = Some(Code::Capability(self.capabilities()));
+        response::untagged(&mut self.wire.out, Status::Ok, code, "Vaguemestre ready");
+    }
+
+    /// Each answer is made in a future of its own on the heap: the one that waits for the next command stays small.
+    async fn dialogue(&mut self) {
+        loop {
+            while let Some(input) = self.decoder.poll() {
+                // A client that never stops sending is told as well.
+                if self.drain.is_asked() && self.append.is_none() {
+                    break;
+                }
+                let next = match Box::pin(self.answer(input)).await {
+                    Next::Idle(tag) => self.idle(tag).await,
+                    next => next,
+                };
+                if matches!(next, Next::Close) {
+                    // The client may be gone already: a goodbye is a courtesy.
+                    let _ = self.wire.flush().await;
+                    return;
+                }
+                if self.wire.spill().await.is_err() {
+                    return;
+                }
+            }
+            if self.wire.flush().await.is_err() || !self.read().await {
+                return;
+            }
+        }
+    }
+
+    /// Waits for input. False at the end of the connection; silence and a drain are answered with BYE.
+    async fn read(&mut self) -> bool {
+        let limit = self.silence_max();
+        let between_commands = self.append.is_none();
+        let goodbye = tokio::select! {
+            read = timeout(limit, self.wire.transport.read_into(&mut self.decoder)) => match read {
+                Ok(read) => return read.is_ok_and(|count| count > 0),
+                Err(_) => "Idle for too long; closing",
+            },
+            () = self.drain.asked(), if between_commands => "Server is restarting",
+        };
+        self.bye(goodbye);
+        let _ = self.wire.flush().await;
+        false
+    }
+
+    fn silence_max(&self) -> Duration {
+        let timeouts = self.shared.timeouts;
+        match self.login {
+            None => timeouts.login.saturating_sub(self.began.elapsed()),
+            Some(_) if self.append.is_some() => timeouts.idle.min(APPEND_SILENCE),
+            Some(_) => timeouts.idle,
+        }
+    }
+
+    async fn answer(&mut self, input: Input) -> Next {
+        match input {
+            Input::Continue => {
+                response::continuation(&mut self.wire.out, "OK");
+                Next::Go
+            }
+            Input::Command(command) => self.command(command).await,
+            Input::AppendBegin(begin) => self.append_begin(begin).await,
+            Input::AppendContent(content) => {
+                self.append_content(&content).await;
+                Next::Go
+            }
+            Input::AppendEnd => self.append_end().await,
+            Input::Response(line) => self.authenticate_response(&line).await,
+            Input::Bad { tag, text } => {
+                let waiting =
+                    self.append.take().map(|append| append.tag).or_else(|| self.authenticating.take());
+                self.bad(tag.or(waiting).as_deref(), text)
+            }
+            Input::Done => self.bad(None, "DONE without IDLE"),
+            Input::Fatal(text) => self.bye(text),
+        }
+    }
+
+    async fn command(&mut self, Command { tag, body }: Command) -> Next {
+        self.shared.metrics.count_command(command_word(&body));
+        if let Err(text) = self.is_timely(&body) {
+            return self.bad(Some(&tag), text);
+        }
+        match body {
+            CommandBody::Logout => {
+                self.bye("Goodbye");
+                response::tagged(&mut self.wire.out, &tag, Status::Ok, None, "LOGOUT completed");
+                Next::Close
+            }
+            CommandBody::StartTls => self.starttls(&tag).await,
+            CommandBody::Authenticate { mechanism, initial_response } => {
+                self.authenticate(tag, &mechanism, initial_response).await
+            }
+            CommandBody::Idle => Next::Idle(tag),
+            body => {
+                let telling = Telling::after(&body);
+                let answer = self.perform(body).await;
+                let next = self.finish(&tag, answer, telling).await;
+                self.end_if_hopeless(next)
+            }
+        }
+    }
+
+    /// Whether the command belongs to the state of the connection (RFC 3501 §3).
+    fn is_timely(&self, body: &CommandBody) -> Result<(), &'static str> {
+        use CommandBody as C;
+        match body {
+            C::Unknown(_) => Err("Unknown command"),
+            C::Capability | C::Noop | C::Logout | C::Id(_) => Ok(()),
+            C::StartTls if self.is_secure() => Err("TLS is active already"),
+            C::StartTls | C::Login { .. } | C::Authenticate { .. } => {
+                if self.login.is_some() {
+                    Err("Already logged in")
+                } else {
+                    Ok(())
+                }
+            }
+            _ if self.login.is_none() => Err("Log in first"),
+            C::Check
+            | C::Close
+            | C::Unselect
+            | C::Expunge
+            | C::UidExpunge { .. }
+            | C::Search(_)
+            | C::Fetch(_)
+            | C::Store(_)
+            | C::Copy { .. }
+            | C::Move { .. }
+                if self.selected.is_none() =>
+            {
+                Err("Select a folder first")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn perform(&mut self, body: CommandBody) -> Answer {
+        match body {
+            CommandBody::Capability => {
+                let capabilities = self.capabilities();
+                response::capability(&mut self.wire.out, &capabilities);
+                Ok(Done::new("CAPABILITY completed"))
+            }
+            CommandBody::Noop => Ok(Done::new("NOOP completed")),
+            CommandBody::Check => Ok(Done::new("CHECK completed")),
+            CommandBody::Id(_) => {
+                let fields = [("name", "Vaguemestre"), ("version", env!("CARGO_PKG_VERSION"))];
+                response::id(&mut self.wire.out, &fields);
+                Ok(Done::new("ID completed"))
+            }
+            CommandBody::Enable(_) => {
+                response::enabled(&mut self.wire.out, &[]);
+                Ok(Done::new("ENABLE completed"))
+            }
+            CommandBody::Login { username, password } => self.login(&username, &password).await,
+            CommandBody::Select { folder, condstore } => self.select(&folder, condstore, false).await,
+            CommandBody::Examine { folder, condstore } => self.select(&folder, condstore, true).await,
+            CommandBody::Create { folder, special_use } => self.create(&folder, &special_use).await,
+            CommandBody::Delete { folder } => self.delete(&folder).await,
+            CommandBody::Rename { from, to } => self.rename(&from, &to).await,
+            CommandBody::Subscribe { folder } => self.subscribe(&folder).await,
+            CommandBody::Unsubscribe { folder } => self.unsubscribe(&folder).await,
+            CommandBody::List(arguments) => self.list(arguments).await,
+            CommandBody::Lsub { reference, pattern } => self.lsub(&reference, &pattern).await,
+            CommandBody::Namespace => self.namespace(),
+            CommandBody::Status { folder, items } => self.status(&folder, &items).await,
+            CommandBody::Close => self.close().await,
+            CommandBody::Unselect => self.unselect(),
+            CommandBody::Expunge => self.expunge(None).await,
+            CommandBody::UidExpunge { uids } => self.expunge(Some(&uids)).await,
+            CommandBody::Search(arguments) => self.search(arguments).await,
+            CommandBody::Fetch(arguments) => self.fetch(arguments).await,
+            CommandBody::Store(arguments) => self.store_flags(arguments).await,
+            CommandBody::Copy { by_uid, set, folder } => self.copy(&set, by_uid, &folder).await,
+            CommandBody::Move { by_uid, set, folder } => self.move_to(&set, by_uid, &folder).await,
+            // Answered before they come here.
+            CommandBody::Logout
+            | CommandBody::StartTls
+            | CommandBody::Authenticate { .. }
+            | CommandBody::Idle
+            | CommandBody::Unknown(_) => Err(Failure::Bad("Unknown command")),
+        }
+    }
+
+    /// Tells what changed in the selected folder, then how the command ended.
+    pub(crate) async fn finish(&mut self, tag: &str, answer: Answer, telling: Telling) -> Next {
+        match self.tell_changes(telling).await {
+            Err(Failure::Lost) => return Next::Close,
+            Err(Failure::Vanished) => return self.bye("The selected folder is gone"),
+            Err(Failure::Store(error)) => tracing::error!(%error, "the change log could not be read"),
+            Ok(()) | Err(Failure::No(..) | Failure::Bad(_)) => {}
+        }
+        let (status, code, text) = match answer {
+            Ok(Done { code, text }) => (Status::Ok, code, text),
+            Err(Failure::No(code, text)) => (Status::No, code, text),
+            Err(Failure::Bad(text)) => return self.bad(Some(tag), text),
+            Err(Failure::Store(error)) => {
+                tracing::error!(%error, "a command failed; the client is asked to try again");
+                (Status::No, Some(Code::Unavailable), UNAVAILABLE)
+            }
+            Err(Failure::Vanished) => return self.bye("The selected folder is gone"),
+            Err(Failure::Lost) => return Next::Close,
+        };
+        response::tagged(&mut self.wire.out, tag, status, code, text);
+        Next::Go
+    }
+
+    pub(crate) fn bad(&mut self, tag: Option<&str>, text: &str) -> Next {
+        match tag {
+            Some(tag) => response::tagged(&mut self.wire.out, tag, Status::Bad, None, text),
+            None => response::untagged(&mut self.wire.out, Status::Bad, None, text),
+        }
+        self.bad_commands += 1;
+        if self.bad_commands < BAD_MAX { Next::Go } else { self.bye("Too many invalid commands") }
+    }
+
+    pub(crate) fn bye(&mut self, text: &str) -> Next {
+        response::untagged(&mut self.wire.out, Status::Bye, None, text);
+        Next::Close
+    }
+
+    pub(crate) fn is_secure(&self) -> bool {
+        matches!(self.wire.transport, Transport::Tls(_))
+    }
+
+    pub(crate) fn capabilities(&self) -> String {
+        let tls = self.is_secure();
+        let state = ConnectionState { tls, authenticated: self.login.is_some(), login_disabled: !tls };
+        CAPABILITIES.text(state)
+    }
+
+    async fn starttls(&mut self, tag: &str) -> Next {
+        response::tagged(&mut self.wire.out, tag, Status::Ok, None, "Begin TLS negotiation now");
+        if self.wire.flush().await.is_err() || !self.handshake().await {
+            return Next::Close;
+        }
+        self.decoder.tls_established();
+        Next::Go
+    }
+
+    /// Takes the connection under TLS. False ends it: there is no way back to clear text.
+    async fn handshake(&mut self) -> bool {
+        let clear = std::mem::replace(&mut self.wire.transport, Transport::Gone);
+        let Transport::Clear(stream) = clear else { return false };
+        let cause = match timeout(self.shared.timeouts.handshake, self.shared.tls.secure(stream)).await {
+            Ok(Ok(transport)) => {
+                self.wire.transport = transport;
+                return true;
+            }
+            Ok(Err(failure)) => {
+                tracing::debug!(peer = %self.peer.ip(), cause = %failure.cause(), "TLS handshake failed");
+                "protocol"
+            }
+            Err(_) => "timeout",
+        };
+        self.shared.metrics.handshake_failures.get_or_create(&CauseLabel { cause }).inc();
+        false
+    }
+}

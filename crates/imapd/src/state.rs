@@ -1,0 +1,179 @@
+//! What a session holds between two commands, and how a command ends.
+
+use crate::Imapd;
+use crate::append::Append;
+use crate::transport::Wire;
+use imap_session::decoder::Decoder;
+use imap_session::response::Code;
+use imap_session::sequence::SequenceSet;
+use imap_session::view::{OutOfRange, View};
+use listener::Drain;
+use mail_types::{ActorId, Address, FolderId, MailboxId, ModSeq, Rights, SystemFlags};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use store::{FolderRow, FolderWatch, MailboxKey, Store};
+use tokio::time::Instant;
+
+/// One connection. What is rare is boxed: thousands of these wait at one time.
+pub(crate) struct Connection {
+    pub(crate) shared: Arc<Imapd>,
+    pub(crate) wire: Wire,
+    pub(crate) decoder: Decoder,
+    pub(crate) peer: SocketAddr,
+    pub(crate) drain: Drain,
+    pub(crate) began: Instant,
+    pub(crate) login: Option<Box<Login>>,
+    pub(crate) selected: Option<Box<Selected>>,
+    pub(crate) append: Option<Box<Append>>,
+    /// Tag of an AUTHENTICATE that waits for its response.
+    pub(crate) authenticating: Option<String>,
+    pub(crate) failed_logins: u32,
+    pub(crate) bad_commands: u32,
+}
+
+/// A login that succeeded.
+pub(crate) struct Login {
+    pub(crate) who: Who,
+    pub(crate) address: Address,
+    pub(crate) key: MailboxKey,
+}
+
+/// Who acts, in which mailbox, with what rights.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Who {
+    pub(crate) mailbox: MailboxId,
+    pub(crate) actor: ActorId,
+    pub(crate) rights: Rights,
+    /// The actor, when `\Seen` is theirs alone.
+    pub(crate) private_seen_of: Option<ActorId>,
+}
+
+impl Who {
+    /// Refuses who lacks one of the rights of these letters (RFC 4314 §2.1).
+    pub(crate) fn must(self, letters: &str) -> Result<(), Failure> {
+        if letters.chars().all(|letter| self.rights.has(letter)) {
+            Ok(())
+        } else {
+            Err(Failure::No(Some(Code::NoPerm), "You have no right to do this"))
+        }
+    }
+
+    /// The system flags that may be changed (RFC 4314 §2.1: `s`, `t`, `w`).
+    pub(crate) fn changeable(self) -> SystemFlags {
+        let all = SystemFlags::NAMES.into_iter().map(|(flag, _)| flag);
+        all.filter(|flag| self.rights.has(right_of(*flag))).fold(SystemFlags::default(), SystemFlags::union)
+    }
+}
+
+fn right_of(flag: SystemFlags) -> char {
+    match flag {
+        SystemFlags::SEEN => 's',
+        SystemFlags::DELETED => 't',
+        _ => 'w',
+    }
+}
+
+/// The selected folder.
+pub(crate) struct Selected {
+    pub(crate) folder: FolderId,
+    pub(crate) is_read_only: bool,
+    /// Name of each bit.
+    pub(crate) keywords: Vec<String>,
+    /// The change log is known up to here.
+    pub(crate) modseq: ModSeq,
+    pub(crate) view: View,
+    pub(crate) watch: FolderWatch,
+}
+
+impl Selected {
+    /// Messages of `set` as (sequence number, UID), ascending by both. In an empty folder every set names nothing.
+    pub(crate) fn resolve(&self, set: &SequenceSet, by_uid: bool) -> Result<Vec<(u32, u32)>, Failure> {
+        if self.view.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.view
+            .resolve(set, by_uid)
+            .map_err(|OutOfRange| Failure::Bad("A message sequence number is out of range"))
+    }
+
+    /// Refuses a change of a folder that was opened to be read.
+    pub(crate) fn must_be_writable(&self) -> Result<(), Failure> {
+        if self.is_read_only {
+            Err(Failure::No(Some(Code::ReadOnly), "The folder is open read-only"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The keywords whose bits are set.
+pub(crate) fn keyword_names(names: &[String], bits: u64) -> impl Iterator<Item = &str> {
+    names.iter().enumerate().filter(move |(bit, _)| bits >> bit & 1 == 1).map(|(_, name)| name.as_str())
+}
+
+/// A command that succeeded.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) code: Option<Code>,
+    pub(crate) text: &'static str,
+}
+
+impl Done {
+    pub(crate) fn new(text: &'static str) -> Self {
+        Self { code: None, text }
+    }
+
+    pub(crate) fn with(code: Code, text: &'static str) -> Self {
+        Self { code: Some(code), text }
+    }
+}
+
+/// A command that did not succeed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Refused; the connection goes on.
+    No(Option<Code>, &'static str),
+    /// Not understood, or not now.
+    Bad(&'static str),
+    /// A cause of ours.
+    Store(store::Error),
+    /// The selected folder is no more.
+    Vanished,
+    /// The client is gone.
+    Lost,
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// How a command ends.
+pub(crate) type Answer = Result<Done, Failure>;
+
+impl Connection {
+    pub(crate) fn store(&self) -> Store {
+        self.shared.store.clone()
+    }
+
+    pub(crate) fn who(&self) -> Result<Who, Failure> {
+        self.login.as_ref().map(|login| login.who).ok_or(Failure::Bad("Log in first"))
+    }
+
+    pub(crate) fn selected(&self) -> Result<&Selected, Failure> {
+        self.selected.as_deref().ok_or(NO_FOLDER)
+    }
+
+    pub(crate) fn selected_mut(&mut self) -> Result<&mut Selected, Failure> {
+        self.selected.as_deref_mut().ok_or(NO_FOLDER)
+    }
+
+    /// The folder of that name, if it can hold messages.
+    pub(crate) async fn folder(&self, name: &str) -> Result<Option<FolderRow>, Failure> {
+        let folder = self.shared.store.folder(self.who()?.mailbox, name).await?;
+        Ok(folder.filter(|folder| folder.selectable))
+    }
+}
+
+pub(crate) const NO_FOLDER: Failure = Failure::Bad("Select a folder first");

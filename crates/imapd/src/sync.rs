@@ -1,0 +1,110 @@
+//! Telling the client what changed in the selected folder (RFC 3501 §5.2, §5.5, §7.4.1).
+
+use crate::state::{Connection, Failure, keyword_names};
+use imap_session::command::CommandBody;
+use imap_session::response;
+use imap_session::view::{Change, Untagged};
+use mail_types::SystemFlags;
+use store::FolderChanges;
+
+/// The five that every folder has.
+pub(crate) const SYSTEM: SystemFlags = SystemFlags(31);
+
+/// What may be told at the end of a command.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Telling {
+    /// The command was a UID command: tell UIDs.
+    pub(crate) by_uid: bool,
+    /// EXPUNGE may be told.
+    pub(crate) expunges: bool,
+    /// The change log is read even when no notice came: another process may have written.
+    pub(crate) forced: bool,
+}
+
+impl Telling {
+    /// What IDLE and NOOP are for.
+    pub(crate) const EVERYTHING: Self = Self { by_uid: false, expunges: true, forced: true };
+
+    /// RFC 3501 §7.4.1: no EXPUNGE during FETCH, STORE and SEARCH; their UID forms are other commands.
+    pub(crate) fn after(body: &CommandBody) -> Self {
+        let (by_uid, expunges, forced) = match body {
+            CommandBody::Fetch(arguments) => (arguments.by_uid, arguments.by_uid, false),
+            CommandBody::Store(arguments) => (arguments.by_uid, arguments.by_uid, false),
+            CommandBody::Search(arguments) => (arguments.by_uid, arguments.by_uid, false),
+            CommandBody::Copy { by_uid, .. } => (*by_uid, true, false),
+            CommandBody::Move { by_uid, .. } => (*by_uid, true, true),
+            CommandBody::UidExpunge { .. } => (true, true, true),
+            CommandBody::Noop | CommandBody::Check | CommandBody::Expunge => (false, true, true),
+            _ => (false, true, false),
+        };
+        Self { by_uid, expunges, forced }
+    }
+}
+
+impl Connection {
+    /// Reads the change log where that is due and writes what it says.
+    pub(crate) async fn tell_changes(&mut self, telling: Telling) -> Result<(), Failure> {
+        let (Some(selected), Some(login)) = (self.selected.as_deref_mut(), self.login.as_deref()) else {
+            return Ok(());
+        };
+        // The notice is taken before the log is read: one that comes meanwhile is for the next time.
+        let is_due = selected.watch.take() || telling.forced;
+        if !is_due && !(telling.expunges && selected.view.has_pending_expunges()) {
+            return Ok(());
+        }
+        let mut changes = Vec::new();
+        if is_due {
+            let store = &self.shared.store;
+            let read = store.changes(selected.folder, login.who.private_seen_of, selected.modseq).await?;
+            let Some(read) = read else {
+                self.selected = None;
+                return Err(Failure::Vanished);
+            };
+            selected.modseq = read.modseq;
+            if read.keywords.len() > selected.keywords.len() {
+                response::folder_flags(&mut self.wire.out, SYSTEM, read.keywords.iter().map(String::as_str));
+                selected.keywords = read.keywords.clone();
+            }
+            changes = in_order(&read);
+        }
+        let told = selected.view.apply(changes, telling.expunges);
+        self.write_told(&told, telling.by_uid).await
+    }
+
+    async fn write_told(&mut self, told: &[Untagged], by_uid: bool) -> Result<(), Failure> {
+        let Some(selected) = self.selected.as_deref() else { return Ok(()) };
+        for each in told {
+            let out = &mut self.wire.out;
+            match *each {
+                Untagged::Expunge(number) => response::expunge(out, number),
+                Untagged::Exists(count) => response::exists(out, count),
+                Untagged::Recent(count) => response::recent(out, count),
+                Untagged::Flags { seq, uid } => {
+                    if let Some(entry) = selected.view.entry(uid) {
+                        let keywords = keyword_names(&selected.keywords, entry.keywords);
+                        response::fetch_flags(
+                            out,
+                            seq,
+                            by_uid.then_some(uid),
+                            entry.flags,
+                            keywords,
+                            entry.recent,
+                        );
+                    }
+                }
+            }
+            self.wire.spill().await?;
+        }
+        Ok(())
+    }
+}
+
+fn in_order(read: &FolderChanges) -> Vec<Change> {
+    let upserts = read.rows.iter().map(|row| Change::Upsert {
+        uid: row.uid.0,
+        flags: row.flags,
+        keywords: row.keywords,
+    });
+    let expunged = read.expunged.iter().map(|uid| Change::Expunged { uid: uid.0 });
+    upserts.chain(expunged).collect()
+}

@@ -1,0 +1,138 @@
+//! The socket, in clear or under TLS, and the bounded output before it.
+
+use crate::state::Failure;
+use imap_session::decoder::Decoder;
+use pki::{AccessServerTls, HandshakeFailure};
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
+
+/// Octets read at a time.
+const READ: usize = 16 * 1024;
+/// Output that is sent without waiting for more.
+const FLUSH_AT: usize = 64 * 1024;
+/// Octets that a client must take within the time limit of a write.
+const WRITE: usize = 16 * 1024;
+
+/// Certificates of a listener, and when TLS begins.
+#[derive(Clone, Debug)]
+pub enum Tls {
+    /// After STARTTLS.
+    Starttls(Arc<AccessServerTls>),
+    /// At once.
+    Implicit(Arc<AccessServerTls>),
+}
+
+impl Tls {
+    pub(crate) fn is_implicit(&self) -> bool {
+        matches!(self, Self::Implicit(_))
+    }
+
+    /// Shakes hands as a server.
+    pub(crate) async fn secure(&self, stream: TcpStream) -> Result<Transport, HandshakeFailure> {
+        let (Self::Starttls(tls) | Self::Implicit(tls)) = self;
+        let accepted = tls.accept(stream).await?;
+        Ok(Transport::Tls(Box::new(accepted.stream)))
+    }
+}
+
+/// A connection.
+pub(crate) enum Transport {
+    Clear(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    /// Between the two, while the handshake holds the socket.
+    Gone,
+}
+
+impl Transport {
+    /// Reads what comes next into the decoder; 0 at the end. May be cancelled without loss.
+    ///
+    /// The buffer is on the stack of each poll: a connection that waits holds none.
+    pub(crate) async fn read_into(&mut self, decoder: &mut Decoder) -> io::Result<usize> {
+        poll_fn(|cx| {
+            let mut space = [const { MaybeUninit::uninit() }; READ];
+            let mut buffer = ReadBuf::uninit(&mut space);
+            ready!(match self {
+                Self::Clear(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
+                Self::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, &mut buffer),
+                Self::Gone => Poll::Ready(Ok(())),
+            })?;
+            decoder.handle_input(buffer.filled());
+            Poll::Ready(Ok(buffer.filled().len()))
+        })
+        .await
+    }
+
+    async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Clear(stream) => stream.write_all(bytes).await,
+            Self::Tls(stream) => stream.write_all(bytes).await,
+            Self::Gone => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Clear(_) => Ok(()),
+            Self::Tls(stream) => stream.flush().await,
+            Self::Gone => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Says goodbye at the TLS level; a client that is gone needs none.
+    pub(crate) async fn close(&mut self) {
+        let _ = match self {
+            Self::Clear(stream) => stream.shutdown().await,
+            Self::Tls(stream) => stream.shutdown().await,
+            Self::Gone => Ok(()),
+        };
+    }
+}
+
+/// A transport with the output that waits for it.
+pub(crate) struct Wire {
+    pub(crate) transport: Transport,
+    /// What is to be sent.
+    pub(crate) out: Vec<u8>,
+    /// How often something was sent: what was written since an equal count can still be taken back.
+    pub(crate) flushes: u64,
+    write_timeout: Duration,
+}
+
+impl Wire {
+    pub(crate) fn new(transport: Transport, write_timeout: Duration) -> Self {
+        Self { transport, out: Vec::new(), flushes: 0, write_timeout }
+    }
+
+    /// Sends everything and gives back its memory. A client that takes nothing within the time limit is lost.
+    pub(crate) async fn flush(&mut self) -> Result<(), Failure> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        self.flushes += 1;
+        let out = std::mem::take(&mut self.out);
+        for piece in out.chunks(WRITE) {
+            let written = timeout(self.write_timeout, self.transport.write_all(piece)).await;
+            if !matches!(written, Ok(Ok(()))) {
+                return Err(Failure::Lost);
+            }
+        }
+        match timeout(self.write_timeout, self.transport.flush()).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Failure::Lost),
+        }
+    }
+
+    /// Sends everything once it is much.
+    pub(crate) async fn spill(&mut self) -> Result<(), Failure> {
+        if self.out.len() < FLUSH_AT { Ok(()) } else { self.flush().await }
+    }
+}

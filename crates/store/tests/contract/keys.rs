@@ -1,0 +1,119 @@
+//! Key files that are not there, or not the right ones.
+
+use crate::support::{Fixture, START, on_both_engines};
+use mail_types::MailboxKind;
+use std::os::unix::fs::PermissionsExt;
+use store::{Error, NewMailbox, Store};
+
+on_both_engines!(
+    a_key_file_is_for_its_owner_only,
+    a_missing_key_file_is_named,
+    a_wrong_key_file_is_named,
+    a_key_file_that_was_lost_is_not_made_anew,
+    a_month_has_a_key_of_its_own,
+    processes_that_start_together_agree_on_the_keys,
+);
+
+/// The text of a key error.
+fn key_error<T: std::fmt::Debug>(outcome: Result<T, Error>) -> String {
+    match outcome {
+        Err(Error::Key(text)) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn mailbox(name: &str) -> NewMailbox {
+    NewMailbox {
+        address: format!("{name}@ch.example").parse().unwrap(),
+        kind: MailboxKind::Personal,
+        owner: None,
+        quota_bytes: 1000,
+    }
+}
+
+async fn a_key_file_is_for_its_owner_only(store: &Fixture) {
+    assert_eq!(std::fs::metadata(store.key_file()).unwrap().permissions().mode() & 0o777, 0o600);
+    let name = store.key_file().file_name().unwrap().to_owned();
+    assert_eq!(name, "2030-03.key");
+}
+
+async fn a_missing_key_file_is_named(store: &Fixture) {
+    store.personal("marie").await;
+    let file = store.key_file();
+    std::fs::remove_file(&file).unwrap();
+    let text = key_error(store.open_again().await);
+    assert!(
+        text.contains(file.to_str().unwrap()) && text.contains("restore it from the key backup"),
+        "{text}"
+    );
+    assert!(!file.exists());
+}
+
+async fn a_wrong_key_file_is_named(store: &Fixture) {
+    store.personal("marie").await;
+    let file = store.key_file();
+    let right = std::fs::read_to_string(&file).unwrap();
+    for (content, complaint) in [
+        ("ab".repeat(32), "put the right file back"),
+        ("xy".repeat(32), "not 64 hexadecimal digits"),
+        (String::new(), "not 64 hexadecimal digits"),
+    ] {
+        std::fs::write(&file, content).unwrap();
+        let text = key_error(store.open_again().await);
+        assert!(text.contains(file.to_str().unwrap()) && text.contains(complaint), "{text}");
+    }
+    std::fs::write(&file, right).unwrap();
+    store.open_again().await.unwrap().close().await;
+}
+
+async fn a_key_file_that_was_lost_is_not_made_anew(store: &Fixture) {
+    store.personal("marie").await;
+    let operator_file = store.key_file();
+    // Another month's key wraps only mailboxes, so that the store opens without it.
+    store.clock.set(START.plus_secs(40 * 86_400));
+    store.personal("pierre").await;
+    let later_file = store.options.key_dir.join("2030-04.key");
+    let saved = std::fs::read(&later_file).unwrap();
+    std::fs::remove_file(&later_file).unwrap();
+    // While it is in memory, the running process needs no file, and makes none.
+    store.create_mailbox(mailbox("irene")).await.unwrap().unwrap();
+    assert!(!later_file.exists());
+    let again = store.open_again().await.unwrap();
+    let error = again.create_mailbox(mailbox("eve")).await.unwrap_err();
+    assert!(error.to_string().contains("2030-04.key"), "{error}");
+    assert!(!later_file.exists() && operator_file.exists());
+    std::fs::write(&later_file, saved).unwrap();
+    again.create_mailbox(mailbox("eve")).await.unwrap().unwrap();
+    for name in ["marie", "pierre", "irene", "eve"] {
+        let row = again.mailbox(&format!("{name}@ch.example").parse().unwrap()).await.unwrap().unwrap();
+        again.mailbox_key(row.id).await.unwrap();
+    }
+    again.close().await;
+}
+
+async fn a_month_has_a_key_of_its_own(store: &Fixture) {
+    store.personal("marie").await;
+    store.clock.set(START.plus_secs(40 * 86_400));
+    store.personal("pierre").await;
+    let generations = store.raw.texts("SELECT generation FROM mailbox_keys ORDER BY mailbox_id").await;
+    assert_eq!(generations, ["2030-03", "2030-04"]);
+    store.open_again().await.unwrap().close().await;
+}
+
+async fn processes_that_start_together_agree_on_the_keys(store: &Fixture) {
+    store.raw.execute("DELETE FROM operator_keys").await;
+    std::fs::remove_file(store.key_file()).unwrap();
+    let mut starting = tokio::task::JoinSet::new();
+    for _ in 0..6 {
+        let options = store.options.clone();
+        starting.spawn(async move { Store::open(&options).await.unwrap() });
+    }
+    let mut fingerprints = Vec::new();
+    for process in starting.join_all().await {
+        fingerprints.push(process.fingerprint(&[b"content"]));
+        process.close().await;
+    }
+    fingerprints.dedup();
+    assert_eq!(fingerprints.len(), 1);
+    assert_eq!(std::fs::read_dir(&store.options.key_dir).unwrap().count(), 1);
+}

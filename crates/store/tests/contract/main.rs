@@ -1,0 +1,22 @@
+//! The contract of the store: what it promises on SQLite, it promises on PostgreSQL.
+//!
+//! Each case runs on a fresh store of either engine. `VAGUEMESTRE_TEST_ENGINES` (`sqlite` or `postgres`) leaves the other engine out;
+//! without it, a machine that has no PostgreSQL fails.
+#![expect(clippy::unwrap_used, reason = "a case fails by panicking")]
+
+mod accept;
+mod audit;
+mod bodies;
+mod copy;
+mod directory;
+mod expunge;
+mod flags;
+mod folders;
+mod fsck;
+mod keys;
+mod private_seen;
+mod queue;
+mod reclaim;
+mod schema;
+mod support;
+mod writer;

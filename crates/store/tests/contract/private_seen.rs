@@ -1,0 +1,156 @@
+//! `\Seen` of each actor apart, in mailboxes that several persons read.
+
+use crate::support::{Fixture, Holder, on_both_engines};
+use mail_types::{ActorId, FolderId, MailboxKind, ModSeq, SystemFlags};
+use store::FlagAction;
+
+on_both_engines!(
+    two_actors_have_a_seen_of_their_own,
+    changes_of_seen_are_told_to_their_actor_only,
+    other_flags_are_shared,
+    an_expunged_message_is_forgotten_as_seen,
+    an_appended_message_is_seen_by_who_appended_it,
+    a_shared_seen_from_elsewhere_keeps_its_count,
+    a_moved_message_stays_seen,
+);
+
+const SEEN: SystemFlags = SystemFlags::SEEN;
+
+/// A service with three messages, and two actors.
+async fn ward(store: &Fixture) -> (Holder, ActorId, ActorId) {
+    store.create_user("chief", "", None).await.unwrap();
+    let nurse = store.create_user("nurse", "", None).await.unwrap();
+    let ward = store.holder("ward", MailboxKind::Organizational, Some("chief")).await;
+    for _ in 0..3 {
+        store.deliver(&ward, b"message").await;
+    }
+    let chief = ward.actor;
+    (ward, chief, nurse.actor)
+}
+
+async fn change(
+    store: &Fixture,
+    folder: FolderId,
+    actor: ActorId,
+    range: (u32, u32),
+    action: FlagAction,
+    flags: SystemFlags,
+) -> Vec<(u32, SystemFlags)> {
+    let changes = store
+        .store_flags(folder, Some(actor), vec![range], action, flags, Vec::new())
+        .await
+        .unwrap()
+        .unwrap();
+    changes.iter().map(|change| (change.uid.0, change.flags)).collect()
+}
+
+async fn unseen(store: &Fixture, folder: FolderId, actor: ActorId) -> u32 {
+    let status = store.folder_status(folder, Some(actor)).await.unwrap().unwrap();
+    let rows = store.select(folder, Some(actor), false).await.unwrap().unwrap().rows;
+    let counted = rows.iter().filter(|row| !row.flags.contains(SEEN)).count();
+    assert_eq!(status.unseen as usize, counted, "the counter equals what it counts");
+    status.unseen
+}
+
+async fn two_actors_have_a_seen_of_their_own(store: &Fixture) {
+    let (ward, chief, nurse) = ward(store).await;
+    assert_eq!(change(store, ward.inbox, chief, (1, 2), FlagAction::Add, SEEN).await, [(1, SEEN), (2, SEEN)]);
+    assert_eq!(change(store, ward.inbox, chief, (1, 2), FlagAction::Add, SEEN).await, []);
+    assert_eq!((unseen(store, ward.inbox, chief).await, unseen(store, ward.inbox, nurse).await), (1, 3));
+    assert_eq!(change(store, ward.inbox, nurse, (2, 3), FlagAction::Replace, SEEN).await.len(), 2);
+    assert_eq!(change(store, ward.inbox, chief, (1, 3), FlagAction::Remove, SEEN).await.len(), 2);
+    assert_eq!((unseen(store, ward.inbox, chief).await, unseen(store, ward.inbox, nurse).await), (3, 1));
+    assert_eq!(store.status(ward.inbox).await.unseen, 3);
+    store.assert_sound().await;
+}
+
+async fn changes_of_seen_are_told_to_their_actor_only(store: &Fixture) {
+    let (ward, chief, nurse) = ward(store).await;
+    let since = store.status(ward.inbox).await.modseq;
+    change(store, ward.inbox, chief, (2, 2), FlagAction::Add, SEEN).await;
+    let told = store.changes(ward.inbox, Some(chief), since).await.unwrap().unwrap();
+    assert_eq!(told.rows.iter().map(|row| (row.uid.0, row.flags)).collect::<Vec<_>>(), [(2, SEEN)]);
+    assert!(told.rows[0].modseq > since, "a changed row has a newer modification sequence");
+    assert_eq!(told.modseq, ModSeq(since.0 + 1));
+    let others = store.changes(ward.inbox, Some(nurse), since).await.unwrap().unwrap();
+    assert_eq!((others.rows, others.modseq), (vec![], told.modseq));
+    let selected = store.select(ward.inbox, Some(chief), false).await.unwrap().unwrap();
+    assert_eq!(selected.rows[1], told.rows[0]);
+}
+
+async fn other_flags_are_shared(store: &Fixture) {
+    let (ward, chief, nurse) = ward(store).await;
+    let both = SEEN.union(SystemFlags::FLAGGED);
+    assert_eq!(change(store, ward.inbox, chief, (1, 1), FlagAction::Add, both).await, [(1, both)]);
+    let rows = store.select(ward.inbox, Some(nurse), false).await.unwrap().unwrap().rows;
+    assert_eq!(rows[0].flags, SystemFlags::FLAGGED);
+    assert_eq!(
+        change(store, ward.inbox, nurse, (1, 1), FlagAction::Replace, SystemFlags::DELETED).await.len(),
+        1
+    );
+    let rows = store.select(ward.inbox, Some(chief), false).await.unwrap().unwrap().rows;
+    assert_eq!(rows[0].flags, SEEN.union(SystemFlags::DELETED));
+    store.assert_sound().await;
+}
+
+async fn an_expunged_message_is_forgotten_as_seen(store: &Fixture) {
+    let (ward, chief, nurse) = ward(store).await;
+    change(store, ward.inbox, chief, (1, 3), FlagAction::Add, SEEN).await;
+    change(store, ward.inbox, nurse, (3, 3), FlagAction::Add, SEEN).await;
+    change(store, ward.inbox, chief, (1, 2), FlagAction::Add, SystemFlags::DELETED).await;
+    store.expunge(ward.mailbox, ward.inbox, None).await.unwrap();
+    assert_eq!((unseen(store, ward.inbox, chief).await, unseen(store, ward.inbox, nurse).await), (0, 0));
+    assert_eq!(store.raw.int("SELECT COUNT(*) FROM seen").await, 2);
+    store.deliver(&ward, b"new").await;
+    assert_eq!((unseen(store, ward.inbox, chief).await, unseen(store, ward.inbox, nurse).await), (1, 1));
+    store.assert_sound().await;
+}
+
+async fn an_appended_message_is_seen_by_who_appended_it(store: &Fixture) {
+    let (ward, chief, nurse) = ward(store).await;
+    let sent = store.folder_id(ward.mailbox, "Sent").await;
+    let body = store.seal(b"sent").await;
+    store
+        .append(ward.mailbox, sent, ward.key.clone(), body, SEEN, Vec::new(), None, Some(chief))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((unseen(store, sent, chief).await, unseen(store, sent, nurse).await), (0, 1));
+    store.assert_sound().await;
+}
+
+async fn a_shared_seen_from_elsewhere_keeps_its_count(store: &Fixture) {
+    let (ward, chief, _) = ward(store).await;
+    let marie = store.personal("marie").await;
+    store.append_with(&marie, marie.inbox, b"seen", SEEN, &[]).await.unwrap();
+    let keys = Some((marie.key.clone(), ward.key.clone()));
+    let copied = store
+        .copy((marie.mailbox, marie.inbox), (ward.mailbox, ward.inbox), vec![(1, 1)], keys)
+        .await
+        .unwrap();
+    let uid = copied.uids[0].1.0;
+    change(
+        store,
+        ward.inbox,
+        chief,
+        (uid, uid),
+        FlagAction::Add,
+        SystemFlags::FLAGGED.union(SystemFlags::DELETED),
+    )
+    .await;
+    store.assert_sound().await;
+    store.expunge(ward.mailbox, ward.inbox, None).await.unwrap();
+    store.assert_sound().await;
+}
+
+async fn a_moved_message_stays_seen(store: &Fixture) {
+    let (ward, chief, nurse) = ward(store).await;
+    let archive = store.folder_id(ward.mailbox, "Archive").await;
+    change(store, ward.inbox, chief, (1, 2), FlagAction::Add, SEEN).await;
+    change(store, ward.inbox, chief, (2, 2), FlagAction::Remove, SEEN).await;
+    store.move_to(ward.mailbox, ward.inbox, archive, vec![(1, 3)]).await.unwrap();
+    assert_eq!((unseen(store, archive, chief).await, unseen(store, archive, nurse).await), (2, 3));
+    store.copy((ward.mailbox, archive), (ward.mailbox, ward.inbox), vec![(1, 3)], None).await.unwrap();
+    assert_eq!((unseen(store, ward.inbox, chief).await, unseen(store, ward.inbox, nurse).await), (2, 3));
+    store.assert_sound().await;
+}

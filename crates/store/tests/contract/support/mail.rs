@@ -1,0 +1,179 @@
+//! Mailboxes with somebody in them, and messages for them.
+
+use super::Fixture;
+use mail_types::{ActorId, FolderId, MailboxId, MailboxKind, ReversePath, SystemFlags, Uid, UnitId};
+use store::{
+    Acceptance, Accepted, Appended, AuditEntry, Category, FolderStatus, LocalDelivery, MailboxKey,
+    MailboxRow, NewMailbox, RemoteDelivery, SealedBody, WithBody,
+};
+
+/// The domain of every fixture mailbox.
+const DOMAIN: &str = "ch.example";
+
+/// A mailbox, its INBOX, its key and one actor in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Holder {
+    pub(crate) mailbox: MailboxId,
+    pub(crate) inbox: FolderId,
+    pub(crate) key: MailboxKey,
+    pub(crate) actor: ActorId,
+    pub(crate) address: String,
+}
+
+impl Holder {
+    /// As a recipient of an acceptance.
+    pub(crate) fn delivery(&self) -> LocalDelivery {
+        LocalDelivery { mailbox: self.mailbox, folder: self.inbox, key: self.key.clone() }
+    }
+}
+
+/// An audit entry without particulars.
+pub(crate) fn audit_entry(unit: UnitId) -> AuditEntry {
+    AuditEntry {
+        category: Category::Mail,
+        action: "message.accepted",
+        outcome: "ok",
+        actor: None,
+        mailbox: None,
+        unit: Some(unit),
+        detail: "local=1".to_owned(),
+    }
+}
+
+/// Octets that do not compress, so that `len` of them surely make a container of that size.
+pub(crate) fn noise(len: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+impl Fixture {
+    /// A personal mailbox with its holder.
+    pub(crate) async fn personal(&self, name: &str) -> Holder {
+        self.holder(name, MailboxKind::Personal, None).await
+    }
+
+    /// A mailbox of `kind` in the fixture's domain, with `owner` or a user named by its address.
+    pub(crate) async fn holder(&self, name: &str, kind: MailboxKind, owner: Option<&str>) -> Holder {
+        self.add_domain(DOMAIN.parse().unwrap()).await.unwrap();
+        let address = format!("{name}@{DOMAIN}");
+        let new = NewMailbox {
+            address: address.parse().unwrap(),
+            kind,
+            owner: owner.map(str::to_owned),
+            quota_bytes: 1 << 30,
+        };
+        let (mailbox, is_new) = self.create_mailbox(new).await.unwrap().unwrap();
+        assert!(is_new);
+        let inbox = self.folder_id(mailbox, "INBOX").await;
+        let key = self.mailbox_key(mailbox).await.unwrap();
+        let actor = self.user(owner.unwrap_or(&address)).await.unwrap().unwrap().actor;
+        Holder { mailbox, inbox, key, actor, address }
+    }
+
+    /// The folder of that name, which must be there.
+    pub(crate) async fn folder_id(&self, mailbox: MailboxId, name: &str) -> FolderId {
+        self.folder(mailbox, name).await.unwrap().unwrap_or_else(|| panic!("no folder {name}")).id
+    }
+
+    /// Seals `content`.
+    pub(crate) async fn seal(&self, content: &[u8]) -> SealedBody {
+        let mut writer = self.begin_body(content.len() as u64).unwrap();
+        writer.write(content).await.unwrap();
+        writer.finish(b"structure").await.unwrap()
+    }
+
+    /// A message for local mailboxes, from nobody.
+    pub(crate) async fn acceptance(&self, content: &[u8], to: &[&Holder]) -> Acceptance {
+        let unit = self.new_unit_id();
+        Acceptance {
+            unit,
+            fingerprint: None,
+            reverse_path: ReversePath::Null,
+            sender_mailbox: None,
+            body: self.seal(content).await,
+            content_offset: 0,
+            eight_bit: false,
+            local: to.iter().map(|holder| holder.delivery()).collect(),
+            remote: Vec::new(),
+            expires_at: self.now().plus_secs(5 * 86_400),
+            ret: None,
+            envid: None,
+            audit: audit_entry(unit),
+        }
+    }
+
+    /// Delivers `content` to one mailbox.
+    pub(crate) async fn deliver(&self, to: &Holder, content: &[u8]) {
+        let acceptance = self.acceptance(content, &[to]).await;
+        assert_eq!(self.accept(acceptance).await.unwrap(), Accepted::Stored);
+    }
+
+    /// A message from `from` for remote recipients.
+    pub(crate) async fn submission(&self, from: &Holder, content: &[u8], to: &[&str]) -> Acceptance {
+        let remote = to.iter().map(|address| RemoteDelivery {
+            recipient: address.parse().unwrap(),
+            original_recipient: Some(format!("rfc822;{address}")),
+            notify: Some("FAILURE,DELAY".to_owned()),
+        });
+        Acceptance {
+            reverse_path: ReversePath::Address(from.address.parse().unwrap()),
+            sender_mailbox: Some(from.mailbox),
+            remote: remote.collect(),
+            ret: Some("HDRS".to_owned()),
+            envid: Some("QQ314159".to_owned()),
+            ..self.acceptance(content, &[]).await
+        }
+    }
+
+    /// Appends `content` with flags and keywords.
+    pub(crate) async fn append_with(
+        &self,
+        to: &Holder,
+        folder: FolderId,
+        content: &[u8],
+        flags: SystemFlags,
+        keywords: &[&str],
+    ) -> Option<Appended> {
+        let body = self.seal(content).await;
+        let keywords = keywords.iter().map(|&k| k.to_owned()).collect();
+        self.append(to.mailbox, folder, to.key.clone(), body, flags, keywords, None, None).await.unwrap()
+    }
+
+    /// Counters of a folder with the shared `\Seen`.
+    pub(crate) async fn status(&self, folder: FolderId) -> FolderStatus {
+        self.folder_status(folder, None).await.unwrap().unwrap()
+    }
+
+    /// UIDs of a folder.
+    pub(crate) async fn uids(&self, folder: FolderId) -> Vec<u32> {
+        self.select(folder, None, false).await.unwrap().unwrap().rows.iter().map(|row| row.uid.0).collect()
+    }
+
+    /// The whole content of a message.
+    pub(crate) async fn read_all(&self, holder: &Holder, folder: FolderId, uid: u32) -> Vec<u8> {
+        let mut rows = self.messages(folder, Uid(uid), Uid(uid), 1, WithBody::Content).await.unwrap();
+        let row = rows.first_mut().unwrap();
+        let key = holder.key.unwrap(row.body, &row.wrapped_key).unwrap();
+        let mut reader = self.content(row, &key).await.unwrap();
+        let mut out = Vec::new();
+        reader.read(0, u64::MAX, &mut out).await.unwrap();
+        out
+    }
+
+    /// The mailbox as an administrator sees it.
+    pub(crate) async fn usage(&self, holder: &Holder) -> MailboxRow {
+        self.mailbox(&holder.address.parse().unwrap()).await.unwrap().unwrap()
+    }
+
+    /// Fails unless every counter equals what it counts and no body is lost.
+    pub(crate) async fn assert_sound(&self) {
+        let report = self.fsck(false).await.unwrap();
+        assert!(report.is_sound(), "{report:?}");
+    }
+}

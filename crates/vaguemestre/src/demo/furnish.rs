@@ -1,0 +1,140 @@
+//! Mailboxes, passwords, application certificates and letters of one operator of the demo; what is there already stays.
+
+use super::letters;
+use super::network::{Network, Site};
+use crate::cli::init::replace;
+use crate::cli::mailbox::make;
+use crate::operator::store_options;
+use anyhow::{Context, Result};
+use intake::Spool;
+use mail_types::{Address, MailboxKind, Secret, SystemFlags};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use store::{NewMailbox, Store, hash_token};
+
+const QUOTA: u64 = 1024 * 1024 * 1024;
+/// No letters that are mistaken for one another.
+const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// What a description tells of one operator's mailboxes.
+pub(super) struct Furnished {
+    pub(super) admin_token: String,
+    pub(super) mailboxes: Vec<FurnishedMailbox>,
+    /// Mailbox address, certificate file, key file.
+    pub(super) client_certs: Vec<(String, PathBuf, PathBuf)>,
+}
+
+pub(super) struct FurnishedMailbox {
+    pub(super) address: String,
+    pub(super) kind: MailboxKind,
+    pub(super) username: Option<String>,
+    pub(super) password: Option<String>,
+}
+
+pub(super) async fn furnish(network: &Network, site: &Site) -> Result<Furnished> {
+    let dir = network.site_dir(site);
+    let options = store_options(&network.configuration(site)?);
+    Store::create(&options).await?;
+    let store = Store::open(&options).await?;
+    let mut secrets = Secrets::open(&dir.join("secrets.json"))?;
+    store.add_domain(site.domain.parse()?).await?;
+    let mut furnished = Furnished { admin_token: secrets.of("admin token"), mailboxes: Vec::new(), client_certs: Vec::new() };
+    store.set_api_key("demo", hash_token(&furnished.admin_token), "operator").await?;
+    for (index, (name, kind, owner)) in site.mailboxes.iter().enumerate() {
+        let address = format!("{name}@{}", site.domain);
+        let mailbox = one(&store, &mut secrets, &address, *kind, *owner).await?;
+        let is_new = mailbox.1;
+        if is_new {
+            deliver_letters(&store, &address, index, site).await?;
+        }
+        furnished.mailboxes.push(mailbox.0);
+        if *kind == MailboxKind::Applicative {
+            furnished.client_certs.push(application_certificate(network, site, name, &address, &store)?);
+        }
+    }
+    store.close().await;
+    Ok(furnished)
+}
+
+/// Makes a mailbox, with a password for the person who opens it. Whether it is new.
+async fn one(store: &Store, secrets: &mut Secrets, address: &str, kind: MailboxKind, owner: Option<&str>) -> Result<(FurnishedMailbox, bool)> {
+    if let Some(owner) = owner {
+        store.create_user(owner, "", None).await?;
+    }
+    let username = match (kind, owner) {
+        (MailboxKind::Applicative, _) => None,
+        (MailboxKind::Organizational, Some(owner)) => Some(owner.to_owned()),
+        _ => Some(address.to_owned()),
+    };
+    let new = NewMailbox { address: address.parse()?, kind, owner: owner.map(str::to_owned), quota_bytes: QUOTA };
+    let known = store.mailbox(&new.address).await?.is_some();
+    let password = username.as_ref().map(|_| secrets.of(address));
+    let (_, is_new) = make(store, new, password.clone().filter(|_| !known).map(Secret::new)).await?;
+    Ok((FurnishedMailbox { address: address.to_owned(), kind, username, password }, is_new))
+}
+
+fn application_certificate(network: &Network, site: &Site, name: &str, address: &str, store: &Store) -> Result<(String, PathBuf, PathBuf)> {
+    let dir = network.site_dir(site).join("applications");
+    let (cert, key) = (dir.join(format!("{name}.pem")), dir.join(format!("{name}.key")));
+    if !cert.exists() {
+        let issued = network.issue_application(site, name, address, store.now())?;
+        replace(&key, 0o600, issued.key_pem.expose().as_bytes())?;
+        replace(&cert, 0o644, issued.chain_pem.as_bytes())?;
+    }
+    Ok((address.to_owned(), cert, key))
+}
+
+/// A few letters in a new mailbox.
+async fn deliver_letters(store: &Store, address: &str, index: usize, site: &Site) -> Result<()> {
+    let parsed: Address = address.parse()?;
+    let row = store.recipient(&parsed).await?.context("a mailbox that was just made")?;
+    for letter in letters::of(address, index, site.domain, store.now()) {
+        let mut spool = Spool::begin(store, 1024 * 1024)?;
+        spool.write(letter.content.as_bytes()).await?;
+        let body = spool.finish().await?;
+        let key = store.mailbox_key(row.mailbox).await?;
+        store.append(row.mailbox, row.inbox, key, body, SystemFlags::default(), Vec::new(), Some(letter.at), None).await?;
+    }
+    Ok(())
+}
+
+/// Passwords and tokens of the demo, so that a second start knows them again.
+struct Secrets {
+    file: PathBuf,
+    known: BTreeMap<String, String>,
+}
+
+impl Secrets {
+    fn open(file: &Path) -> Result<Self> {
+        let known = match std::fs::read(file) {
+            Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| format!("{} is not readable", file.display()))?,
+            Err(_) => BTreeMap::new(),
+        };
+        Ok(Self { file: file.to_owned(), known })
+    }
+
+    /// The secret of that name, made and written down when it is new.
+    fn of(&mut self, name: &str) -> String {
+        if let Some(known) = self.known.get(name) {
+            return known.clone();
+        }
+        let secret = new_secret();
+        self.known.insert(name.to_owned(), secret.clone());
+        let text = serde_json::to_vec_pretty(&self.known).unwrap_or_default();
+        if let Err(error) = replace(&self.file, 0o600, &text) {
+            tracing::error!(error = format!("{error:#}"), "the demo's passwords could not be written down");
+        }
+        secret
+    }
+}
+
+/// Twenty letters and digits, a hundred random bits.
+fn new_secret() -> String {
+    random_octets().iter().map(|octet| char::from(ALPHABET[usize::from(octet % 32)])).collect()
+}
+
+fn random_octets() -> [u8; 20] {
+    let mut octets = [0; 20];
+    aws_lc_rs::rand::fill(&mut octets).expect("the system's random source answers");
+    octets
+}

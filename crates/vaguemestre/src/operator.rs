@@ -1,0 +1,316 @@
+//! One operator, running: store, trust, listeners, queue runner, housekeeping. `serve` runs one, `demo` runs two.
+
+use crate::trust::TrustSpace;
+use admin_api::{AdminApi, Gauge, Gauges};
+use anyhow::{Context, Result, bail};
+use auth::Authenticator;
+use config::{Config, Listener, ListenerTls, Protocol};
+use delivery::{Delivery, DeliveryMetrics, NextHops, Runner, Schedule};
+use imapd::{ImapMetrics, Imapd};
+use intake::{Intake, Settings};
+use listener::{Drain, DrainSwitch};
+use pki::{AccessServerTls, MxServerTls, OwnIdentity, PeerClientTls};
+use prometheus_client::registry::Registry;
+use smtpd::{Service, SmtpMetrics, Smtpd};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Clock, Store, StoreOptions};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+/// How long sessions and attempts may take to end.
+const DRAIN_MAX: Duration = Duration::from_secs(8);
+/// Between two looks for bodies to free.
+const SWEEP: Duration = Duration::from_secs(5);
+/// Between two looks for orphans of a crash.
+const ORPHANS: Duration = Duration::from_secs(6 * 3600);
+
+/// A running operator.
+pub(crate) struct Operator {
+    config: Config,
+    store: Store,
+    parts: Parts,
+    drain: DrainSwitch,
+    tasks: JoinSet<()>,
+    /// Bound address of each listener, by name.
+    pub(crate) addresses: BTreeMap<String, SocketAddr>,
+    /// Held for as long as this process serves this folder.
+    _lock: File,
+}
+
+/// What a reload replaces.
+struct Parts {
+    trust: TrustSpace,
+    mx: Arc<MxServerTls>,
+    access: Arc<AccessServerTls>,
+    peer: Arc<PeerClientTls>,
+    authenticator: Authenticator,
+}
+
+/// The store of a configuration.
+pub(crate) fn store_options(config: &Config) -> StoreOptions {
+    StoreOptions {
+        url: config.store.url.clone(),
+        data_dir: config.store.data_dir.clone(),
+        key_dir: config.store.key_dir.clone(),
+        clock: Clock::system(),
+    }
+}
+
+/// Our certificate and key, as the configuration names them.
+pub(crate) fn own_identity(config: &Config) -> Result<OwnIdentity> {
+    let read = |path: &Path| std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()));
+    OwnIdentity::from_pem(&read(&config.tls.cert).context("[tls] cert")?, &read(&config.tls.key).context("[tls] key")?).context("[tls] cert and key")
+}
+
+impl Operator {
+    /// Builds every part, binds every listener, starts every task.
+    pub(crate) async fn start(config: Config) -> Result<Self> {
+        let lock = lock(&config.store.data_dir)?;
+        let store = Store::open(&store_options(&config)).await.context("[store]")?;
+        let hostname = hostname(&config, &store).await?;
+        let identity = Arc::new(own_identity(&config)?);
+        let trust = TrustSpace::load(&config, store.now())?;
+        let parts = Parts {
+            mx: Arc::new(MxServerTls::new(identity.clone(), trust.pki.clone())),
+            access: Arc::new(AccessServerTls::new(&identity)?),
+            peer: Arc::new(PeerClientTls::new(identity.clone(), trust.pki.clone())),
+            authenticator: Authenticator::new(store.clone(), 4),
+            trust,
+        };
+        let mut operator =
+            Self { config, store, parts, drain: DrainSwitch::new(), tasks: JoinSet::new(), addresses: BTreeMap::new(), _lock: lock };
+        operator.start_tasks(&hostname, &identity).await?;
+        tracing::info!(hostname, "ready");
+        Ok(operator)
+    }
+
+    async fn start_tasks(&mut self, hostname: &str, identity: &OwnIdentity) -> Result<()> {
+        let settings = Settings {
+            hostname: hostname.to_owned(),
+            message_size_max: self.config.limits.message_size_max,
+            lifetime_secs: i64::try_from(self.config.delivery.lifetime_secs).unwrap_or(i64::MAX),
+        };
+        let intake = Intake::new(self.store.clone(), settings, self.parts.trust.white_list.clone());
+        let mut registry = Registry::default();
+        let smtp_metrics = SmtpMetrics::register(&mut registry);
+        let imap_metrics = ImapMetrics::register(&mut registry);
+        let delivery_metrics = DeliveryMetrics::register(&mut registry);
+        let registry = Arc::new(registry);
+        let gauges = gauges(&self.parts.trust, identity.not_after(), &self.store);
+        for section in self.config.listeners.clone() {
+            let listener = bind(&section).await?;
+            self.addresses.insert(section.name.clone(), listener.local_addr()?);
+            let drain = self.drain.handle();
+            match section.protocol {
+                Protocol::Smtp | Protocol::Submission => {
+                    let smtpd = self.smtpd(&section, hostname, intake.clone(), smtp_metrics.clone());
+                    let max = self.config.limits.smtp_connections_max;
+                    self.tasks.spawn(smtpd.serve(listener, max, self.config.limits.connections_per_address_max, drain));
+                }
+                Protocol::Imap => {
+                    let imapd = self.imapd(&section, imap_metrics.clone());
+                    let max = self.config.limits.imap_connections_max;
+                    self.tasks.spawn(imapd.serve(listener, max, self.config.limits.connections_per_address_max, drain));
+                }
+                Protocol::Https => {
+                    let api = self.admin_api(registry.clone(), gauges.clone());
+                    let max = self.config.limits.http_connections_max;
+                    self.tasks.spawn(api.serve(listener, max, self.config.limits.connections_per_address_max, drain));
+                }
+            }
+        }
+        let delivery = self.delivery(hostname, intake, delivery_metrics)?;
+        self.tasks.spawn(Runner::new(delivery).run(self.drain.handle()));
+        self.tasks.spawn(housekeeping(self.store.clone(), self.drain.handle()));
+        Ok(())
+    }
+
+    fn smtpd(&self, section: &Listener, hostname: &str, intake: Intake, metrics: SmtpMetrics) -> Smtpd {
+        let limits = &self.config.limits;
+        let (service, tls) = match (section.protocol, section.tls) {
+            (Protocol::Smtp, _) => (Service::Mx, smtpd::Tls::Mx(self.parts.mx.clone())),
+            (_, ListenerTls::Starttls) => (Service::Submission, smtpd::Tls::Starttls(self.parts.access.clone())),
+            (_, ListenerTls::Implicit) => (Service::Submission, smtpd::Tls::Implicit(self.parts.access.clone())),
+        };
+        Smtpd {
+            service,
+            tls,
+            hostname: hostname.into(),
+            intake,
+            authenticator: self.parts.authenticator.clone(),
+            message_size_max: limits.message_size_max,
+            recipients_max: limits.recipients_max,
+            timeouts: smtpd::Timeouts {
+                handshake: Duration::from_secs(limits.tls_handshake_timeout_secs),
+                command: Duration::from_secs(limits.smtp_command_timeout_secs),
+                data: Duration::from_secs(limits.smtp_data_timeout_secs),
+                write: Duration::from_secs(60),
+            },
+            metrics,
+        }
+    }
+
+    fn imapd(&self, section: &Listener, metrics: ImapMetrics) -> Imapd {
+        let limits = &self.config.limits;
+        let tls = match section.tls {
+            ListenerTls::Starttls => imapd::Tls::Starttls(self.parts.access.clone()),
+            ListenerTls::Implicit => imapd::Tls::Implicit(self.parts.access.clone()),
+        };
+        Imapd {
+            tls,
+            store: self.store.clone(),
+            authenticator: self.parts.authenticator.clone(),
+            message_size_max: limits.message_size_max,
+            timeouts: imapd::Timeouts {
+                handshake: Duration::from_secs(limits.tls_handshake_timeout_secs),
+                login: Duration::from_secs(limits.login_timeout_secs),
+                idle: Duration::from_secs(limits.imap_timeout_secs),
+                write: Duration::from_secs(60),
+            },
+            metrics,
+        }
+    }
+
+    fn admin_api(&self, registry: Arc<Registry>, gauges: Gauges) -> AdminApi {
+        AdminApi {
+            tls: self.parts.access.clone(),
+            store: self.store.clone(),
+            registry,
+            gauges,
+            handshake_timeout: Duration::from_secs(self.config.limits.tls_handshake_timeout_secs),
+        }
+    }
+
+    fn delivery(&self, hostname: &str, intake: Intake, metrics: DeliveryMetrics) -> Result<Delivery> {
+        let section = &self.config.delivery;
+        Ok(Delivery {
+            store: self.store.clone(),
+            intake,
+            tls: self.parts.peer.clone(),
+            white_list: self.parts.trust.white_list.clone(),
+            routes: self.parts.trust.routes.clone(),
+            next_hops: NextHops::new(&section.dns_servers, section.port)?,
+            hostname: hostname.into(),
+            schedule: Schedule { first_secs: section.retry_first_secs, max_secs: section.retry_max_secs },
+            concurrency: section.concurrency,
+            connect_timeout: Duration::from_secs(section.connect_timeout_secs),
+            metrics,
+        })
+    }
+
+    /// Reads configuration, certificates, revocation lists, white list and routes again. What is at fault stays as it was.
+    pub(crate) fn reload(&mut self) {
+        match Config::load(&self.config.file) {
+            Ok(config) => {
+                self.config.tls = config.tls;
+                self.config.trust = config.trust;
+                self.config.routes = config.routes;
+            }
+            Err(faults) => faults.iter().for_each(|fault| tracing::error!(%fault, "the configuration stays as it was")),
+        }
+        match own_identity(&self.config).map(Arc::new) {
+            Ok(identity) => {
+                self.parts.mx.replace(identity.clone());
+                self.parts.peer.replace(identity.clone());
+                if let Err(error) = self.parts.access.replace(&identity) {
+                    tracing::error!(%error, "the certificate for clients stays as it was");
+                }
+            }
+            Err(error) => tracing::error!(error = format!("{error:#}"), "our certificate stays as it was"),
+        }
+        self.parts.trust.reload(&self.config, self.store.now());
+        self.parts.authenticator.forget_all();
+        tracing::info!("reloaded; listeners, limits and the store change at a restart only");
+    }
+
+    /// Lets sessions and attempts end, then closes the store.
+    pub(crate) async fn stop(mut self) {
+        self.drain.ask();
+        let ended = tokio::time::timeout(DRAIN_MAX, async { while self.tasks.join_next().await.is_some() {} }).await;
+        if ended.is_err() {
+            tracing::warn!("some sessions did not end in time and were cut");
+            self.tasks.shutdown().await;
+        }
+        self.store.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+/// One process serves a data folder: two would each believe that they hold every lease.
+fn lock(data_dir: &Path) -> Result<File> {
+    let path = data_dir.join("serve.lock");
+    let file = File::options().create(true).append(true).open(&path).with_context(|| format!("{} cannot be opened", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => bail!("{} is locked: another `serve` runs on this data folder; stop it first", path.display()),
+        Err(std::fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("{} cannot be locked", path.display())),
+    }
+}
+
+async fn hostname(config: &Config, store: &Store) -> Result<String> {
+    if let Some(hostname) = &config.server.hostname {
+        return Ok(hostname.clone());
+    }
+    let domains = store.domains().await?;
+    let domain = domains.first().context("[server] hostname is not set and there is no domain; run `vaguemestre domain add`")?;
+    Ok(format!("mx.{domain}"))
+}
+
+async fn bind(section: &Listener) -> Result<TcpListener> {
+    let what = || format!("[listeners.{}] bind: {} cannot be bound", section.name, section.bind);
+    let socket = if section.bind.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() };
+    let socket = socket.with_context(what)?;
+    socket.set_reuseaddr(true).with_context(what)?;
+    socket.bind(section.bind).with_context(what)?;
+    socket.listen(1024).with_context(what)
+}
+
+fn gauges(trust: &TrustSpace, own_not_after: mail_types::Timestamp, store: &Store) -> Gauges {
+    let (trust, store) = (trust.clone(), store.clone());
+    Gauges(Arc::new(move || {
+        let now = store.now();
+        let facts = trust.pki.facts();
+        let secs_to = |at: mail_types::Timestamp| (at.0 - now.0) as f64 / 1000.0;
+        let next_update = facts.revocation_lists.iter().filter_map(|list| list.next_update).min();
+        let entries: usize = facts.revocation_lists.iter().map(|list| list.entries).sum();
+        let gauge = |name, help, value| Gauge { name, help, value };
+        vec![
+            gauge("certificate_expiry_seconds", "Time until our own certificate expires", secs_to(own_not_after)),
+            gauge("revocation_lists", "Revocation lists in force", facts.revocation_lists.len() as f64),
+            gauge("revocation_list_entries", "Revoked certificates known", entries as f64),
+            gauge("revocation_list_expiry_seconds", "Time until the first revocation list is past its date", next_update.map_or(0.0, secs_to)),
+            gauge("white_list_domains", "Domains in the white list", trust.white_list.load().as_ref().map_or(0.0, |list| list.domain_count() as f64)),
+        ]
+    }))
+}
+
+/// Frees bodies that nothing refers to, and finds orphans of a crash.
+async fn housekeeping(store: Store, mut drain: Drain) {
+    let mut sweep = tokio::time::interval(SWEEP);
+    let mut orphans = tokio::time::interval(ORPHANS);
+    loop {
+        let swept = tokio::select! {
+            () = drain.asked() => return,
+            _ = sweep.tick() => sweep_all(&store).await,
+            _ = orphans.tick() => store.sweep_orphans().await,
+        };
+        if let Err(error) = swept {
+            tracing::warn!(%error, "space could not be reclaimed; trying again");
+        }
+    }
+}
+
+async fn sweep_all(store: &Store) -> Result<usize, store::Error> {
+    let mut freed = 0;
+    loop {
+        match store.sweep_released().await? {
+            0 => return Ok(freed),
+            count => freed += count,
+        }
+    }
+}

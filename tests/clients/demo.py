@@ -1,0 +1,74 @@
+"""Starts `vaguemestre demo` for client checks, and stops it."""
+import json
+import os
+import pathlib
+import signal
+import ssl
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("VAGUEMESTRE_BIN", str(ROOT / "target/debug/vaguemestre"))
+
+
+class Demo:
+    """A running demo. `restart` goes on with the same data folder and ports."""
+
+    def __init__(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="vaguemestre-clients-"))
+        self.process = None
+        self.port_base = 0
+        self.start()
+
+    def start(self):
+        describe = self.dir / "describe.json"
+        describe.unlink(missing_ok=True)
+        with open(self.dir / "log", "ab") as log:
+            self.process = subprocess.Popen(
+                [BINARY, "demo", "--data", str(self.dir / "data"), "--port-base", str(self.port_base), "--describe", str(describe)],
+                stdout=subprocess.DEVNULL, stderr=log)
+        deadline = time.monotonic() + 60
+        while not describe.exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the demo did not start; its log ends:\n" + (self.dir / "log").read_text()[-2000:])
+            time.sleep(0.02)
+        self.description = json.loads(describe.read_text())
+        self.ca = self.description["ca_file"]
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=15)
+
+    def operator(self, index):
+        return self.description["operators"][index]
+
+    def mailbox(self, operator, kind, nth=0):
+        return [m for m in self.operator(operator)["mailboxes"] if m["kind"] == kind][nth]
+
+    def port(self, operator, name):
+        return self.operator(operator)["ports"][name]
+
+    def context(self, operator=None):
+        """TLS for a client; with the certificate of an operator if one is named."""
+        context = ssl.create_default_context(cafile=self.ca)
+        if operator is not None:
+            own = self.operator(operator)
+            context.load_cert_chain(own["server_cert_file"], own["server_key_file"])
+        return context
+
+
+def eventually(check, seconds=20):
+    """The first true value that `check` gives before the deadline."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = check()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"did not happen within {seconds} s: {check.__name__}")
+        time.sleep(0.05)

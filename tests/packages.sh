@@ -1,0 +1,24 @@
+#!/bin/sh
+# Installs the Debian packages that building and testing need, if they are missing. packages.sh build|test|all
+set -eu
+build="clang mold"
+test="$build ca-certificates curl swaks libnet-ssleay-perl libio-socket-ssl-perl isync python3 openssl procps"
+case "${1:-test}" in
+  build) wanted=$build ;;
+  *) wanted=$test ;;
+esac
+missing=
+for package in $wanted; do
+  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" -ne 0 ]; then
+  echo "missing Debian packages:$missing" >&2
+  echo "install them: sudo apt-get install --no-install-recommends$missing" >&2
+  exit 1
+fi
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq >/dev/null
+# shellcheck disable=SC2086  # a list of words
+apt-get install -y -qq --no-install-recommends $missing >/dev/null
