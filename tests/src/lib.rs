@@ -1,1 +1,31 @@
-//! Scenarios that speak the wire; see `tests/`.
+//! The harness of the scenarios: the real program as a black box, and peers that speak to it on the wire.
+//!
+//! A scenario starts [`Demo`] (two operators) or [`Operator`] (one, set up by hand), opens [`Wire`] (SMTP) and [`Imap`] connections, and
+//! becomes a third operator with a [`Certificate`] of the demo's authority and a [`FakeServer`] that follows a script. Every wait has a
+//! deadline; a wait that fails panics with what it waited for, and with the dialogue so far. Nothing here knows the program's insides, except
+//! that a reload ends with a line in the log.
+#![warn(missing_docs)]
+
+mod authority;
+mod demo;
+mod fake_server;
+mod https;
+mod imap;
+mod letter;
+mod operator;
+mod process;
+mod tls;
+mod wait;
+mod wire;
+
+pub use authority::{Certificate, now};
+pub use demo::{Demo, Description, Mailbox, Site};
+pub use fake_server::{FakeServer, Received, Script};
+pub use https::get;
+pub use imap::{Imap, Response};
+pub use letter::{without_trace, Letter};
+pub use operator::Operator;
+pub use process::{Finished, Process, program, run, run_with_input};
+pub use tls::ClientTls;
+pub use wait::{DEADLINE, until, within};
+pub use wire::{Reply, Wire};

@@ -75,5 +75,5 @@ fn copied(moved: Moved) -> Result<Option<Code>, Failure> {
         return Err(Failure::No(Some(Code::OverQuota), "The mailbox is full"));
     }
     let (from, to): (Vec<u32>, Vec<u32>) = moved.uids.iter().map(|(from, to)| (from.0, to.0)).unzip();
-    Ok((!from.is_empty()).then(|| Code::CopyUid(moved.uid_validity, from, to)))
+    Ok((!from.is_empty()).then_some(Code::CopyUid(moved.uid_validity, from, to)))
 }

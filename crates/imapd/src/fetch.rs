@@ -269,14 +269,18 @@ impl Fetch<'_> {
     /// Writes the item if it stands ready in the structure.
     fn structure_item(&mut self, at: usize, structure: Option<&Structure>) -> Result<bool, Trouble> {
         const MISSING: store::Error = store::Error::Inconsistent("the structure was not read");
-        let (name, ready): (&[u8], fn(&Structure) -> &[u8]) = match self.plan.items.get(at) {
-            Some(FetchItem::Envelope) => (b"ENVELOPE ", Structure::envelope),
-            Some(FetchItem::Body) => (b"BODY ", Structure::body),
-            Some(FetchItem::BodyStructure) => (b"BODYSTRUCTURE ", Structure::bodystructure),
-            _ => return Ok(false),
+        let item = self.plan.items.get(at);
+        if !matches!(item, Some(FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure)) {
+            return Ok(false);
+        }
+        let structure = structure.ok_or(MISSING)?;
+        let (name, ready) = match item {
+            Some(FetchItem::Envelope) => ("ENVELOPE ", structure.envelope()),
+            Some(FetchItem::Body) => ("BODY ", structure.body()),
+            _ => ("BODYSTRUCTURE ", structure.bodystructure()),
         };
-        self.wire.out.extend_from_slice(name);
-        self.wire.out.extend_from_slice(ready(structure.ok_or(MISSING)?));
+        self.wire.out.extend_from_slice(name.as_bytes());
+        self.wire.out.extend_from_slice(ready);
         Ok(true)
     }
 

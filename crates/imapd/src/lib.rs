@@ -37,6 +37,8 @@ mod search_key;
 mod section;
 mod select;
 mod session;
+#[cfg(test)]
+mod smoke;
 mod sets;
 mod state;
 mod store_flags;

@@ -49,7 +49,8 @@ impl Connection {
         };
         // The notice is taken before the log is read: one that comes meanwhile is for the next time.
         let is_due = selected.watch.take() || telling.forced;
-        if !is_due && !(telling.expunges && selected.view.has_pending_expunges()) {
+        let waits = telling.expunges && selected.view.has_pending_expunges();
+        if !is_due && !waits {
             return Ok(());
         }
         let mut changes = Vec::new();

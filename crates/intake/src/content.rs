@@ -26,11 +26,12 @@ pub(crate) struct HeaderGate {
     rule: HeaderRule,
     held: Vec<u8>,
     is_open: bool,
+    has_message_id: bool,
 }
 
 impl HeaderGate {
     pub(crate) fn new(rule: HeaderRule) -> Self {
-        Self { rule, held: Vec::new(), is_open: false }
+        Self { rule, held: Vec::new(), is_open: false, has_message_id: false }
     }
 
     /// Takes content; gives what may be written now, once the header is known.
@@ -59,9 +60,15 @@ impl HeaderGate {
         if self.is_open { Ok(Vec::new()) } else { self.open() }
     }
 
+    /// Whether the header as received names the message.
+    pub(crate) fn has_message_id(&self) -> bool {
+        self.has_message_id
+    }
+
     fn open(&mut self) -> Result<Vec<u8>, Refusal> {
         self.is_open = true;
         let header = std::mem::take(&mut self.held);
+        self.has_message_id = message::header::fields(&header).any(|field| field.is("Message-ID"));
         if message::trace::count_received(&header) > HOPS_MAX {
             return Err(Refusal { reply: Reply::new(554, (5, 4, 6), "Too many hops: this message is in a loop"), reason: "loop" });
         }

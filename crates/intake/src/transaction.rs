@@ -160,7 +160,7 @@ impl Transaction {
         let store = self.intake.store().clone();
         let acceptance = Acceptance {
             unit: self.unit,
-            fingerprint: self.fingerprint(digest.as_ref()),
+            fingerprint: self.fingerprint(digest.as_ref(), content.gate.has_message_id()),
             sender_mailbox: match &self.session.origin {
                 Origin::Submission { principal } => Some(principal.mailbox),
                 Origin::Mx { .. } => None,
@@ -183,15 +183,20 @@ impl Transaction {
         Ok(Reply::new(250, (2, 0, 0), format!("OK {}", self.unit)))
     }
 
-    /// Another operator may send again what it already sent; a user who sends twice means it.
-    fn fingerprint(&self, content_digest: &[u8]) -> Option<[u8; 32]> {
-        let Origin::Mx { peer: Some(peer) } = &self.session.origin else { return None };
-        let subject = peer.subject.to_string();
+    /// Recognises a message sent again after its reply was lost. An operator repeats what it was not told is taken. A user's client repeats the
+    /// same Message-ID; without one, a user who sends the same text twice means it.
+    fn fingerprint(&self, content_digest: &[u8], has_message_id: bool) -> Option<[u8; 32]> {
+        let peer = match &self.session.origin {
+            Origin::Mx { peer } => peer.as_ref()?.subject.to_string(),
+            Origin::Submission { principal } if has_message_id => format!("actor {} mailbox {}", principal.actor.id, principal.mailbox),
+            Origin::Submission { .. } => return None,
+        };
         let reverse_path = self.reverse_path.to_string();
-        let mut mailboxes: Vec<i64> = self.local.iter().map(|delivery| delivery.mailbox.0).collect();
-        mailboxes.sort_unstable();
-        let recipients: Vec<u8> = mailboxes.iter().flat_map(|id| id.to_be_bytes()).collect();
-        Some(self.intake.store().fingerprint(&[subject.as_bytes(), reverse_path.as_bytes(), &recipients, content_digest]))
+        let local = self.local.iter().map(|delivery| format!("mailbox {}", delivery.mailbox));
+        let mut recipients: Vec<String> = local.chain(self.remote.iter().map(|delivery| delivery.recipient.canonical())).collect();
+        recipients.sort_unstable();
+        let recipients = recipients.join("\n");
+        Some(self.intake.store().fingerprint(&[peer.as_bytes(), reverse_path.as_bytes(), recipients.as_bytes(), content_digest]))
     }
 
     fn audit(&self) -> AuditEntry {

@@ -119,6 +119,11 @@ impl Engine {
         Ok(Self::Postgres { options: Box::new(options), readers })
     }
 
+    /// Whether one process alone serves this database.
+    pub(crate) fn is_exclusive(&self) -> bool {
+        matches!(self, Self::Sqlite { .. })
+    }
+
     /// A connection for the writer.
     pub(crate) async fn connect(&self) -> Result<OwnedConn, Error> {
         Ok(match self {

@@ -176,6 +176,21 @@ impl Store {
         self.write(move |tx| Box::pin(async move { tx.claim_due(limit, lease_ms).await })).await
     }
 
+    /// Gives back every lease, when this process is the only one that can have taken them: the lock on a SQLite data folder says so.
+    /// On PostgreSQL other nodes may hold theirs, and those of a dead node run out.
+    pub async fn release_leases_of_the_dead(&self) -> Result<u64, Error> {
+        if !self.engine().is_exclusive() {
+            return Ok(0);
+        }
+        self.write(|tx| {
+            Box::pin(async move {
+                Ok(on!(tx.conn(), c => sqlx::query("UPDATE queue_entries SET lease_token = NULL, lease_until_ms = NULL WHERE lease_token IS NOT NULL")
+                    .execute(&mut *c).await.map(|r| r.rows_affected()))?)
+            })
+        })
+        .await
+    }
+
     /// When the next entry is due, if any waits.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
         let mut reader = self.reader().await?;

@@ -88,7 +88,9 @@ where
     }
 
     fn answer(self: Box<Self>, outcome: Result<(), Error>) {
-        let Self { value, caller, .. } = *self;
+        let Self { run, value, caller } = *self;
+        // What the unit held and did not store (the file of a duplicate's body) is gone before its caller hears of it.
+        drop(run);
         let answer = outcome.and_then(|()| value.ok_or(Error::Inconsistent("a committed unit has no value")));
         // A caller that went away (a dropped connection) loses its answer, not its work.
         let _ = caller.send(answer);

@@ -72,6 +72,10 @@ impl Operator {
     pub(crate) async fn start(config: Config) -> Result<Self> {
         let lock = lock(&config.store.data_dir)?;
         let store = Store::open(&store_options(&config)).await.context("[store]")?;
+        let released = store.release_leases_of_the_dead().await.context("[store]")?;
+        if released > 0 {
+            tracing::info!(released, "attempts that a crash cut off are made again");
+        }
         let hostname = hostname(&config, &store).await?;
         let identity = Arc::new(own_identity(&config)?);
         let trust = TrustSpace::load(&config, store.now())?;

@@ -1,0 +1,120 @@
+//! One operator set up by hand: `init`, an edited configuration, `serve`.
+
+use crate::authority::{self, Certificate, now};
+use crate::process::{Finished, Process, run, run_with_input};
+use crate::tls::ClientTls;
+use crate::wait::DEADLINE;
+use pki::development::DevelopmentPki;
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const USUAL_PORTS: [(&str, u16); 6] =
+    [("smtp", 25), ("submission", 587), ("submissions", 465), ("imap", 143), ("imaps", 993), ("https", 8443)];
+
+/// An operator in a folder of its own, running or not.
+#[derive(Debug)]
+pub struct Operator {
+    /// Ports by listener.
+    pub ports: BTreeMap<String, u16>,
+    /// Its domain.
+    pub domain: String,
+    process: Option<Process>,
+    folder: TempDir,
+}
+
+impl Operator {
+    /// `init` on free ports of this machine, without `serve`.
+    pub fn init(domain: &str) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let dir = folder.path().join("operator");
+        run(&["init", "--domain", domain, "--dir", dir.to_str().expect("paths are UTF-8")]).ok();
+        let operator = Self { ports: free_ports(), domain: domain.to_owned(), process: None, folder };
+        for (name, usual) in USUAL_PORTS {
+            let port = operator.ports[name];
+            operator.edit(&format!("0.0.0.0:{usual}\""), &format!("127.0.0.1:{port}\""));
+        }
+        operator
+    }
+
+    /// Its folder.
+    pub fn dir(&self) -> PathBuf {
+        self.folder.path().join("operator")
+    }
+
+    /// Its configuration.
+    pub fn config_file(&self) -> PathBuf {
+        self.dir().join("vaguemestre.toml")
+    }
+
+    /// Replaces a text of the configuration that must be there.
+    pub fn edit(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.config_file()).expect("init writes a configuration");
+        assert!(text.contains(from), "`{from}` is not in the configuration:\n{text}");
+        std::fs::write(self.config_file(), text.replace(from, to)).expect("the configuration can be edited");
+    }
+
+    /// Runs a command on it.
+    pub fn cli(&self, arguments: &[&str]) -> Finished {
+        self.cli_with_input(arguments, "")
+    }
+
+    /// The same, with this standard input.
+    pub fn cli_with_input(&self, arguments: &[&str], input: &str) -> Finished {
+        let config = self.config_file();
+        run_with_input(&[arguments, &["--config", config.to_str().expect("paths are UTF-8")]].concat(), input)
+    }
+
+    /// `serve`, until its listeners answer.
+    pub fn serve(&mut self) {
+        let config = self.config_file();
+        let arguments = ["serve", "--config", config.to_str().expect("paths are UTF-8")];
+        let mut process = Process::start(&arguments, &self.folder.path().join("stderr.log"));
+        let begin = Instant::now();
+        while self.ports.values().any(|port| std::net::TcpStream::connect(("127.0.0.1", *port)).is_err()) {
+            assert!(process.ended().is_none(), "`serve` ended at its start:\n{}", process.log());
+            assert!(begin.elapsed() < DEADLINE, "not every listener answers:\n{}", process.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.process = Some(process);
+    }
+
+    /// The running server.
+    ///
+    /// # Panics
+    /// Before [`Operator::serve`].
+    pub fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("`serve` runs")
+    }
+
+    /// What `init` trusts.
+    pub fn ca_file(&self) -> PathBuf {
+        self.dir().join("trust/anchors.pem")
+    }
+
+    /// The development authority that `init` made.
+    pub fn authority(&self) -> DevelopmentPki {
+        let anchors = std::fs::read_to_string(self.ca_file()).expect("init writes anchors");
+        let issuing = authority::certificates(&anchors).nth(1).expect("the root, then the issuing authority").to_owned();
+        authority::load(&self.ca_file(), &issuing, &self.dir().join("trust/development-issuing.key"))
+    }
+
+    /// A client with a certificate of its authority for `domain`.
+    pub fn client(&self, domain: &str) -> ClientTls {
+        ClientTls::with(&self.ca_file(), &Certificate::issue(&self.authority(), domain, now()))
+    }
+
+    /// A file of its folder.
+    pub fn file(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.dir().join(name)
+    }
+}
+
+/// Ports that were free a moment ago.
+fn free_ports() -> BTreeMap<String, u16> {
+    let listeners = USUAL_PORTS.map(|(name, _)| (name, TcpListener::bind("127.0.0.1:0").expect("a free port")));
+    let port = |listener: &TcpListener| listener.local_addr().expect("a bound port").port();
+    listeners.iter().map(|(name, listener)| ((*name).to_owned(), port(listener))).collect()
+}
