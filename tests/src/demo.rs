@@ -127,9 +127,15 @@ impl Site {
     /// A mailbox of its own for a scenario, and its holder's password. Its quota is `quota` octets.
     pub fn new_mailbox(&self, name: &str, quota: &str) -> Mailbox {
         let (address, password) = (format!("{name}@{}", self.domain), "correct-horse-battery".to_owned());
-        let arguments = ["mailbox", "create", &address, "--kind", "personal", "--quota", quota, "--password-stdin"];
+        let arguments =
+            ["mailbox", "create", &address, "--kind", "personal", "--quota", quota, "--password-stdin"];
         self.cli_with_input(&arguments, &format!("{password}\n")).ok();
-        Mailbox { username: Some(address.clone()), password: Some(password), kind: "personal".into(), address }
+        Mailbox {
+            username: Some(address.clone()),
+            password: Some(password),
+            kind: "personal".into(),
+            address,
+        }
     }
 }
 
@@ -220,7 +226,8 @@ impl Demo {
 
     /// The issuing authority.
     pub fn authority(&self) -> DevelopmentPki {
-        let issuing = std::fs::read_to_string(&self.pki.issuing_ca_cert_file).expect("the issuing certificate");
+        let issuing =
+            std::fs::read_to_string(&self.pki.issuing_ca_cert_file).expect("the issuing certificate");
         authority::load(&self.ca_file, &issuing, &self.pki.issuing_ca_key_file)
     }
 
@@ -251,7 +258,8 @@ impl Demo {
 
     /// Publishes a list that revokes exactly these; in force after [`Demo::reload`].
     pub fn revoke(&self, certificates: &[&Certificate]) {
-        let serials: Vec<Vec<u8>> = certificates.iter().map(|certificate| certificate.serial.clone()).collect();
+        let serials: Vec<Vec<u8>> =
+            certificates.iter().map(|certificate| certificate.serial.clone()).collect();
         let number = self.list_number.fetch_add(1, Ordering::Relaxed);
         let list = self.authority().issuing_crl_pem(now(), &serials, number).expect("a list can be made");
         std::fs::write(self.pki.crl_dir.join("issuing.pem"), list).expect("a list can be written");

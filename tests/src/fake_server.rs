@@ -62,14 +62,15 @@ impl FakeServer {
         Self::on(listener, certificate, script)
     }
 
-    /// Starts a server on a port that was another's.
+    /// Starts a server on this port.
     pub async fn start_at(port: u16, certificate: &Certificate, script: Script) -> Self {
         Self::on(TcpListener::bind(("127.0.0.1", port)).await.expect("the port is free"), certificate, script)
     }
 
     fn on(listener: TcpListener, certificate: &Certificate, script: Script) -> Self {
         let port = listener.local_addr().expect("a bound port").port();
-        let state = State { script, certificate: certificate.clone(), commands: Vec::new(), received: Vec::new() };
+        let state =
+            State { script, certificate: certificate.clone(), commands: Vec::new(), received: Vec::new() };
         let state = Arc::new(Mutex::new(state));
         let shared = state.clone();
         let task = tokio::spawn(async move {
@@ -145,7 +146,11 @@ impl Session {
         }
     }
 
-    async fn command(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), is_tls: bool) -> Option<Next> {
+    async fn command(
+        &mut self,
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        is_tls: bool,
+    ) -> Option<Next> {
         let line = String::from_utf8_lossy(&self.until(stream, b"\r\n").await?).trim_end().to_owned();
         let script = {
             let mut state = lock(&self.state);
@@ -159,12 +164,18 @@ impl Session {
         tokio::time::sleep(script.slow).await;
         let offers_tls = !is_tls && !script.without_starttls;
         let answer = match verb.as_str() {
-            "EHLO" if offers_tls => "250-mx.third.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 STARTTLS".to_owned(),
-            "EHLO" => "250-mx.third.example\r\n250-PIPELINING\r\n250-SIZE 52428800\r\n250 8BITMIME".to_owned(),
+            "EHLO" if offers_tls => {
+                "250-mx.third.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 STARTTLS".to_owned()
+            }
+            "EHLO" => {
+                "250-mx.third.example\r\n250-PIPELINING\r\n250-SIZE 52428800\r\n250 8BITMIME".to_owned()
+            }
             "STARTTLS" if offers_tls => "220 Go".to_owned(),
             "MAIL" => self.mail(&line, &script),
             "RCPT" => self.rcpt(&line, &script),
-            "DATA" if self.message.as_ref().is_none_or(|message| message.to.is_empty()) => "554 5.5.1 No recipient".into(),
+            "DATA" if self.message.as_ref().is_none_or(|message| message.to.is_empty()) => {
+                "554 5.5.1 No recipient".into()
+            }
             "DATA" => "354 Go".to_owned(),
             "RSET" | "NOOP" => "250 2.0.0 OK".to_owned(),
             "QUIT" => "221 2.0.0 Bye".to_owned(),
@@ -199,7 +210,11 @@ impl Session {
         reply
     }
 
-    async fn content(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), script: &Script) -> Option<()> {
+    async fn content(
+        &mut self,
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        script: &Script,
+    ) -> Option<()> {
         let mut content = Vec::new();
         loop {
             let line = self.until(stream, b"\r\n").await?;

@@ -43,9 +43,12 @@ impl std::fmt::Debug for Imap {
 impl Imap {
     /// Connects to port 993's counterpart and reads the greeting.
     pub async fn connect(port: u16, tls: &ClientTls) -> Self {
-        let stream = within("a connection", TcpStream::connect(("127.0.0.1", port))).await.expect("the port answers");
+        let stream =
+            within("a connection", TcpStream::connect(("127.0.0.1", port))).await.expect("the port answers");
         let name = "localhost".try_into().expect("a name");
-        let stream = within("a handshake", tls.connector().connect(name, stream)).await.expect("the handshake succeeds");
+        let stream = within("a handshake", tls.connector().connect(name, stream))
+            .await
+            .expect("the handshake succeeds");
         let mut imap = Self { stream: Box::new(stream), buffer: Vec::new(), tag: 0, dialogue: String::new() };
         let (greeting, _) = within("a greeting", imap.line()).await;
         assert!(greeting.starts_with(b"* OK"), "greeted with {}", greeting.escape_ascii());
@@ -66,9 +69,7 @@ impl Imap {
     pub async fn command(&mut self, command: &str) -> Response {
         self.tag += 1;
         let tag = format!("t{} ", self.tag);
-        let _ = writeln!(self.dialogue, "C: {tag}{command}");
-        self.stream.write_all(format!("{tag}{command}\r\n").as_bytes()).await.expect("the server reads");
-        self.stream.flush().await.expect("the server reads");
+        self.write(&format!("{tag}{command}")).await;
         let mut response = Response::default();
         loop {
             let what = format!("the rest of an answer, after\n{}", self.dialogue);
@@ -90,6 +91,36 @@ impl Imap {
         let response = self.command(command).await;
         assert!(response.status.starts_with("OK"), "not OK:\n{}", self.dialogue);
         response
+    }
+
+    /// Begins to idle.
+    pub async fn idle(&mut self) {
+        self.write("idle IDLE").await;
+        self.until_line("+").await;
+    }
+
+    /// Ends it.
+    pub async fn done(&mut self) {
+        self.write("DONE").await;
+        self.until_line("idle OK").await;
+    }
+
+    /// Reads until a line begins like this.
+    pub async fn until_line(&mut self, beginning: &str) {
+        loop {
+            let what = format!("{beginning}, after\n{}", self.dialogue);
+            let (line, _) = within(&what, self.line()).await;
+            let _ = writeln!(self.dialogue, "S: {}", line.escape_ascii());
+            if line.starts_with(beginning.as_bytes()) {
+                return;
+            }
+        }
+    }
+
+    async fn write(&mut self, line: &str) {
+        let _ = writeln!(self.dialogue, "C: {line}");
+        self.stream.write_all(format!("{line}\r\n").as_bytes()).await.expect("the server reads");
+        self.stream.flush().await.expect("the server reads");
     }
 
     /// The whole messages of a folder, oldest first. Sets no flag.

@@ -38,7 +38,9 @@ impl Letter {
 pub fn without_trace(content: &[u8]) -> (Vec<String>, &[u8]) {
     let (mut names, mut rest) = (Vec::new(), content);
     loop {
-        let name = ["Return-Path", "Received"].into_iter().find(|name| rest.starts_with(format!("{name}:").as_bytes()));
+        let name = ["Return-Path", "Received"]
+            .into_iter()
+            .find(|name| rest.starts_with(format!("{name}:").as_bytes()));
         let Some(name) = name else { return (names, rest) };
         names.push(name.to_owned());
         loop {

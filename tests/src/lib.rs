@@ -8,6 +8,7 @@
 
 mod authority;
 mod demo;
+mod fake_dns;
 mod fake_server;
 mod https;
 mod imap;
@@ -20,11 +21,12 @@ mod wire;
 
 pub use authority::{Certificate, now};
 pub use demo::{Demo, Description, Mailbox, Site};
+pub use fake_dns::{FakeDns, Name};
 pub use fake_server::{FakeServer, Received, Script};
 pub use https::get;
 pub use imap::{Imap, Response};
-pub use letter::{without_trace, Letter};
-pub use operator::Operator;
+pub use letter::{Letter, without_trace};
+pub use operator::{Operator, free_port};
 pub use process::{Finished, Process, program, run, run_with_input};
 pub use tls::ClientTls;
 pub use wait::{DEADLINE, until, within};

@@ -8,6 +8,7 @@ use pki::development::DevelopmentPki;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -97,7 +98,10 @@ impl Operator {
     /// The development authority that `init` made.
     pub fn authority(&self) -> DevelopmentPki {
         let anchors = std::fs::read_to_string(self.ca_file()).expect("init writes anchors");
-        let issuing = authority::certificates(&anchors).nth(1).expect("the root, then the issuing authority").to_owned();
+        let issuing = authority::certificates(&anchors)
+            .nth(1)
+            .expect("the root, then the issuing authority")
+            .to_owned();
         authority::load(&self.ca_file(), &issuing, &self.dir().join("trust/development-issuing.key"))
     }
 
@@ -112,9 +116,18 @@ impl Operator {
     }
 }
 
-/// Ports that were free a moment ago.
 fn free_ports() -> BTreeMap<String, u16> {
-    let listeners = USUAL_PORTS.map(|(name, _)| (name, TcpListener::bind("127.0.0.1:0").expect("a free port")));
-    let port = |listener: &TcpListener| listener.local_addr().expect("a bound port").port();
-    listeners.iter().map(|(name, listener)| ((*name).to_owned(), port(listener))).collect()
+    USUAL_PORTS.map(|(name, _)| (name.to_owned(), free_port())).into()
+}
+
+/// A port that nobody listens on and that the system gives to nobody: below its usual ephemeral range, and never the same twice.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let begin = u16::try_from(std::process::id() % 1000).expect("below a thousand") * 12;
+    loop {
+        let port = 20_000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }

@@ -16,7 +16,8 @@ pub fn program() -> PathBuf {
         return told.into();
     }
     let own = std::env::current_exe().expect("a test has a path");
-    let beside = own.parent().and_then(Path::parent).expect("tests lie in target/PROFILE/deps").join("vaguemestre");
+    let beside =
+        own.parent().and_then(Path::parent).expect("tests lie in target/PROFILE/deps").join("vaguemestre");
     assert!(beside.is_file(), "{} is missing: run `cargo build -p vaguemestre` first", beside.display());
     beside
 }

@@ -63,7 +63,8 @@ impl std::fmt::Debug for Wire {
 impl Wire {
     /// Connects in clear; the greeting is still to come.
     pub async fn connect(port: u16) -> Self {
-        let stream = within("a connection", TcpStream::connect(("127.0.0.1", port))).await.expect("the port answers");
+        let stream =
+            within("a connection", TcpStream::connect(("127.0.0.1", port))).await.expect("the port answers");
         stream.set_nodelay(true).expect("TCP_NODELAY");
         Self { stream: Stream::Clear(stream), buffer: Vec::new(), dialogue: String::new() }
     }
@@ -86,7 +87,12 @@ impl Wire {
 
     /// A connection to the submissions port, logged in as the holder of a mailbox.
     pub async fn submission(demo: &Demo, site: &Site, mailbox: &Mailbox) -> Self {
-        let mut wire = Self::implicit(site.ports["submissions"], &demo.anonymous()).await;
+        Self::login(site.ports["submissions"], &demo.anonymous(), mailbox).await
+    }
+
+    /// The same, by its port.
+    pub async fn login(port: u16, tls: &ClientTls, mailbox: &Mailbox) -> Self {
+        let mut wire = Self::implicit(port, tls).await;
         wire.expect("220").await;
         wire.ask("EHLO client.example", "250").await;
         wire.ask(&plain(mailbox), "235 2.7.0").await;
@@ -108,7 +114,9 @@ impl Wire {
     /// # Errors
     /// What it ended with.
     pub async fn handshake(&mut self, tls: &ClientTls) -> io::Result<()> {
-        let Stream::Clear(stream) = std::mem::replace(&mut self.stream, Stream::Gone) else { panic!("TLS is active") };
+        let Stream::Clear(stream) = std::mem::replace(&mut self.stream, Stream::Gone) else {
+            panic!("TLS is active")
+        };
         let name = "localhost".try_into().expect("a name");
         let stream = within("a handshake", tls.connector().connect(name, stream)).await?;
         self.stream = Stream::Tls(Box::new(stream));
@@ -167,6 +175,17 @@ impl Wire {
         self.reply().await
     }
 
+    /// The next line, whatever its form.
+    pub async fn line(&mut self) -> String {
+        match within("a line", self.read_line()).await {
+            Ok(line) => {
+                let _ = writeln!(self.dialogue, "S: {line}");
+                line
+            }
+            Err(error) => panic!("no line ({error}) after:\n{}", self.dialogue),
+        }
+    }
+
     /// The next `count` octets, raw.
     pub async fn octets(&mut self, count: usize) -> Vec<u8> {
         while self.buffer.len() < count {
@@ -180,7 +199,9 @@ impl Wire {
     pub async fn expect_closed(&mut self) {
         match within("the server closes", self.fill()).await {
             Ok(0) | Err(_) => assert!(self.buffer.is_empty(), "octets before the close:\n{}", self.dialogue),
-            Ok(_) => panic!("expected a close, got {}, after:\n{}", self.buffer.escape_ascii(), self.dialogue),
+            Ok(_) => {
+                panic!("expected a close, got {}, after:\n{}", self.buffer.escape_ascii(), self.dialogue)
+            }
         }
     }
 

@@ -90,7 +90,8 @@ async fn content_over_the_limit_is_refused_at_its_end_and_the_session_goes_on() 
     .unwrap();
     operator.serve();
     let peer = scenarios::Certificate::issue(&operator.authority(), "ville.example", scenarios::now());
-    std::fs::write(operator.file("trust/whitelist.txt"), format!("ville.example;{}\n", peer.subject)).unwrap();
+    std::fs::write(operator.file("trust/whitelist.txt"), format!("ville.example;{}\n", peer.subject))
+        .unwrap();
     operator.process().signal("HUP");
     let tls = scenarios::ClientTls::with(&operator.ca_file(), &peer);
     scenarios::until("the peer is listed", async || {
@@ -175,11 +176,21 @@ async fn pipelined_commands_are_answered_in_order() {
 async fn what_another_program_takes_for_the_end_of_content_smuggles_nothing() {
     let demo = Demo::shared();
     let mailbox = demo.south().new_mailbox("contrebande", "1M");
-    let lookalikes: [&[u8]; 9] =
-        [b"\r\n.\r\r\n", b"\n.\n", b"\r\n.\n", b"\n.\r\n", b"\r.\r", b"\r.\r\n", b"\r\n.\r", b"\r\n.\0\r\n", b"\r\n\0.\r\n"];
+    let lookalikes: [&[u8]; 9] = [
+        b"\r\n.\r\r\n",
+        b"\n.\n",
+        b"\r\n.\n",
+        b"\n.\r\n",
+        b"\r.\r",
+        b"\r.\r\n",
+        b"\r\n.\r",
+        b"\r\n.\0\r\n",
+        b"\r\n\0.\r\n",
+    ];
     for lookalike in lookalikes {
         let mut wire = to_data(&demo, &mailbox.address).await;
-        let smuggled = format!("MAIL FROM:<{SENDER}>\r\nRCPT TO:<{}>\r\nDATA\r\nSubject: 2\r\n\r\n", mailbox.address);
+        let smuggled =
+            format!("MAIL FROM:<{SENDER}>\r\nRCPT TO:<{}>\r\nDATA\r\nSubject: 2\r\n\r\n", mailbox.address);
         wire.send_raw(&[b"Subject: 1\r\n\r\nx", lookalike, smuggled.as_bytes(), b"\r\n.\r\n"].concat()).await;
         wire.expect("554 5.6.0").await;
         // No other reply is on its way: this one answers NOOP.
@@ -232,7 +243,10 @@ async fn the_same_message_sent_again_by_the_same_peer_is_stored_once() {
     from_north(&demo).await.letter(SENDER, &[&mailbox.address], &other.content).await;
     assert_eq!(used_messages(demo.south(), &mailbox), 2);
     // Another envelope is another message.
-    from_north(&demo).await.letter("hugo.bernard@chu-nord.mssante.test", &[&mailbox.address], &letter.content).await;
+    from_north(&demo)
+        .await
+        .letter("hugo.bernard@chu-nord.mssante.test", &[&mailbox.address], &letter.content)
+        .await;
     assert_eq!(used_messages(demo.south(), &mailbox), 3);
 }
 
@@ -263,7 +277,11 @@ async fn content_arrives_byte_for_byte_behind_one_return_path_and_one_received_f
     let demo: Arc<Demo> = Demo::shared();
     let mailbox = demo.south().new_mailbox("fidele", "10M");
     let letters = [
-        Letter::with_fields("awkward", "X-MSS-Inconnu: =?x?Q?y?=\r\nBcc: <x@y.example>\r\n", &Letter::awkward_body()),
+        Letter::with_fields(
+            "awkward",
+            "X-MSS-Inconnu: =?x?Q?y?=\r\nBcc: <x@y.example>\r\n",
+            &Letter::awkward_body(),
+        ),
         Letter::new("dots", b".\r\n..\r\n...\r\n....\r\n"),
         Letter::new("empty-body", b""),
     ];
@@ -278,6 +296,9 @@ async fn content_arrives_byte_for_byte_behind_one_return_path_and_one_received_f
         assert_eq!(trace, ["Return-Path", "Received"], "{}", letter.marker);
         assert!(content == letter.content, "{} was changed: {}", letter.marker, content.escape_ascii());
         assert!(stored.starts_with(format!("Return-Path: <{SENDER}>\r\n").as_bytes()));
-        assert!(!String::from_utf8_lossy(&stored).contains(" for <"), "a `for` clause tells recipients of one another");
+        assert!(
+            !String::from_utf8_lossy(&stored).contains(" for <"),
+            "a `for` clause tells recipients of one another"
+        );
     }
 }

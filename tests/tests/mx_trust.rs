@@ -1,4 +1,5 @@
 //! Who may hand us mail: STARTTLS, certificates, revocation lists, white list.
+#![expect(clippy::unwrap_used, reason = "what goes wrong here fails the scenario")]
 
 use scenarios::{Certificate, ClientTls, Demo, Operator, Wire, get, now, until};
 
@@ -236,7 +237,8 @@ fn hello_of_tls_1(minor: u8) -> Vec<u8> {
     let extensions: &[u8] = &[
         0, 10, 0, 6, 0, 4, 0, 23, 0, 24, // supported_groups: secp256r1, secp384r1
         0, 11, 0, 2, 1, 0, // ec_point_formats: uncompressed
-        0, 13, 0, 6, 0, 4, 4, 3, 8, 4, // signature_algorithms: ecdsa_secp256r1_sha256, rsa_pss_rsae_sha256
+        0, 13, 0, 6, 0, 4, 4, 3, 8,
+        4, // signature_algorithms: ecdsa_secp256r1_sha256, rsa_pss_rsae_sha256
         0, 23, 0, 0, // extended_master_secret
     ];
     let mut body = vec![3, minor];

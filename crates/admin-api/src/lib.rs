@@ -63,10 +63,19 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl AdminApi {
     /// Serves until `drain` is asked for and every connection has ended.
-    pub async fn serve(self, listener: TcpListener, connections_max: usize, per_address_max: usize, drain: Drain) {
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        connections_max: usize,
+        per_address_max: usize,
+        drain: Drain,
+    ) {
         let bounds = Bounds { connections_max, per_address_max, refusal: b"" };
         let shared = Arc::new(self);
-        listener::serve(listener, bounds, drain, move |stream, _, drain| connection(shared.clone(), stream, drain)).await;
+        listener::serve(listener, bounds, drain, move |stream, _, drain| {
+            connection(shared.clone(), stream, drain)
+        })
+        .await;
     }
 }
 

@@ -12,7 +12,8 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 
 pub(crate) async fn answer(shared: &AdminApi, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        let mut response = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD are answered here\n".to_owned());
+        let mut response =
+            page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD are answered here\n".to_owned());
         response.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
         return response;
     }
@@ -20,7 +21,11 @@ pub(crate) async fn answer(shared: &AdminApi, request: &Request<Incoming>) -> Re
         "/healthz" => page(StatusCode::OK, TEXT, "ok\n".to_owned()),
         "/readyz" => ready(shared).await,
         "/metrics" => metrics(shared).await,
-        _ => page(StatusCode::NOT_FOUND, TEXT, "no such page; there are /healthz, /readyz and /metrics\n".to_owned()),
+        _ => page(
+            StatusCode::NOT_FOUND,
+            TEXT,
+            "no such page; there are /healthz, /readyz and /metrics\n".to_owned(),
+        ),
     }
 }
 
@@ -37,11 +42,14 @@ async fn ready(shared: &AdminApi) -> Response<Full<Bytes>> {
 async fn metrics(shared: &AdminApi) -> Response<Full<Bytes>> {
     let mut text = String::new();
     for gauge in (shared.gauges.0)() {
-        let _ = writeln!(text, "# HELP {0} {1}.\n# TYPE {0} gauge\n{0} {2}", gauge.name, gauge.help, gauge.value);
+        let _ =
+            writeln!(text, "# HELP {0} {1}.\n# TYPE {0} gauge\n{0} {2}", gauge.name, gauge.help, gauge.value);
     }
     match shared.store.queue_depth().await {
         Ok(depths) => {
-            text.push_str("# HELP queue_entries Remote recipients that wait, by state.\n# TYPE queue_entries gauge\n");
+            text.push_str(
+                "# HELP queue_entries Remote recipients that wait, by state.\n# TYPE queue_entries gauge\n",
+            );
             for state in ["queued", "deferred", "held"] {
                 let count = depths.iter().find(|(known, _)| known == state).map_or(0, |(_, count)| *count);
                 let _ = writeln!(text, "queue_entries{{state=\"{state}\"}} {count}");
@@ -51,7 +59,9 @@ async fn metrics(shared: &AdminApi) -> Response<Full<Bytes>> {
     }
     match prometheus_client::encoding::text::encode(&mut text, &shared.registry) {
         Ok(()) => page(StatusCode::OK, OPENMETRICS, text),
-        Err(_) => page(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "the metrics could not be written\n".to_owned()),
+        Err(_) => {
+            page(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "the metrics could not be written\n".to_owned())
+        }
     }
 }
 

@@ -1,19 +1,27 @@
 //! Credentials verified a moment ago.
 
 use aws_lc_rs::hmac;
-use mail_types::{Principal, Secret, Timestamp};
+use mail_types::{ActorId, Secret, Timestamp};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// How long a verified credential is believed without asking again, and so how long a revoked one may still be.
-const LIFETIME_MS: i64 = 30_000;
+/// How long a password need not be hashed again.
+const LIFETIME_MS: i64 = 300_000;
 /// Entries kept; past it the cache starts again.
 const ENTRIES_MAX: usize = 20_000;
 
-/// Principals under a keyed hash of the whole credential: neither names nor secrets stand in it.
+/// A password that was verified: whose, and which row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Proof {
+    pub(crate) actor: ActorId,
+    pub(crate) password: i64,
+}
+
+/// Proofs under a keyed hash of the whole credential: neither names nor secrets stand in it. A proof saves the hashing and nothing else:
+/// that the password, the grant and the mailbox are still in force is asked of the store each time.
 pub(crate) struct Cache {
     key: hmac::Key,
-    entries: Mutex<HashMap<[u8; 32], (Principal, Timestamp)>>,
+    entries: Mutex<HashMap<[u8; 32], (Proof, Timestamp)>>,
 }
 
 impl std::fmt::Debug for Cache {
@@ -40,24 +48,33 @@ impl Cache {
         digest
     }
 
-    pub(crate) fn find(&self, selected: &str, name: &str, password: &Secret<String>, now: Timestamp) -> Option<Principal> {
+    pub(crate) fn find(
+        &self,
+        selected: &str,
+        name: &str,
+        password: &Secret<String>,
+        now: Timestamp,
+    ) -> Option<Proof> {
         let digest = self.digest(selected, name, password);
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let (principal, verified_at) = entries.get(&digest)?;
+        let (proof, verified_at) = entries.get(&digest)?;
         let age = now.0 - verified_at.0;
-        (0..LIFETIME_MS).contains(&age).then(|| principal.clone())
+        (0..LIFETIME_MS).contains(&age).then_some(*proof)
     }
 
-    pub(crate) fn insert(&self, selected: &str, name: &str, password: &Secret<String>, principal: Principal, now: Timestamp) {
+    pub(crate) fn insert(
+        &self,
+        selected: &str,
+        name: &str,
+        password: &Secret<String>,
+        proof: Proof,
+        now: Timestamp,
+    ) {
         let digest = self.digest(selected, name, password);
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= ENTRIES_MAX {
             entries.clear();
         }
-        entries.insert(digest, (principal, now));
-    }
-
-    pub(crate) fn clear(&self) {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        entries.insert(digest, (proof, now));
     }
 }

@@ -1,8 +1,8 @@
 //! From a claimed name and a secret to a [`Principal`].
 //!
 //! The SASL name selects a mailbox, the password proves an actor, ownership or a grant joins the two. Hashing (Argon2id) runs off the async
-//! threads, a bounded number at a time; a verified credential is remembered for a short while under a keyed hash of name *and* secret,
-//! never of the name alone. A refused login costs the same whether the name exists or not.
+//! threads, a bounded number at a time; that a password was verified is remembered for a short while under a keyed hash of name *and* secret,
+//! never of the name alone, and only saves the hashing: what was revoked since is refused at once. A refused login costs the same whether the name exists or not.
 //!
 //! It knows no socket and no protocol; what a login may then do is `policy`'s matter.
 #![warn(missing_docs)]
@@ -12,10 +12,10 @@ mod password;
 
 pub use password::{PasswordError, hash_password};
 
-use cache::Cache;
+use cache::{Cache, Proof};
 use mail_types::{MailboxStatus, Principal, Secret};
 use std::sync::Arc;
-use store::{LoginMailbox, Store};
+use store::{LoginActor, LoginMailbox, Store};
 use tokio::sync::Semaphore;
 
 /// Why a login was refused. The client hears the same sentence for [`AuthError::Refused`] whatever the cause.
@@ -47,12 +47,14 @@ impl Authenticator {
     ///
     /// # Errors
     /// [`AuthError::Refused`], or [`AuthError::Unavailable`] when it could not be decided.
-    pub async fn password(&self, authzid: &str, name: &str, password: &Secret<String>) -> Result<Principal, AuthError> {
+    pub async fn password(
+        &self,
+        authzid: &str,
+        name: &str,
+        password: &Secret<String>,
+    ) -> Result<Principal, AuthError> {
         let selected = if authzid.is_empty() { name } else { authzid };
         let now = self.store.now();
-        if let Some(principal) = self.cache.find(selected, name, password, now) {
-            return Ok(principal);
-        }
         let mailbox = self.store.login_mailbox(selected, now).await.map_err(unavailable)?;
         let Some(mailbox) = mailbox.filter(|mailbox| mailbox.status == MailboxStatus::Active) else {
             self.verify(None, password).await?;
@@ -62,9 +64,28 @@ impl Authenticator {
             self.verify(None, password).await?;
             return Err(AuthError::Refused);
         }
-        let principal = self.prove(&mailbox, password).await?;
-        self.cache.insert(selected, name, password, principal.clone(), now);
-        Ok(principal)
+        if let Some(proof) = self.cache.find(selected, name, password, now)
+            && let Some(actor) = self.still_proven(&mailbox, proof).await?
+        {
+            return Ok(principal(&mailbox, &actor));
+        }
+        let (actor, proof) = self.prove(&mailbox, password).await?;
+        self.cache.insert(selected, name, password, proof, now);
+        Ok(principal(&mailbox, &actor))
+    }
+
+    /// The actor of a remembered proof, if they may still log in to the mailbox and the password is still in force.
+    async fn still_proven(
+        &self,
+        mailbox: &LoginMailbox,
+        proof: Proof,
+    ) -> Result<Option<LoginActor>, AuthError> {
+        let Some(actor) = mailbox.actors.iter().find(|actor| actor.actor.id == proof.actor) else {
+            return Ok(None);
+        };
+        let passwords =
+            self.store.application_passwords(proof.actor, self.store.now()).await.map_err(unavailable)?;
+        Ok(passwords.iter().any(|password| password.id == proof.password).then(|| actor.clone()))
     }
 
     /// Whether the authentication name leads to the mailbox that the authorization name selected.
@@ -74,21 +95,20 @@ impl Authenticator {
     }
 
     /// The actor of the mailbox whose password this is.
-    async fn prove(&self, mailbox: &LoginMailbox, password: &Secret<String>) -> Result<Principal, AuthError> {
+    async fn prove(
+        &self,
+        mailbox: &LoginMailbox,
+        password: &Secret<String>,
+    ) -> Result<(LoginActor, Proof), AuthError> {
         let mut is_tried = false;
         for candidate in &mailbox.actors {
-            for known in self.store.application_passwords(candidate.actor.id, self.store.now()).await.map_err(unavailable)? {
+            let actor = candidate.actor.id;
+            for known in
+                self.store.application_passwords(actor, self.store.now()).await.map_err(unavailable)?
+            {
                 is_tried = true;
                 if self.verify(Some(known.hash), password).await? {
-                    return Ok(Principal {
-                        actor: candidate.actor,
-                        mailbox: mailbox.id,
-                        address: mailbox.address.clone(),
-                        kind: mailbox.kind,
-                        rights: candidate.rights,
-                        may_send: candidate.may_send,
-                        private_seen: mailbox.private_seen,
-                    });
+                    return Ok((candidate.clone(), Proof { actor, password: known.id }));
                 }
             }
         }
@@ -100,16 +120,24 @@ impl Authenticator {
 
     /// Compares off the async threads. Without a hash the same work is done and the answer is no.
     async fn verify(&self, hash: Option<String>, password: &Secret<String>) -> Result<bool, AuthError> {
-        let _permit = self.hashing.acquire().await.map_err(|_| AuthError::Unavailable("closing".to_owned()))?;
+        let _permit =
+            self.hashing.acquire().await.map_err(|_| AuthError::Unavailable("closing".to_owned()))?;
         let password = password.clone();
         tokio::task::spawn_blocking(move || password::verify(hash.as_deref(), &password))
             .await
             .map_err(|_| AuthError::Unavailable("password hashing failed".to_owned()))
     }
+}
 
-    /// Forgets every remembered credential: after an administrator changed passwords or grants.
-    pub fn forget_all(&self) {
-        self.cache.clear();
+fn principal(mailbox: &LoginMailbox, actor: &LoginActor) -> Principal {
+    Principal {
+        actor: actor.actor,
+        mailbox: mailbox.id,
+        address: mailbox.address.clone(),
+        kind: mailbox.kind,
+        rights: actor.rights,
+        may_send: actor.may_send,
+        private_seen: mailbox.private_seen,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Argon2id.
 
-use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
 use argon2::Argon2;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
 use mail_types::Secret;
 
 /// A password that is not taken.
@@ -28,7 +28,8 @@ pub fn hash_password(password: &Secret<String>) -> Result<String, PasswordError>
 }
 
 /// A hash of no password, for names that do not exist.
-const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const DECOY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// Whether the password has this hash. Without a hash: no, after the same work.
 pub(crate) fn verify(hash: Option<&str>, password: &Secret<String>) -> bool {

@@ -11,7 +11,9 @@ mod sections;
 mod trust_files;
 
 pub use reader::Fault;
-pub use sections::{Delivery, Limits, ListenerTls, Listener, Protocol, Routes, Server, StoreSection, TlsFiles, TrustFiles};
+pub use sections::{
+    Delivery, Limits, Listener, ListenerTls, Protocol, Routes, Server, StoreSection, TlsFiles, TrustFiles,
+};
 pub use trust_files::{FileBytes, read_each};
 
 use reader::Section;
@@ -46,7 +48,8 @@ impl Config {
     /// # Errors
     /// Every fault that was found, each with the key that it concerns.
     pub fn load(file: &Path) -> Result<Self, Vec<Fault>> {
-        let text = std::fs::read_to_string(file).map_err(|e| vec![Fault::of_file(file, &format!("cannot be read: {e}"))])?;
+        let text = std::fs::read_to_string(file)
+            .map_err(|e| vec![Fault::of_file(file, &format!("cannot be read: {e}"))])?;
         Self::parse(file, &text)
     }
 
@@ -55,7 +58,9 @@ impl Config {
     /// # Errors
     /// Every fault that was found.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Vec<Fault>> {
-        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| vec![Fault::of_file(file, &format!("is not TOML: {e}"))])?;
+        let table: toml::Table = text
+            .parse()
+            .map_err(|e: toml::de::Error| vec![Fault::of_file(file, &format!("is not TOML: {e}"))])?;
         let base = file.parent().map_or_else(PathBuf::new, Path::to_owned);
         let mut root = Section::root(file, base, table);
         let config = Self {
@@ -108,8 +113,18 @@ whitelist_file = "whitelist.txt"
     fn every_fault_is_reported_with_its_key() {
         let text = GOOD.replace("bind = \"127.0.0.1:2525\"", "bind = \"nowhere\"\nbnid = 1")
             + "\n[limits]\nmessage_size_max = -4\nrecipients_max = \"x\"\n[lmits]\na = 1\n";
-        let keys: Vec<String> = Config::parse(Path::new("/v.toml"), &text).unwrap_err().into_iter().map(|f| f.key).collect();
-        assert_eq!(keys, ["listeners.smtp.bind", "listeners.smtp.bnid", "limits.message_size_max", "limits.recipients_max", "lmits"]);
+        let keys: Vec<String> =
+            Config::parse(Path::new("/v.toml"), &text).unwrap_err().into_iter().map(|f| f.key).collect();
+        assert_eq!(
+            keys,
+            [
+                "listeners.smtp.bind",
+                "listeners.smtp.bnid",
+                "limits.message_size_max",
+                "limits.recipients_max",
+                "lmits"
+            ]
+        );
     }
 
     #[test]

@@ -97,7 +97,9 @@ impl Section {
         let texts = match self.table.remove(key) {
             None => Some(Vec::new()),
             Some(toml::Value::String(one)) => Some(vec![one]),
-            Some(toml::Value::Array(many)) => many.into_iter().map(|v| v.as_str().map(str::to_owned)).collect(),
+            Some(toml::Value::Array(many)) => {
+                many.into_iter().map(|v| v.as_str().map(str::to_owned)).collect()
+            }
             Some(_) => None,
         };
         texts.unwrap_or_else(|| {
@@ -127,7 +129,9 @@ impl Section {
     pub(crate) fn number(&mut self, key: &str, default: u64, min: u64, max: u64) -> u64 {
         match self.table.remove(key) {
             None => default,
-            Some(toml::Value::Integer(n)) if u64::try_from(n).is_ok_and(|n| (min..=max).contains(&n)) => n.unsigned_abs(),
+            Some(toml::Value::Integer(n)) if u64::try_from(n).is_ok_and(|n| (min..=max).contains(&n)) => {
+                n.unsigned_abs()
+            }
             Some(_) => {
                 self.fault(key, &format!("must be a whole number from {min} to {max}"));
                 default

@@ -7,10 +7,39 @@ use std::path::PathBuf;
 /// Keys that the example file must show.
 #[cfg(test)]
 pub(crate) const ALL_KEYS: [&str; 33] = [
-    "hostname", "url", "data_dir", "key_dir", "bind", "tls", "protocol", "cert", "key", "anchors", "crl_files", "whitelist_file", "eku", "file",
-    "dns_servers", "retry_first_secs", "retry_max_secs", "lifetime_secs", "concurrency", "connect_timeout_secs", "message_size_max",
-    "recipients_max", "smtp_connections_max", "imap_connections_max", "connections_per_address_max", "smtp_command_timeout_secs",
-    "smtp_data_timeout_secs", "imap_timeout_secs", "login_timeout_secs", "tls_handshake_timeout_secs", "quota_default_bytes", "port", "http_connections_max",
+    "hostname",
+    "url",
+    "data_dir",
+    "key_dir",
+    "bind",
+    "tls",
+    "protocol",
+    "cert",
+    "key",
+    "anchors",
+    "crl_files",
+    "whitelist_file",
+    "eku",
+    "file",
+    "dns_servers",
+    "retry_first_secs",
+    "retry_max_secs",
+    "lifetime_secs",
+    "concurrency",
+    "connect_timeout_secs",
+    "message_size_max",
+    "recipients_max",
+    "smtp_connections_max",
+    "imap_connections_max",
+    "connections_per_address_max",
+    "smtp_command_timeout_secs",
+    "smtp_data_timeout_secs",
+    "imap_timeout_secs",
+    "login_timeout_secs",
+    "tls_handshake_timeout_secs",
+    "quota_default_bytes",
+    "port",
+    "http_connections_max",
 ];
 
 /// `[server]`
@@ -23,7 +52,9 @@ pub struct Server {
 impl Server {
     pub(crate) fn read(mut section: Section) -> Self {
         let hostname = section.string("hostname");
-        if hostname.as_ref().is_some_and(|name| name.is_empty() || name.bytes().any(|b| !(b.is_ascii_alphanumeric() || b"-._".contains(&b)))) {
+        if hostname.as_ref().is_some_and(|name| {
+            name.is_empty() || name.bytes().any(|b| !(b.is_ascii_alphanumeric() || b"-._".contains(&b)))
+        }) {
             section.fault("hostname", "must be a fully qualified domain name");
         }
         Self { hostname }
@@ -48,7 +79,11 @@ impl StoreSection {
         if !known && !url.is_empty() {
             section.fault("url", "must begin with `sqlite:` or `postgres:`");
         }
-        Self { url, data_dir: section.path("data_dir", Some(".")), key_dir: section.path("key_dir", Some("keys")) }
+        Self {
+            url,
+            data_dir: section.path("data_dir", Some(".")),
+            key_dir: section.path("key_dir", Some("keys")),
+        }
     }
 }
 
@@ -90,9 +125,11 @@ pub struct Listener {
 impl Listener {
     pub(crate) fn read_all(root: &mut Section) -> Vec<Self> {
         let mut all = root.section("listeners");
-        let listeners: Vec<Self> = all.keys().into_iter().map(|name| Self::read(&name, all.section(&name))).collect();
+        let listeners: Vec<Self> =
+            all.keys().into_iter().map(|name| Self::read(&name, all.section(&name))).collect();
         for (i, listener) in listeners.iter().enumerate() {
-            let taken = listeners[..i].iter().any(|other| other.bind == listener.bind && other.bind.port() != 0);
+            let taken =
+                listeners[..i].iter().any(|other| other.bind == listener.bind && other.bind.port() != 0);
             if taken {
                 all.fault(&format!("{}.bind", listener.name), "is the address of another listener too");
             }
@@ -116,7 +153,10 @@ impl Listener {
             Some("starttls") if protocol != Protocol::Https => ListenerTls::Starttls,
             Some("implicit") => ListenerTls::Implicit,
             Some(_) => {
-                section.fault("tls", "must be `starttls` or `implicit` (https: `implicit`); nothing is served without TLS");
+                section.fault(
+                    "tls",
+                    "must be `starttls` or `implicit` (https: `implicit`); nothing is served without TLS",
+                );
                 usual
             }
         };
@@ -130,7 +170,10 @@ impl Listener {
             Some("imap") => Protocol::Imap,
             Some("https") => Protocol::Https,
             _ => {
-                section.fault("protocol", "must be `smtp`, `submission`, `imap` or `https` for a listener of this name");
+                section.fault(
+                    "protocol",
+                    "must be `smtp`, `submission`, `imap` or `https` for a listener of this name",
+                );
                 Protocol::Https
             }
         }
@@ -276,7 +319,12 @@ impl Limits {
             smtp_connections_max: bounded(section.number("smtp_connections_max", 2_000, 1, 100_000)),
             imap_connections_max: bounded(section.number("imap_connections_max", 20_000, 1, 200_000)),
             http_connections_max: bounded(section.number("http_connections_max", 500, 1, 100_000)),
-            connections_per_address_max: bounded(section.number("connections_per_address_max", 20_000, 1, 200_000)),
+            connections_per_address_max: bounded(section.number(
+                "connections_per_address_max",
+                20_000,
+                1,
+                200_000,
+            )),
             smtp_command_timeout_secs: section.number("smtp_command_timeout_secs", 300, 1, 3_600),
             smtp_data_timeout_secs: section.number("smtp_data_timeout_secs", 180, 1, 3_600),
             imap_timeout_secs: section.number("imap_timeout_secs", 1_860, 1, 86_400),

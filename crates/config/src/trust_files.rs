@@ -31,7 +31,9 @@ fn members(path: &Path) -> Result<Vec<PathBuf>, std::io::Error> {
     let mut members: Vec<PathBuf> = std::fs::read_dir(path)?
         .filter_map(Result::ok)
         .map(|entry| entry.path())
-        .filter(|path| path.is_file() && !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')))
+        .filter(|path| {
+            path.is_file() && !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+        })
         .collect();
     members.sort();
     Ok(members)

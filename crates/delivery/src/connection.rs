@@ -75,8 +75,12 @@ impl Connection {
             .map_err(|e| Failure::new("connect", format!("connection to {} failed: {e}", target.host)))?;
         // Without it each small command waits for a delayed acknowledgement.
         let _ = tcp.set_nodelay(true);
-        let mut connection =
-            Self { stream: Stream::Clear(tcp), replies: ReplyParser::new(), extensions: Extensions::default(), host: target.host.clone() };
+        let mut connection = Self {
+            stream: Stream::Clear(tcp),
+            replies: ReplyParser::new(),
+            extensions: Extensions::default(),
+            host: target.host.clone(),
+        };
         connection.expect_greeting().await?;
         connection.hello(&delivery.hostname).await?;
         let connection = connection.secure(delivery, domain, target).await?;
@@ -85,7 +89,11 @@ impl Connection {
 
     async fn expect_greeting(&mut self) -> Result<(), Failure> {
         let reply = self.reply().await?;
-        if reply.code == 220 { Ok(()) } else { Err(Failure::new("greeting", format!("{} greeted with {reply}", self.host))) }
+        if reply.code == 220 {
+            Ok(())
+        } else {
+            Err(Failure::new("greeting", format!("{} greeted with {reply}", self.host)))
+        }
     }
 
     async fn hello(&mut self, hostname: &str) -> Result<(), Failure> {
@@ -98,7 +106,12 @@ impl Connection {
         Ok(())
     }
 
-    async fn secure(mut self, delivery: &Delivery, domain: &Domain, target: &Target) -> Result<Self, Failure> {
+    async fn secure(
+        mut self,
+        delivery: &Delivery,
+        domain: &Domain,
+        target: &Target,
+    ) -> Result<Self, Failure> {
         if !self.extensions.starttls {
             return Err(Failure::new("starttls", format!("{} does not offer STARTTLS", self.host)));
         }
@@ -108,21 +121,36 @@ impl Connection {
         if reply.code != 220 || !self.replies.is_empty() {
             return Err(Failure::new("starttls", format!("{} answered STARTTLS with {reply}", self.host)));
         }
-        let Stream::Clear(tcp) = self.stream else { return Err(Failure::new("starttls", "TLS is active already")) };
-        let connected = tokio::time::timeout(delivery.connect_timeout, delivery.tls.connect(tcp, &target.names))
-            .await
-            .map_err(|_| Failure::new("handshake", format!("TLS handshake with {} timed out", target.host)))?
-            .map_err(|failure| {
-                let word = failure.rejection.map_or("handshake", |rejection| rejection.cause());
-                Failure::new(word, format!("TLS handshake with {} failed: {}", target.host, failure.cause()))
-            })?;
+        let Stream::Clear(tcp) = self.stream else {
+            return Err(Failure::new("starttls", "TLS is active already"));
+        };
+        let connected =
+            tokio::time::timeout(delivery.connect_timeout, delivery.tls.connect(tcp, &target.names))
+                .await
+                .map_err(|_| {
+                    Failure::new("handshake", format!("TLS handshake with {} timed out", target.host))
+                })?
+                .map_err(|failure| {
+                    let word = failure.rejection.map_or("handshake", |rejection| rejection.cause());
+                    Failure::new(
+                        word,
+                        format!("TLS handshake with {} failed: {}", target.host, failure.cause()),
+                    )
+                })?;
         let white_list = delivery.white_list.load();
         let facts = NextHopFacts { peer: &connected.peer, white_list: white_list.as_deref(), domain };
         if let Verdict::Defer(reason) | Verdict::Reject(reason) = policy::next_hop(&facts) {
-            return Err(Failure::new(reason.as_str(), format!("certificate of {} is not trusted for this domain: {}", target.host, reason.as_str())));
+            return Err(Failure::new(
+                reason.as_str(),
+                format!("certificate of {} is not trusted for this domain: {}", target.host, reason.as_str()),
+            ));
         }
-        let mut secured =
-            Self { stream: Stream::Tls(Box::new(connected.stream)), replies: ReplyParser::new(), extensions: Extensions::default(), host: self.host };
+        let mut secured = Self {
+            stream: Stream::Tls(Box::new(connected.stream)),
+            replies: ReplyParser::new(),
+            extensions: Extensions::default(),
+            host: self.host,
+        };
         secured.hello(&delivery.hostname).await?;
         Ok(secured)
     }
@@ -149,14 +177,22 @@ impl Connection {
         loop {
             match self.replies.poll() {
                 Some(Ok(reply)) => return Ok(reply),
-                Some(Err(_)) => return Err(Failure::new("protocol", format!("{} sent what is not a reply", self.host))),
+                Some(Err(_)) => {
+                    return Err(Failure::new("protocol", format!("{} sent what is not a reply", self.host)));
+                }
                 None => {}
             }
             match tokio::time::timeout(limit, self.stream.read(&mut buffer)).await {
-                Ok(Ok(0)) => return Err(Failure::new("broken", format!("{} closed the connection", self.host))),
+                Ok(Ok(0)) => {
+                    return Err(Failure::new("broken", format!("{} closed the connection", self.host)));
+                }
                 Ok(Ok(count)) => self.replies.push(&buffer[..count]),
-                Ok(Err(e)) => return Err(Failure::new("broken", format!("connection to {} broke: {e}", self.host))),
-                Err(_) => return Err(Failure::new("timeout", format!("{} did not answer in time", self.host))),
+                Ok(Err(e)) => {
+                    return Err(Failure::new("broken", format!("connection to {} broke: {e}", self.host)));
+                }
+                Err(_) => {
+                    return Err(Failure::new("timeout", format!("{} did not answer in time", self.host)));
+                }
             }
         }
     }

@@ -21,8 +21,16 @@ impl DeliveryMetrics {
     /// Registers the counters.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
-        registry.register("delivery_recipients", "Attempts for remote recipients, by outcome", metrics.recipients.clone());
-        registry.register("delivery_connection_failures", "Connections to other operators that failed, by cause", metrics.failures.clone());
+        registry.register(
+            "delivery_recipients",
+            "Attempts for remote recipients, by outcome",
+            metrics.recipients.clone(),
+        );
+        registry.register(
+            "delivery_connection_failures",
+            "Connections to other operators that failed, by cause",
+            metrics.failures.clone(),
+        );
         metrics
     }
 }

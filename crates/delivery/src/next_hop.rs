@@ -100,7 +100,9 @@ impl NextHops {
         match &route.host {
             RouteHost::Address(ip) => Ok(vec![routed_address(domain, *ip, route.port)]),
             // No certificate authority vouches for `localhost`: it stands for its address.
-            RouteHost::Name(host) if host.as_str() == "localhost" => Ok(vec![routed_address(domain, IpAddr::from([127, 0, 0, 1]), route.port)]),
+            RouteHost::Name(host) if host.as_str() == "localhost" => {
+                Ok(vec![routed_address(domain, IpAddr::from([127, 0, 0, 1]), route.port)])
+            }
             RouteHost::Name(host) => {
                 let addresses = self.addresses(host).await?;
                 Ok(addresses.into_iter().map(|ip| target(host, ip, route.port)).collect())

@@ -12,9 +12,17 @@ const HEADER_MAX: u64 = 256 * 1024;
 const ORIGINAL_MAX: u64 = 1024 * 1024;
 
 /// Writes the notification that an entry failed.
-pub(crate) async fn failure(delivery: &Delivery, entry: &Claimed, answer: &Answer, now: Timestamp) -> Result<Vec<u8>, Error> {
-    let ReversePath::Address(to) = &entry.reverse_path else { return Err(Error::Inconsistent("a notification has nobody to go to")) };
-    let reporting: Domain = delivery.hostname.parse().map_err(|_| Error::Inconsistent("the host name is not a domain"))?;
+pub(crate) async fn failure(
+    delivery: &Delivery,
+    entry: &Claimed,
+    answer: &Answer,
+    now: Timestamp,
+) -> Result<Vec<u8>, Error> {
+    let ReversePath::Address(to) = &entry.reverse_path else {
+        return Err(Error::Inconsistent("a notification has nobody to go to"));
+    };
+    let reporting: Domain =
+        delivery.hostname.parse().map_err(|_| Error::Inconsistent("the host name is not a domain"))?;
     let (original, is_whole) = original(delivery, entry).await?;
     let message_id = format!("<{}@{reporting}>", delivery.store.new_unit_id());
     let diagnostic = answer.reply.to_string();

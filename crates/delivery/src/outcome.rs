@@ -28,7 +28,9 @@ pub(crate) async fn record(delivery: &Delivery, entry: &Claimed, answer: &Answer
     let now = delivery.store.now();
     let outcome = outcome(delivery, entry, answer, now);
     let notification = match &outcome {
-        AttemptOutcome::Bounced { .. } | AttemptOutcome::Expired { .. } => notify(delivery, entry, answer, now).await,
+        AttemptOutcome::Bounced { .. } | AttemptOutcome::Expired { .. } => {
+            notify(delivery, entry, answer, now).await
+        }
         AttemptOutcome::Relayed { .. } | AttemptOutcome::Deferred { .. } => Ok(None),
     };
     let notification = match notification {
@@ -46,7 +48,9 @@ pub(crate) async fn record(delivery: &Delivery, entry: &Claimed, answer: &Answer
             tracing::info!(entry = %entry.id, unit = %entry.unit, outcome = word, code = answer.reply.code, "attempt concluded");
         }
         Ok(false) => tracing::warn!(entry = %entry.id, "the lease was lost before the attempt was concluded"),
-        Err(error) => tracing::error!(entry = %entry.id, %error, "an attempt could not be recorded; it will be made again"),
+        Err(error) => {
+            tracing::error!(entry = %entry.id, %error, "an attempt could not be recorded; it will be made again");
+        }
     }
 }
 
@@ -64,7 +68,12 @@ fn outcome(delivery: &Delivery, entry: &Claimed, answer: &Answer, now: Timestamp
     }
 }
 
-async fn notify(delivery: &Delivery, entry: &Claimed, answer: &Answer, now: Timestamp) -> Result<Option<Acceptance>, store::Error> {
+async fn notify(
+    delivery: &Delivery,
+    entry: &Claimed,
+    answer: &Answer,
+    now: Timestamp,
+) -> Result<Option<Acceptance>, store::Error> {
     let Some(sender) = entry.reverse_path.address() else { return Ok(None) };
     if entry.notify.as_deref().is_some_and(|notify| !notify.contains("FAILURE")) {
         return Ok(None);

@@ -114,7 +114,8 @@ async fn attempt(delivery: &Delivery, domain: &Domain, messages: Vec<Vec<Claimed
         connection = match connection {
             Some(connection) => send(delivery, connection, &message).await,
             None => {
-                let answer = transient(&Failure::new("broken", "the connection broke and could not be made again"));
+                let answer =
+                    transient(&Failure::new("broken", "the connection broke and could not be made again"));
                 for entry in &message {
                     record(delivery, entry, &answer).await;
                 }
@@ -131,7 +132,9 @@ async fn attempt(delivery: &Delivery, domain: &Domain, messages: Vec<Vec<Claimed
 async fn reach(delivery: &Delivery, domain: &Domain) -> Result<Connection, Answer> {
     match delivery.white_list.load().as_deref() {
         None => return Err(policy_answer(Reason::NoWhiteList)),
-        Some(white_list) if !white_list.lists_domain(domain) => return Err(policy_answer(Reason::OutsideTrustSpace)),
+        Some(white_list) if !white_list.lists_domain(domain) => {
+            return Err(policy_answer(Reason::OutsideTrustSpace));
+        }
         Some(_) => {}
     }
     let routes = delivery.routes.load();
@@ -162,10 +165,18 @@ fn policy_answer(reason: Reason) -> Answer {
 
 fn no_target_answer(cause: NoTarget) -> Answer {
     let (kind, code, enhanced, text) = match cause {
-        NoTarget::NoDomain => (AnswerKind::Permanent, 550, (5, 1, 2), "The recipient's domain does not exist"),
-        NoTarget::NullMx => (AnswerKind::Permanent, 556, (5, 1, 10), "The recipient's domain accepts no mail"),
-        NoTarget::NoHost => (AnswerKind::Permanent, 550, (5, 1, 2), "The recipient's domain has no mail server"),
-        NoTarget::Unanswered => (AnswerKind::Transient, 451, (4, 4, 3), "DNS did not answer for the recipient's domain"),
+        NoTarget::NoDomain => {
+            (AnswerKind::Permanent, 550, (5, 1, 2), "The recipient's domain does not exist")
+        }
+        NoTarget::NullMx => {
+            (AnswerKind::Permanent, 556, (5, 1, 10), "The recipient's domain accepts no mail")
+        }
+        NoTarget::NoHost => {
+            (AnswerKind::Permanent, 550, (5, 1, 2), "The recipient's domain has no mail server")
+        }
+        NoTarget::Unanswered => {
+            (AnswerKind::Transient, 451, (4, 4, 3), "DNS did not answer for the recipient's domain")
+        }
     };
     Answer { reply: ServerReply::local(code, enhanced, text), kind, host: None }
 }
@@ -207,13 +218,20 @@ fn begin(connection: &Connection, message: &[Claimed]) -> Transaction {
         ret: first.ret.as_deref().map(|ret| if ret == "FULL" { DsnRet::Full } else { DsnRet::Hdrs }),
         envid: first.envid.clone(),
     };
-    let recipients: Vec<(ForwardPath, RcptParameters)> =
-        message.iter().map(|entry| (ForwardPath::Address(entry.recipient.clone()), RcptParameters::default())).collect();
+    let recipients: Vec<(ForwardPath, RcptParameters)> = message
+        .iter()
+        .map(|entry| (ForwardPath::Address(entry.recipient.clone()), RcptParameters::default()))
+        .collect();
     Transaction::new(&first.reverse_path, &parameters, &recipients, &connection.extensions)
 }
 
 /// Plays the transaction to its end.
-async fn converse(delivery: &Delivery, connection: &mut Connection, transaction: &mut Transaction, entry: &Claimed) -> Result<(), Failure> {
+async fn converse(
+    delivery: &Delivery,
+    connection: &mut Connection,
+    transaction: &mut Transaction,
+    entry: &Claimed,
+) -> Result<(), Failure> {
     let mut is_content_sent = false;
     loop {
         while let Some(bytes) = transaction.poll_transmit() {
@@ -227,7 +245,11 @@ async fn converse(delivery: &Delivery, connection: &mut Connection, transaction:
                 is_content_sent = true;
             }
             State::NeedReply => {
-                let reply = if is_content_sent { connection.final_reply().await? } else { connection.reply().await? };
+                let reply = if is_content_sent {
+                    connection.final_reply().await?
+                } else {
+                    connection.reply().await?
+                };
                 transaction.handle_reply(reply);
             }
         }

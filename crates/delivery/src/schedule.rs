@@ -15,7 +15,9 @@ impl Schedule {
     /// When the attempt after `attempts` failed ones is due. `jitter` (any octet) spreads it over the last fifth of the wait, so
     /// that a server which comes back is not met by everyone at once.
     pub fn next_attempt(self, now: Timestamp, attempts: u32, jitter: u8) -> Timestamp {
-        let doubled = self.first_secs.saturating_mul(1u64.checked_shl(attempts.saturating_sub(1).min(40)).unwrap_or(u64::MAX));
+        let doubled = self
+            .first_secs
+            .saturating_mul(1u64.checked_shl(attempts.saturating_sub(1).min(40)).unwrap_or(u64::MAX));
         let wait_ms = doubled.min(self.max_secs).saturating_mul(1000);
         let spread = wait_ms / 5 * u64::from(jitter) / 255;
         now.plus_millis(i64::try_from(wait_ms - wait_ms / 5 + spread).unwrap_or(i64::MAX))

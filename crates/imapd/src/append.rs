@@ -1,8 +1,7 @@
 //! APPEND (RFC 3501 §6.3.11): refused before the message where that can be told, else streamed and sealed as it arrives.
 
 use crate::session::Next;
-use crate::state::{Answer, Done};
-use crate::state::{Connection, Failure};
+use crate::state::{Answer, Connection, Done, Failure};
 use crate::sync::Telling;
 use imap_session::command::{AppendBegin, FlagList};
 use imap_session::response::{self, Code};

@@ -87,7 +87,7 @@ fn refusal(error: FolderError) -> Failure {
     }
 }
 
-/// No empty level, no wildcard that a pattern could not name again, and bounds.
+/// No empty level, no wildcard (a pattern could not name it), and bounds.
 fn must_be_name(name: &str) -> Result<(), Failure> {
     let levels = name.split('/');
     let fits = name.len() <= NAME_MAX && levels.clone().count() <= LEVELS_MAX;

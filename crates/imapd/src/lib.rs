@@ -37,8 +37,6 @@ mod search_key;
 mod section;
 mod select;
 mod session;
-#[cfg(test)]
-mod smoke;
 mod sets;
 mod state;
 mod store_flags;

@@ -33,17 +33,18 @@ impl<'m> Content<'m> {
         Ok(decoded_fields(&raw))
     }
 
-    /// Texts of the parts, and headers of embedded messages.
+    /// Texts of the parts, headers of parts and of embedded messages.
     pub(crate) async fn texts(&mut self) -> Result<Texts, Error> {
         let mut texts = Texts::default();
         let mut left = PARTS_MAX;
         let structure = self.structure;
-        for header in structure.embedded_headers() {
+        // The headers of parts and of embedded messages are body: names of attachments are found there.
+        let parts = structure.leaves().map(|leaf| leaf.header).filter(|header| *header != structure.header());
+        for header in structure.embedded_headers().chain(parts) {
             let raw = self.octets(header, HEADER_MAX.min(left)).await?;
             left -= raw.len() as u64;
-            texts.body.extend(
-                decoded_fields(&raw).into_iter().map(|field| format!("{}: {}", field.name, field.value)),
-            );
+            let fields = decoded_fields(&raw).into_iter();
+            texts.body.extend(fields.map(|field| format!("{}: {}", field.name, field.value)));
         }
         for leaf in structure.leaves().filter(|leaf| leaf.media_type.eq_ignore_ascii_case("text")) {
             let raw = self.octets(leaf.body.clone(), PART_MAX.min(left)).await?;

@@ -216,8 +216,12 @@ impl Key {
 
 /// A header that holds it makes the body needless.
 fn in_text(value: &str, facts: &Facts<'_>) -> Option<bool> {
+    // Only a colon can make what is looked for lie across name and value.
+    let is_across = value.contains(':');
     let has = |field: &HeaderField| {
-        field.value.contains(value) || format!("{}: {}", field.name, field.value).contains(value)
+        field.value.contains(value)
+            || field.name.contains(value)
+            || (is_across && format!("{}: {}", field.name, field.value).contains(value))
     };
     if facts.header?.iter().any(has) {
         return Some(true);

@@ -43,7 +43,9 @@ impl Connection {
             say(Code::Unseen(first), "First message not seen");
         }
         say(Code::UidValidity(status.uid_validity.0), "UIDs valid");
-        say(Code::UidNext(status.uid_next), "Predicted next UID");
+        // The rows may be newer than the counters.
+        let after_last = selected.view.entries().last().map_or(0, |entry| entry.uid.saturating_add(1));
+        say(Code::UidNext(status.uid_next.max(after_last)), "Predicted next UID");
         say(permanent_flags(selected, who), "Flags that can be changed");
         response::folder_flags(out, SYSTEM, selected.keywords.iter().map(String::as_str));
         response::exists(out, selected.view.len());

@@ -67,7 +67,7 @@ impl Connection {
     async fn dialogue(&mut self) {
         loop {
             while let Some(input) = self.decoder.poll() {
-                // A client that never stops sending is told as well.
+                // What was sent ahead is not begun any more: `read` says why.
                 if self.drain.is_asked() && self.append.is_none() {
                     break;
                 }
@@ -95,11 +95,14 @@ impl Connection {
         let limit = self.silence_max();
         let between_commands = self.append.is_none();
         let goodbye = tokio::select! {
+            // Even to a client that never falls silent: it had its time to log in.
+            biased;
+            () = std::future::ready(()), if limit.is_zero() => "Idle for too long; closing",
+            () = self.drain.asked(), if between_commands => "Server is restarting",
             read = timeout(limit, self.wire.transport.read_into(&mut self.decoder)) => match read {
                 Ok(read) => return read.is_ok_and(|count| count > 0),
                 Err(_) => "Idle for too long; closing",
             },
-            () = self.drain.asked(), if between_commands => "Server is restarting",
         };
         self.bye(goodbye);
         let _ = self.wire.flush().await;

@@ -14,10 +14,7 @@ pub(crate) enum HeaderRule {
     /// From another operator: nothing is touched.
     AsReceived,
     /// From a user: Date and Message-ID are added where missing, Bcc removed (RFC 6409 §8).
-    Complete {
-        now: mail_types::Timestamp,
-        message_id: String,
-    },
+    Complete { now: mail_types::Timestamp, message_id: String },
 }
 
 /// Content up to the end of the header, and what came of it.
@@ -43,7 +40,11 @@ impl HeaderGate {
         let overlap = self.held.len().min(3);
         let start = self.held.len() - overlap;
         self.held.extend_from_slice(content);
-        let end = if self.held.starts_with(b"\r\n") { Some(2) } else { blank_line(&self.held[start..]).map(|at| start + at) };
+        let end = if self.held.starts_with(b"\r\n") {
+            Some(2)
+        } else {
+            blank_line(&self.held[start..]).map(|at| start + at)
+        };
         match end {
             Some(end) => {
                 let taken_from_content = content.len() - (self.held.len() - end);
@@ -70,14 +71,18 @@ impl HeaderGate {
         let header = std::mem::take(&mut self.held);
         self.has_message_id = message::header::fields(&header).any(|field| field.is("Message-ID"));
         if message::trace::count_received(&header) > HOPS_MAX {
-            return Err(Refusal { reply: Reply::new(554, (5, 4, 6), "Too many hops: this message is in a loop"), reason: "loop" });
+            return Err(Refusal {
+                reply: Reply::new(554, (5, 4, 6), "Too many hops: this message is in a loop"),
+                reason: "loop",
+            });
         }
         match &self.rule {
             HeaderRule::AsReceived if lacks_header(&header) => Ok([b"\r\n", header.as_slice()].concat()),
             HeaderRule::AsReceived => Ok(header),
-            HeaderRule::Complete { .. } if header.len() > HEADER_MAX => {
-                Err(Refusal { reply: Reply::new(552, (5, 3, 4), "The header of the message is too large"), reason: "header_size" })
-            }
+            HeaderRule::Complete { .. } if header.len() > HEADER_MAX => Err(Refusal {
+                reply: Reply::new(552, (5, 3, 4), "The header of the message is too large"),
+                reason: "header_size",
+            }),
             HeaderRule::Complete { now, message_id } => Ok(message::submission::complete_header(
                 &header,
                 &message::submission::Completion { now: *now, message_id },
@@ -120,7 +125,8 @@ mod tests {
 
     #[test]
     fn mail_from_another_operator_passes_unchanged_however_it_is_cut() {
-        for message in [&b"A: b\r\nBcc: c\r\n\r\nbody\r\n\r\nmore\r\n"[..], b"\r\nbody\r\n", b"", b"A: b\r\n"] {
+        for message in [&b"A: b\r\nBcc: c\r\n\r\nbody\r\n\r\nmore\r\n"[..], b"\r\nbody\r\n", b"", b"A: b\r\n"]
+        {
             for size in 1..=message.len().max(1) {
                 let chunks: Vec<&[u8]> = message.chunks(size).collect();
                 let mut gate = HeaderGate::new(HeaderRule::AsReceived);

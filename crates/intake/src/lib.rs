@@ -82,13 +82,24 @@ impl Intake {
     ///
     /// # Errors
     /// The refusal, with what the peer may hear and the reason for logs and metrics.
-    pub fn begin(&self, session: &Session, reverse_path: ReversePath, parameters: MailParameters) -> Result<Transaction, Refusal> {
+    pub fn begin(
+        &self,
+        session: &Session,
+        reverse_path: ReversePath,
+        parameters: MailParameters,
+    ) -> Result<Transaction, Refusal> {
         let verdict = match &session.origin {
             Origin::Mx { peer } => {
                 let white_list = self.white_list.load();
-                policy::sender(&MxSenderFacts { peer: peer.as_ref(), white_list: white_list.as_deref(), reverse_path: &reverse_path })
+                policy::sender(&MxSenderFacts {
+                    peer: peer.as_ref(),
+                    white_list: white_list.as_deref(),
+                    reverse_path: &reverse_path,
+                })
             }
-            Origin::Submission { principal } => policy::submission_sender(&principal.address, principal.may_send, &reverse_path),
+            Origin::Submission { principal } => {
+                policy::submission_sender(&principal.address, principal.may_send, &reverse_path)
+            }
         };
         permit(verdict)?;
         Ok(Transaction::new(self.clone(), session.clone(), reverse_path, parameters))

@@ -1,7 +1,7 @@
 //! Notifications that we write ourselves (RFC 3464): they enter by the same door, with the null reverse-path.
 
-use crate::spool::Spool;
 use crate::Intake;
+use crate::spool::Spool;
 use mail_types::{Address, ReversePath};
 use store::{Acceptance, AuditEntry, Category, Error, LocalDelivery};
 
@@ -24,7 +24,11 @@ impl Intake {
     /// [`NotificationError`].
     pub async fn notification(&self, to: &Address, content: &[u8]) -> Result<Acceptance, NotificationError> {
         let store = self.store();
-        let row = store.recipient(to).await?.filter(|row| row.status != mail_types::MailboxStatus::Deleted).ok_or(NotificationError::Nobody)?;
+        let row = store
+            .recipient(to)
+            .await?
+            .filter(|row| row.status != mail_types::MailboxStatus::Deleted)
+            .ok_or(NotificationError::Nobody)?;
         let key = store.mailbox_key(row.mailbox).await?;
         let mut spool = Spool::begin(store, self.settings().message_size_max.saturating_mul(2))?;
         let return_path = message::trace::return_path(&ReversePath::Null);

@@ -4,7 +4,9 @@ use crate::content::{HeaderGate, HeaderRule};
 use crate::spool::Spool;
 use crate::{Intake, Origin, Refusal, Session, permit};
 use aws_lc_rs::digest::{Context, SHA256};
-use mail_types::{Address, DsnNotify, DsnRet, ForwardPath, MailParameters, RcptParameters, Reply, ReversePath, UnitId};
+use mail_types::{
+    Address, DsnNotify, DsnRet, ForwardPath, MailParameters, RcptParameters, Reply, ReversePath, UnitId,
+};
 use message::trace::Received;
 use policy::{Reason, RecipientFacts};
 use store::{Acceptance, Accepted, AuditEntry, Category, Error, LocalDelivery, RemoteDelivery};
@@ -45,9 +47,23 @@ impl std::fmt::Debug for ContentDigest {
 }
 
 impl Transaction {
-    pub(crate) fn new(intake: Intake, session: Session, reverse_path: ReversePath, parameters: MailParameters) -> Self {
+    pub(crate) fn new(
+        intake: Intake,
+        session: Session,
+        reverse_path: ReversePath,
+        parameters: MailParameters,
+    ) -> Self {
         let unit = intake.store().new_unit_id();
-        Self { intake, session, unit, reverse_path, parameters, local: Vec::new(), remote: Vec::new(), content: None }
+        Self {
+            intake,
+            session,
+            unit,
+            reverse_path,
+            parameters,
+            local: Vec::new(),
+            remote: Vec::new(),
+            content: None,
+        }
     }
 
     /// Adds a recipient.
@@ -103,7 +119,8 @@ impl Transaction {
     /// A cause of ours.
     pub async fn begin_content(&mut self) -> Result<(), Refusal> {
         let settings = self.intake.settings();
-        let mut spool = Spool::begin(self.intake.store(), settings.message_size_max + TRACE_MAX).map_err(|e| Refusal::of_store(&e))?;
+        let mut spool = Spool::begin(self.intake.store(), settings.message_size_max + TRACE_MAX)
+            .map_err(|e| Refusal::of_store(&e))?;
         let return_path = message::trace::return_path(&self.reverse_path);
         let now = self.intake.store().now();
         let (protocol, peer_ip, rule) = match self.session.origin {
@@ -148,7 +165,10 @@ impl Transaction {
     /// # Errors
     /// The refusal; nothing of the message stands.
     pub async fn commit(mut self) -> Result<Reply, Refusal> {
-        let mut content = self.content.take().ok_or_else(|| Refusal { reply: Reply::new(503, (5, 5, 1), "No content"), reason: "order" })?;
+        let mut content = self
+            .content
+            .take()
+            .ok_or_else(|| Refusal { reply: Reply::new(503, (5, 5, 1), "No content"), reason: "order" })?;
         if let Some(fault) = content.fault.take() {
             return Err(fault);
         }
@@ -188,21 +208,31 @@ impl Transaction {
     fn fingerprint(&self, content_digest: &[u8], has_message_id: bool) -> Option<[u8; 32]> {
         let peer = match &self.session.origin {
             Origin::Mx { peer } => peer.as_ref()?.subject.to_string(),
-            Origin::Submission { principal } if has_message_id => format!("actor {} mailbox {}", principal.actor.id, principal.mailbox),
+            Origin::Submission { principal } if has_message_id => {
+                format!("actor {} mailbox {}", principal.actor.id, principal.mailbox)
+            }
             Origin::Submission { .. } => return None,
         };
         let reverse_path = self.reverse_path.to_string();
         let local = self.local.iter().map(|delivery| format!("mailbox {}", delivery.mailbox));
-        let mut recipients: Vec<String> = local.chain(self.remote.iter().map(|delivery| delivery.recipient.canonical())).collect();
+        let mut recipients: Vec<String> =
+            local.chain(self.remote.iter().map(|delivery| delivery.recipient.canonical())).collect();
         recipients.sort_unstable();
         let recipients = recipients.join("\n");
-        Some(self.intake.store().fingerprint(&[peer.as_bytes(), reverse_path.as_bytes(), recipients.as_bytes(), content_digest]))
+        Some(self.intake.store().fingerprint(&[
+            peer.as_bytes(),
+            reverse_path.as_bytes(),
+            recipients.as_bytes(),
+            content_digest,
+        ]))
     }
 
     fn audit(&self) -> AuditEntry {
         let (origin, actor, mailbox) = match &self.session.origin {
             Origin::Mx { .. } => ("mx", None, None),
-            Origin::Submission { principal } => ("submission", Some(principal.actor.id), Some(principal.mailbox)),
+            Origin::Submission { principal } => {
+                ("submission", Some(principal.actor.id), Some(principal.mailbox))
+            }
         };
         AuditEntry {
             category: Category::Mail,
@@ -227,7 +257,10 @@ impl Content {
 
 fn size_or_store(error: Error) -> Refusal {
     match error {
-        Error::TooBig => Refusal { reply: Reply::new(552, (5, 3, 4), "Message is larger than this server accepts"), reason: "size" },
+        Error::TooBig => Refusal {
+            reply: Reply::new(552, (5, 3, 4), "Message is larger than this server accepts"),
+            reason: "size",
+        },
         error => Refusal::of_store(&error),
     }
 }

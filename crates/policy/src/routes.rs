@@ -44,7 +44,7 @@ impl Routes {
                     routes.routes.insert(domain, route);
                 }
                 None => {
-                    faults.push(LineFault { line: index + 1, cause: "a line has the form DOMAIN HOST:PORT" })
+                    faults.push(LineFault { line: index + 1, cause: "a line has the form DOMAIN HOST:PORT" });
                 }
             }
         }

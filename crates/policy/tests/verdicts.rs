@@ -1,4 +1,5 @@
 //! The table of verdicts.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use mail_types::{MailboxStatus, PeerIdentity, ReversePath, RevocationState};
 use policy::{

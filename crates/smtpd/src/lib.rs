@@ -76,8 +76,15 @@ pub struct Timeouts {
 
 impl Smtpd {
     /// Serves until `drain` is asked for and every session has ended.
-    pub async fn serve(self, listener: TcpListener, connections_max: usize, per_address_max: usize, drain: Drain) {
-        let refusal: &[u8] = if self.tls.is_implicit() { b"" } else { b"421 4.7.0 Too many connections; try again later\r\n" };
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        connections_max: usize,
+        per_address_max: usize,
+        drain: Drain,
+    ) {
+        let refusal: &[u8] =
+            if self.tls.is_implicit() { b"" } else { b"421 4.7.0 Too many connections; try again later\r\n" };
         let bounds = Bounds { connections_max, per_address_max, refusal };
         let shared = Arc::new(self);
         listener::serve(listener, bounds, drain, move |stream, peer, drain| {

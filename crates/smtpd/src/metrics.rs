@@ -32,9 +32,21 @@ impl SmtpMetrics {
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         registry.register("smtp_connections", "Open SMTP connections", metrics.connections.clone());
-        registry.register("smtp_messages_accepted", "Messages for which responsibility was taken", metrics.accepted.clone());
-        registry.register("smtp_refusals", "Senders, recipients and messages refused, by reason", metrics.refused.clone());
-        registry.register("smtp_handshake_failures", "TLS handshakes that failed, by cause", metrics.handshake_failures.clone());
+        registry.register(
+            "smtp_messages_accepted",
+            "Messages for which responsibility was taken",
+            metrics.accepted.clone(),
+        );
+        registry.register(
+            "smtp_refusals",
+            "Senders, recipients and messages refused, by reason",
+            metrics.refused.clone(),
+        );
+        registry.register(
+            "smtp_handshake_failures",
+            "TLS handshakes that failed, by cause",
+            metrics.handshake_failures.clone(),
+        );
         registry.register("smtp_logins", "Logins, by outcome", metrics.logins.clone());
         metrics
     }

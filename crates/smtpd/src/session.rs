@@ -18,7 +18,8 @@ const READ: usize = 32 * 1024;
 
 /// Serves one connection to its end.
 pub(crate) async fn run(shared: Arc<Smtpd>, stream: TcpStream, peer: SocketAddr, drain: Drain) {
-    let connections = shared.metrics.connections.get_or_create(&ServiceLabel { service: shared.service.as_str() }).clone();
+    let connections =
+        shared.metrics.connections.get_or_create(&ServiceLabel { service: shared.service.as_str() }).clone();
     connections.inc();
     let implicit = shared.tls.is_implicit();
     let tls = if implicit { TlsState::Active } else { TlsState::Clear { starttls_offered: true } };
@@ -79,7 +80,8 @@ impl Connection {
     async fn dialogue(&mut self) {
         let mut buffer = Vec::new();
         loop {
-            if self.answer_events().await.is_err() || self.flush().await.is_err() || self.server.is_closing() {
+            if self.answer_events().await.is_err() || self.flush().await.is_err() || self.server.is_closing()
+            {
                 return;
             }
             if buffer.is_empty() {
@@ -114,7 +116,8 @@ impl Connection {
         if output.is_empty() {
             return Ok(());
         }
-        let written = tokio::time::timeout(self.shared.timeouts.write, self.transport.write_all(&output)).await;
+        let written =
+            tokio::time::timeout(self.shared.timeouts.write, self.transport.write_all(&output)).await;
         if matches!(written, Ok(Ok(()))) { Ok(()) } else { Err(End::Closed) }
     }
 
@@ -137,7 +140,9 @@ impl Connection {
                     self.server.reply(reply);
                 }
                 Event::Mail { path, parameters } => {
-                    let begun = self.session().and_then(|session| self.shared.intake.begin(&session, path, parameters));
+                    let begun = self
+                        .session()
+                        .and_then(|session| self.shared.intake.begin(&session, path, parameters));
                     let reply = match begun {
                         Ok(transaction) => {
                             self.transaction = Some(transaction);
@@ -152,7 +157,10 @@ impl Connection {
                         Some(transaction) => transaction.rcpt(path, parameters).await,
                         None => Err(out_of_order()),
                     };
-                    let reply = added.map_or_else(|refusal| self.refuse(refusal), |()| Reply::new(250, (2, 1, 5), "Recipient OK"));
+                    let reply = added.map_or_else(
+                        |refusal| self.refuse(refusal),
+                        |()| Reply::new(250, (2, 1, 5), "Recipient OK"),
+                    );
                     self.server.reply(reply);
                 }
                 Event::Data => {
@@ -160,7 +168,10 @@ impl Connection {
                         Some(transaction) => transaction.begin_content().await,
                         None => Err(out_of_order()),
                     };
-                    let reply = begun.map_or_else(|refusal| self.refuse(refusal), |()| Reply::plain(354, "End data with <CR><LF>.<CR><LF>"));
+                    let reply = begun.map_or_else(
+                        |refusal| self.refuse(refusal),
+                        |()| Reply::plain(354, "End data with <CR><LF>.<CR><LF>"),
+                    );
                     self.server.reply(reply);
                 }
                 Event::Content(chunk) => {
@@ -189,7 +200,11 @@ impl Connection {
         };
         match committed {
             Ok(reply) => {
-                self.shared.metrics.accepted.get_or_create(&ServiceLabel { service: self.shared.service.as_str() }).inc();
+                self.shared
+                    .metrics
+                    .accepted
+                    .get_or_create(&ServiceLabel { service: self.shared.service.as_str() })
+                    .inc();
                 tracing::debug!(service = self.shared.service.as_str(), reply = %reply, "message accepted");
                 reply
             }
@@ -201,7 +216,9 @@ impl Connection {
     fn session(&self) -> Result<Session, Refusal> {
         let origin = match self.shared.service {
             Service::Mx => Origin::Mx { peer: self.certificate.clone() },
-            Service::Submission => Origin::Submission { principal: self.principal.clone().ok_or_else(out_of_order)? },
+            Service::Submission => {
+                Origin::Submission { principal: self.principal.clone().ok_or_else(out_of_order)? }
+            }
         };
         Ok(Session { origin, hello: self.hello.clone(), peer_ip: self.peer_ip, tls: self.protocol })
     }
@@ -221,10 +238,15 @@ impl Connection {
                 self.principal = Some(principal);
                 ("ok", Reply::new(235, (2, 7, 0), "Authentication successful"))
             }
-            Err(AuthError::Refused) => ("refused", Reply::new(535, (5, 7, 8), "Authentication credentials invalid")),
+            Err(AuthError::Refused) => {
+                ("refused", Reply::new(535, (5, 7, 8), "Authentication credentials invalid"))
+            }
             Err(AuthError::Unavailable(error)) => {
                 tracing::error!(error, "a login could not be decided");
-                ("unavailable", Reply::new(454, (4, 7, 0), "Temporary authentication failure; try again later"))
+                (
+                    "unavailable",
+                    Reply::new(454, (4, 7, 0), "Temporary authentication failure; try again later"),
+                )
             }
         };
         self.shared.metrics.logins.get_or_create(&ReasonLabel { service, reason }).inc();
@@ -236,9 +258,16 @@ impl Connection {
 
     /// Takes the connection under TLS. False ends it: there is no way back to clear text.
     async fn handshake(&mut self) -> bool {
-        let Transport::Clear(stream) = std::mem::replace(&mut self.transport, Transport::Gone) else { return false };
+        let Transport::Clear(stream) = std::mem::replace(&mut self.transport, Transport::Gone) else {
+            return false;
+        };
         let service = self.shared.service.as_str();
-        let failure = match tokio::time::timeout(self.shared.timeouts.handshake, secure(&self.shared.tls, stream)).await {
+        let failure = match tokio::time::timeout(
+            self.shared.timeouts.handshake,
+            secure(&self.shared.tls, stream),
+        )
+        .await
+        {
             Ok(Ok(secured)) => {
                 self.transport = Transport::Tls(Box::new(secured.stream));
                 self.certificate = secured.peer;
@@ -247,7 +276,11 @@ impl Connection {
             }
             Ok(Err(failure)) => failure,
             Err(_) => {
-                self.shared.metrics.handshake_failures.get_or_create(&ReasonLabel { service, reason: "timeout" }).inc();
+                self.shared
+                    .metrics
+                    .handshake_failures
+                    .get_or_create(&ReasonLabel { service, reason: "timeout" })
+                    .inc();
                 return false;
             }
         };

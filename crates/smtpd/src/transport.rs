@@ -46,7 +46,6 @@ pub(crate) async fn secure(tls: &Tls, stream: TcpStream) -> Result<Secured, Hand
     }
 }
 
-
 /// A connection.
 pub(crate) enum Transport {
     Clear(TcpStream),

@@ -4,7 +4,10 @@ use crate::bodies::Place;
 use crate::dialect::on;
 use crate::writer::WriteTx;
 use crate::{AuditEntry, Error, MailboxKey, SealedBody, Store};
-use mail_types::{Address, BodyId, FolderId, MailboxId, ModSeq, ReversePath, SystemFlags, Timestamp, Uid, UidValidity, UnitId};
+use mail_types::{
+    Address, BodyId, FolderId, MailboxId, ModSeq, ReversePath, SystemFlags, Timestamp, Uid, UidValidity,
+    UnitId,
+};
 use std::sync::Arc;
 
 /// A message within this time with the same fingerprint was accepted already.
@@ -209,7 +212,12 @@ impl WriteTx {
         })
     }
 
-    pub(crate) async fn count_usage(&mut self, mailbox: MailboxId, bytes: i64, messages: i64) -> Result<(), Error> {
+    pub(crate) async fn count_usage(
+        &mut self,
+        mailbox: MailboxId,
+        bytes: i64,
+        messages: i64,
+    ) -> Result<(), Error> {
         on!(self.conn(), c => sqlx::query(
             "UPDATE mailboxes SET used_bytes = used_bytes + $2, used_messages = used_messages + $3 WHERE id = $1")
             .bind(mailbox.0).bind(bytes).bind(messages).execute(&mut *c).await.map(|_| ()))?;

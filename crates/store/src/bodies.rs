@@ -8,7 +8,7 @@ use crate::Error;
 use crate::seal::{FRAME, FrameIndex, FrameWalk, Opener, RawKey, Sealer, SideCar, random};
 use mail_types::BodyId;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,9 +50,10 @@ impl BodyFolder {
     /// Makes the folders; each body subfolder exists from the start so that a delivery never has to create one.
     pub(crate) fn open(data_dir: &Path) -> Result<Self, Error> {
         let folder = Self { bodies: data_dir.join("bodies"), spool: data_dir.join("spool") };
-        std::fs::create_dir_all(&folder.spool)?;
+        make_private(&folder.spool)?;
+        make_private(&folder.bodies)?;
         for prefix in 0..=u8::MAX {
-            std::fs::create_dir_all(folder.bodies.join(format!("{prefix:02x}")))?;
+            make_private(&folder.bodies.join(format!("{prefix:02x}")))?;
         }
         std::fs::File::open(&folder.bodies)?.sync_all()?;
         Ok(folder)
@@ -70,6 +71,11 @@ impl BodyFolder {
     pub(crate) fn bodies(&self) -> &Path {
         &self.bodies
     }
+}
+
+/// A folder that only its owner enters, wherever the data folder lies.
+fn make_private(dir: &Path) -> Result<(), Error> {
+    Ok(std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?)
 }
 
 /// Where a finished container is.
@@ -168,7 +174,17 @@ impl BodyWriter {
         let key = ContentKey(Zeroizing::new(random()));
         let sealer = Sealer::new(id, key.raw())?;
         let sealed = Sealer::magic().to_vec();
-        Ok(Self { id, key, folder, sealer, pending: Zeroizing::default(), sealed, file: None, size: 0, size_max })
+        Ok(Self {
+            id,
+            key,
+            folder,
+            sealer,
+            pending: Zeroizing::default(),
+            sealed,
+            file: None,
+            size: 0,
+            size_max,
+        })
     }
 
     /// Octets taken so far.
@@ -226,13 +242,27 @@ impl BodyWriter {
         let structure = Sealer::seal_side_car(self.id, self.key.raw(), SideCar::Structure, structure)?;
         if self.file.is_none() && self.sealed.len() <= INLINE_MAX {
             let place = Place::Inline(std::mem::take(&mut self.sealed));
-            return Ok(SealedBody { id: self.id, size: self.size, place, structure, key: self.key, file: None });
+            return Ok(SealedBody {
+                id: self.id,
+                size: self.size,
+                place,
+                structure,
+                key: self.key,
+                file: None,
+            });
         }
         self.spill().await?;
         let (file, spooled) = self.file.take().ok_or(Error::Inconsistent("a spilled body has no file"))?;
         let path = self.folder.path(self.id);
         let guard = blocking(move || settle(&file, spooled, &path)).await?;
-        Ok(SealedBody { id: self.id, size: self.size, place: Place::File, structure, key: self.key, file: Some(guard) })
+        Ok(SealedBody {
+            id: self.id,
+            size: self.size,
+            place: Place::File,
+            structure,
+            key: self.key,
+            file: Some(guard),
+        })
     }
 }
 
@@ -247,7 +277,9 @@ fn settle(file: &std::fs::File, spooled: DropFile, path: &Path) -> Result<DropFi
     Ok(guard)
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Error::Closing)?
 }
 
@@ -299,7 +331,9 @@ impl BodyReader {
             let base = frame as u64 * FRAME as u64;
             let content = self.frame(frame).await?;
             let from = usize::try_from(at - base).map_err(|_| Error::TooBig)?;
-            let to = usize::try_from((end - base).min(FRAME as u64)).map_err(|_| Error::TooBig)?.min(content.len());
+            let to = usize::try_from((end - base).min(FRAME as u64))
+                .map_err(|_| Error::TooBig)?
+                .min(content.len());
             if from >= to {
                 return Err(Error::Sealed("the body is shorter than its row says"));
             }
@@ -311,7 +345,8 @@ impl BodyReader {
 
     async fn frame(&mut self, index: usize) -> Result<&[u8], Error> {
         if self.last.as_ref().is_none_or(|(last, _)| *last != index) {
-            let (offset, length, is_final) = self.index.frame(index).ok_or(Error::Sealed("the body has too few frames"))?;
+            let (offset, length, is_final) =
+                self.index.frame(index).ok_or(Error::Sealed("the body has too few frames"))?;
             let mut sealed = self.sealed_frame(offset, length).await?;
             let mut content = self.last.take().map(|(_, buffer)| buffer).unwrap_or_default();
             content.clear();

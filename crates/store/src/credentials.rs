@@ -20,7 +20,11 @@ pub fn hash_token(token: &str) -> Vec<u8> {
 
 impl Store {
     /// The passwords of an actor that are in force, the latest first, at most sixteen.
-    pub async fn application_passwords(&self, actor: ActorId, now: Timestamp) -> Result<Vec<ApplicationPassword>, Error> {
+    pub async fn application_passwords(
+        &self,
+        actor: ActorId,
+        now: Timestamp,
+    ) -> Result<Vec<ApplicationPassword>, Error> {
         let mut reader = self.reader().await?;
         let rows: Vec<(i64, String)> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT id, hash FROM application_passwords WHERE actor_id = $1 AND revoked_at_ms IS NULL \
@@ -30,7 +34,12 @@ impl Store {
     }
 
     /// Gives an actor one more password, or replaces the one of that label.
-    pub async fn set_application_password(&self, actor: ActorId, label: &str, hash: &str) -> Result<(), Error> {
+    pub async fn set_application_password(
+        &self,
+        actor: ActorId,
+        label: &str,
+        hash: &str,
+    ) -> Result<(), Error> {
         let (label, hash) = (label.to_owned(), hash.to_owned());
         self.write(move |tx| {
             let (label, hash) = (label.clone(), hash.clone());

@@ -3,8 +3,12 @@
 use crate::Error;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions,
+    SqliteSynchronous,
+};
 use sqlx::{ConnectOptions, Connection, PgPool, Postgres, Sqlite, SqlitePool};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -67,7 +71,7 @@ impl Reader {
 /// Where an operator's rows are, and the pool that reads them.
 #[derive(Clone, Debug)]
 pub(crate) enum Engine {
-    Sqlite { options: SqliteConnectOptions, readers: SqlitePool },
+    Sqlite { options: Box<SqliteConnectOptions>, readers: SqlitePool },
     Postgres { options: Box<PgConnectOptions>, readers: PgPool },
 }
 
@@ -85,6 +89,10 @@ impl Engine {
     }
 
     async fn open_sqlite(path: &Path, create: bool) -> Result<Self, Error> {
+        if create {
+            // The journal files take over the mode of the database file.
+            std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        }
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(create)
@@ -103,7 +111,7 @@ impl Engine {
             .acquire_timeout(Duration::from_secs(20))
             .connect_with(options.clone().pragma("cache_size", "-8192"))
             .await?;
-        Ok(Self::Sqlite { options, readers })
+        Ok(Self::Sqlite { options: Box::new(options), readers })
     }
 
     async fn open_postgres(url: &str) -> Result<Self, Error> {
@@ -128,7 +136,9 @@ impl Engine {
     pub(crate) async fn connect(&self) -> Result<OwnedConn, Error> {
         Ok(match self {
             Self::Sqlite { options, .. } => OwnedConn::Sqlite(SqliteConnection::connect_with(options).await?),
-            Self::Postgres { options, .. } => OwnedConn::Postgres(Box::new(PgConnection::connect_with(options).await?)),
+            Self::Postgres { options, .. } => {
+                OwnedConn::Postgres(Box::new(PgConnection::connect_with(options).await?))
+            }
         })
     }
 
@@ -144,7 +154,9 @@ impl Engine {
     pub(crate) async fn migrate(&self) -> Result<(), Error> {
         match self {
             Self::Sqlite { readers, .. } => sqlx::migrate!("../../migrations/sqlite").run(readers).await?,
-            Self::Postgres { readers, .. } => sqlx::migrate!("../../migrations/postgres").run(readers).await?,
+            Self::Postgres { readers, .. } => {
+                sqlx::migrate!("../../migrations/postgres").run(readers).await?
+            }
         }
         Ok(())
     }
@@ -166,7 +178,10 @@ impl Engine {
             )));
         }
         if applied.len() < known.len() {
-            return Err(Error::Options("the database schema is older than this program; run `vaguemestre migrate --config FILE`".to_owned()));
+            return Err(Error::Options(
+                "the database schema is older than this program; run `vaguemestre migrate --config FILE`"
+                    .to_owned(),
+            ));
         }
         Ok(())
     }

@@ -5,7 +5,8 @@ use crate::folders::DEFAULT_FOLDERS;
 use crate::writer::WriteTx;
 use crate::{AuditEntry, Category, Error, Store};
 use mail_types::{
-    Actor, ActorId, ActorKind, Address, Domain, FolderId, MailboxId, MailboxKind, MailboxStatus, Rights, Role, Timestamp, UserId,
+    Actor, ActorId, ActorKind, Address, Domain, FolderId, MailboxId, MailboxKind, MailboxStatus, Rights,
+    Role, Timestamp, UserId,
 };
 
 /// Why a change to the directory was refused.
@@ -165,7 +166,11 @@ impl Store {
         self.login_by_user(name, now).await
     }
 
-    async fn login_by_address(&self, address: &Address, now: Timestamp) -> Result<Option<LoginMailbox>, Error> {
+    async fn login_by_address(
+        &self,
+        address: &Address,
+        now: Timestamp,
+    ) -> Result<Option<LoginMailbox>, Error> {
         let mut reader = self.reader().await?;
         let row: Option<(i64, String, String, String, i64)> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT id, address, kind, status, private_seen FROM mailboxes WHERE address = $1")
@@ -219,7 +224,8 @@ impl Store {
             .bind(user).bind(actor).bind(now.0).fetch_optional(&mut *c).await)?;
         drop(reader);
         let Some((address,)) = address else { return Ok(None) };
-        let address: Address = address.parse().map_err(|_| Error::Inconsistent("a mailbox has a malformed address"))?;
+        let address: Address =
+            address.parse().map_err(|_| Error::Inconsistent("a mailbox has a malformed address"))?;
         let Some(mut mailbox) = self.login_by_address(&address, now).await? else { return Ok(None) };
         mailbox.actors.retain(|candidate| candidate.actor.id == ActorId(actor));
         Ok(Some(mailbox))
@@ -250,8 +256,14 @@ impl Store {
     }
 
     /// Makes a user; fine twice.
-    pub async fn create_user(&self, login: &str, display_name: &str, rpps: Option<&str>) -> Result<UserRow, Error> {
-        let (login, display_name, rpps) = (login.to_ascii_lowercase(), display_name.to_owned(), rpps.map(str::to_owned));
+    pub async fn create_user(
+        &self,
+        login: &str,
+        display_name: &str,
+        rpps: Option<&str>,
+    ) -> Result<UserRow, Error> {
+        let (login, display_name, rpps) =
+            (login.to_ascii_lowercase(), display_name.to_owned(), rpps.map(str::to_owned));
         self.write(move |tx| {
             let (login, display_name, rpps) = (login.clone(), display_name.clone(), rpps.clone());
             Box::pin(async move { tx.create_user(&login, &display_name, rpps.as_deref()).await })
@@ -329,7 +341,8 @@ impl Store {
     }
 }
 
-const USER: &str = "SELECT u.id, a.id, u.login FROM users u JOIN actors a ON a.user_id = u.id WHERE u.login = $1";
+const USER: &str =
+    "SELECT u.id, a.id, u.login FROM users u JOIN actors a ON a.user_id = u.id WHERE u.login = $1";
 
 type MailboxTuple = (i64, String, String, String, Option<String>, i64, i64, i64, i64);
 
@@ -337,7 +350,9 @@ fn user_row((id, actor, login): (i64, i64, String)) -> UserRow {
     UserRow { id: UserId(id), actor: ActorId(actor), login }
 }
 
-fn mailbox_row((id, address, kind, status, owner, quota, used, messages, created): MailboxTuple) -> Result<MailboxRow, Error> {
+fn mailbox_row(
+    (id, address, kind, status, owner, quota, used, messages, created): MailboxTuple,
+) -> Result<MailboxRow, Error> {
     Ok(MailboxRow {
         id: MailboxId(id),
         address,
@@ -360,8 +375,14 @@ fn admin(action: &'static str, mailbox: Option<MailboxId>, detail: String) -> Au
 }
 
 impl WriteTx {
-    async fn create_user(&mut self, login: &str, display_name: &str, rpps: Option<&str>) -> Result<UserRow, Error> {
-        let known: Option<(i64, i64, String)> = on!(self.conn(), c => sqlx::query_as(USER).bind(login).fetch_optional(&mut *c).await)?;
+    async fn create_user(
+        &mut self,
+        login: &str,
+        display_name: &str,
+        rpps: Option<&str>,
+    ) -> Result<UserRow, Error> {
+        let known: Option<(i64, i64, String)> =
+            on!(self.conn(), c => sqlx::query_as(USER).bind(login).fetch_optional(&mut *c).await)?;
         if let Some(row) = known {
             return Ok(user_row(row));
         }
@@ -407,19 +428,28 @@ impl WriteTx {
     /// The user named as owner. A personal mailbox without one gets a user whose login is its address.
     async fn owner_for(&mut self, new: &NewMailbox) -> Refusable<Option<UserRow>> {
         match (&new.owner, new.kind) {
-            (Some(_), MailboxKind::Applicative) => Ok(Err(DirectoryError::Owner("has no owner: applications log in by certificate"))),
+            (Some(_), MailboxKind::Applicative) => {
+                Ok(Err(DirectoryError::Owner("has no owner: applications log in by certificate")))
+            }
             (Some(login), _) => {
                 let login = login.to_ascii_lowercase();
-                let row: Option<(i64, i64, String)> = on!(self.conn(), c => sqlx::query_as(USER).bind(&login).fetch_optional(&mut *c).await)?;
+                let row: Option<(i64, i64, String)> =
+                    on!(self.conn(), c => sqlx::query_as(USER).bind(&login).fetch_optional(&mut *c).await)?;
                 Ok(row.map(user_row).map(Some).ok_or(DirectoryError::UnknownUser))
             }
-            (None, MailboxKind::Personal) => Ok(Ok(Some(self.create_user(&new.address.canonical(), "", None).await?))),
+            (None, MailboxKind::Personal) => {
+                Ok(Ok(Some(self.create_user(&new.address.canonical(), "", None).await?)))
+            }
             (None, _) => Ok(Ok(None)),
         }
     }
 
     /// The mailbox that has the address already: the same one asked for, or a refusal.
-    async fn known_mailbox(&mut self, new: &NewMailbox, owner: Option<&UserRow>) -> Result<Option<Result<MailboxId, DirectoryError>>, Error> {
+    async fn known_mailbox(
+        &mut self,
+        new: &NewMailbox,
+        owner: Option<&UserRow>,
+    ) -> Result<Option<Result<MailboxId, DirectoryError>>, Error> {
         let row: Option<(i64, String, String, Option<i64>)> = on!(self.conn(), c => sqlx::query_as(
             "SELECT id, kind, status, owner_user_id FROM mailboxes WHERE address = $1").bind(new.address.canonical()).fetch_optional(&mut *c).await)?;
         let Some((id, kind, status, holder)) = row else { return Ok(None) };
@@ -461,6 +491,10 @@ impl WriteTx {
             .bind(mailbox.0).bind(actor.0).execute(&mut *c).await.map(|_| ()))?;
         on!(self.conn(), c => sqlx::query("INSERT INTO grants (mailbox_id, actor_id, rights, role, granted_at_ms) VALUES ($1, $2, $3, $4, $5)")
             .bind(mailbox.0).bind(actor.0).bind(role.rights().to_string()).bind(role.as_str()).bind(now).execute(&mut *c).await.map(|_| ()))?;
-        self.audit(&AuditEntry { actor: Some(actor), ..admin("grant.given", Some(mailbox), format!("role={}", role.as_str())) }).await
+        self.audit(&AuditEntry {
+            actor: Some(actor),
+            ..admin("grant.given", Some(mailbox), format!("role={}", role.as_str()))
+        })
+        .await
     }
 }

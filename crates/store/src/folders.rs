@@ -105,17 +105,24 @@ impl Store {
     }
 
     /// Counters of a folder. With `private_seen_of`, what that actor has seen counts; otherwise the shared `\Seen`.
-    pub async fn folder_status(&self, folder: FolderId, private_seen_of: Option<ActorId>) -> Result<Option<FolderStatus>, Error> {
+    pub async fn folder_status(
+        &self,
+        folder: FolderId,
+        private_seen_of: Option<ActorId>,
+    ) -> Result<Option<FolderStatus>, Error> {
         let mut reader = self.reader().await?;
-        let row: Option<(i64, i64, i64, i64, i64, i64, i64, i64)> = on!(reader.conn(), c => sqlx::query_as(
+        let row: Option<StatusTuple> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT uid_validity, uid_next, recent_uid, modseq, message_count, seen_count, deleted_count, size_bytes FROM folders WHERE id = $1")
             .bind(folder.0).fetch_optional(&mut *c).await)?;
-        let Some((validity, next, recent_uid, modseq, messages, seen, deleted, size)) = row else { return Ok(None) };
+        let Some((validity, next, recent_uid, modseq, messages, seen, deleted, size)) = row else {
+            return Ok(None);
+        };
         let seen = match private_seen_of {
             None => seen,
             Some(actor) => on!(reader.conn(), c => sqlx::query_as::<_, (i64,)>(
                 "SELECT seen_count FROM seen_counts WHERE folder_id = $1 AND actor_id = $2")
-                .bind(folder.0).bind(actor.0).fetch_optional(&mut *c).await)?.map_or(0, |(seen,)| seen),
+                .bind(folder.0).bind(actor.0).fetch_optional(&mut *c).await)?
+            .map_or(0, |(seen,)| seen),
         };
         let recent = if recent_uid < next {
             let (count,): (i64,) = on!(reader.conn(), c => sqlx::query_as(
@@ -138,7 +145,12 @@ impl Store {
     }
 
     /// Makes a folder and the missing levels above it.
-    pub async fn create_folder(&self, mailbox: MailboxId, name: &str, special_use: Option<SpecialUse>) -> Result<Result<FolderId, FolderError>, Error> {
+    pub async fn create_folder(
+        &self,
+        mailbox: MailboxId,
+        name: &str,
+        special_use: Option<SpecialUse>,
+    ) -> Result<Result<FolderId, FolderError>, Error> {
         let name = name.to_owned();
         self.write(move |tx| {
             let name = name.clone();
@@ -148,7 +160,11 @@ impl Store {
     }
 
     /// Deletes a folder with its messages. One that has children stays as a name that cannot be selected (RFC 9051 §6.3.5).
-    pub async fn delete_folder(&self, mailbox: MailboxId, name: &str) -> Result<Result<(), FolderError>, Error> {
+    pub async fn delete_folder(
+        &self,
+        mailbox: MailboxId,
+        name: &str,
+    ) -> Result<Result<(), FolderError>, Error> {
         let name = name.to_owned();
         self.write(move |tx| {
             let name = name.clone();
@@ -158,7 +174,12 @@ impl Store {
     }
 
     /// Renames a folder and everything below it. Renaming INBOX moves its messages to the new name (RFC 9051 §6.3.6).
-    pub async fn rename_folder(&self, mailbox: MailboxId, from: &str, to: &str) -> Result<Result<(), FolderError>, Error> {
+    pub async fn rename_folder(
+        &self,
+        mailbox: MailboxId,
+        from: &str,
+        to: &str,
+    ) -> Result<Result<(), FolderError>, Error> {
         let (from, to) = (from.to_owned(), to.to_owned());
         self.write(move |tx| {
             let (from, to) = (from.clone(), to.clone());
@@ -177,17 +198,30 @@ impl Store {
     }
 
     /// Subscribes an actor to a name, or ends it. Either is fine twice.
-    pub async fn subscribe(&self, mailbox: MailboxId, actor: ActorId, name: &str, is_subscribed: bool) -> Result<(), Error> {
+    pub async fn subscribe(
+        &self,
+        mailbox: MailboxId,
+        actor: ActorId,
+        name: &str,
+        is_subscribed: bool,
+    ) -> Result<(), Error> {
         let name = name.to_owned();
         self.write(move |tx| {
             let name = name.clone();
             Box::pin(async move {
-                if is_subscribed { tx.subscribe(mailbox, actor, &name).await } else { tx.unsubscribe(mailbox, actor, &name).await }
+                if is_subscribed {
+                    tx.subscribe(mailbox, actor, &name).await
+                } else {
+                    tx.unsubscribe(mailbox, actor, &name).await
+                }
             })
         })
         .await
     }
 }
+
+/// uid_validity, uid_next, recent_uid, modseq, message_count, seen_count, deleted_count, size_bytes
+type StatusTuple = (i64, i64, i64, i64, i64, i64, i64, i64);
 
 fn folder_row((id, name, special_use, selectable): (i64, String, Option<String>, i64)) -> FolderRow {
     FolderRow { id: FolderId(id), name, special_use, selectable: selectable != 0 }
@@ -198,14 +232,23 @@ fn clip(value: i64) -> u32 {
 }
 
 impl WriteTx {
-    pub(crate) async fn find_folder(&mut self, mailbox: MailboxId, name: &str) -> Result<Option<FolderRow>, Error> {
+    pub(crate) async fn find_folder(
+        &mut self,
+        mailbox: MailboxId,
+        name: &str,
+    ) -> Result<Option<FolderRow>, Error> {
         let row: Option<(i64, String, Option<String>, i64)> = on!(self.conn(), c => sqlx::query_as(
             "SELECT id, name, special_use, selectable FROM folders WHERE mailbox_id = $1 AND name = $2")
             .bind(mailbox.0).bind(name).fetch_optional(&mut *c).await)?;
         Ok(row.map(folder_row))
     }
 
-    async fn create_folder(&mut self, mailbox: MailboxId, name: &str, special_use: Option<SpecialUse>) -> Result<Result<FolderId, FolderError>, Error> {
+    async fn create_folder(
+        &mut self,
+        mailbox: MailboxId,
+        name: &str,
+        special_use: Option<SpecialUse>,
+    ) -> Result<Result<FolderId, FolderError>, Error> {
         let (count,): (i64,) = on!(self.conn(), c => sqlx::query_as("SELECT COUNT(*) FROM folders WHERE mailbox_id = $1")
             .bind(mailbox.0).fetch_one(&mut *c).await)?;
         if count >= FOLDERS_MAX {
@@ -228,7 +271,12 @@ impl WriteTx {
     }
 
     /// A new row, with a UIDVALIDITY that no folder of the mailbox ever had.
-    pub(crate) async fn insert_folder(&mut self, mailbox: MailboxId, name: &str, special_use: Option<&str>) -> Result<FolderId, Error> {
+    pub(crate) async fn insert_folder(
+        &mut self,
+        mailbox: MailboxId,
+        name: &str,
+        special_use: Option<&str>,
+    ) -> Result<FolderId, Error> {
         let (validity,): (i64,) = on!(self.conn(), c => sqlx::query_as(
             "UPDATE mailboxes SET next_uid_validity = next_uid_validity + 1 WHERE id = $1 RETURNING next_uid_validity - 1")
             .bind(mailbox.0).fetch_one(&mut *c).await)?;
@@ -239,11 +287,17 @@ impl WriteTx {
         Ok(FolderId(id))
     }
 
-    async fn delete_folder(&mut self, mailbox: MailboxId, name: &str) -> Result<Result<(), FolderError>, Error> {
+    async fn delete_folder(
+        &mut self,
+        mailbox: MailboxId,
+        name: &str,
+    ) -> Result<Result<(), FolderError>, Error> {
         if name == "INBOX" {
             return Ok(Err(FolderError::Forbidden));
         }
-        let Some(folder) = self.find_folder(mailbox, name).await? else { return Ok(Err(FolderError::NotFound)) };
+        let Some(folder) = self.find_folder(mailbox, name).await? else {
+            return Ok(Err(FolderError::NotFound));
+        };
         let has_children = !self.children(mailbox, name).await?.is_empty();
         if has_children && !folder.selectable {
             return Ok(Err(FolderError::Forbidden));
@@ -278,8 +332,15 @@ impl WriteTx {
         Ok(rows)
     }
 
-    async fn rename_folder(&mut self, mailbox: MailboxId, from: &str, to: &str) -> Result<Result<(), FolderError>, Error> {
-        let Some(folder) = self.find_folder(mailbox, from).await? else { return Ok(Err(FolderError::NotFound)) };
+    async fn rename_folder(
+        &mut self,
+        mailbox: MailboxId,
+        from: &str,
+        to: &str,
+    ) -> Result<Result<(), FolderError>, Error> {
+        let Some(folder) = self.find_folder(mailbox, from).await? else {
+            return Ok(Err(FolderError::NotFound));
+        };
         let inside_itself = to.strip_prefix(from).is_some_and(|rest| rest.starts_with('/'));
         if to == "INBOX" || (inside_itself && from != "INBOX") {
             return Ok(Err(FolderError::Forbidden));
@@ -310,7 +371,12 @@ impl WriteTx {
         Ok(Ok(()))
     }
 
-    pub(crate) async fn subscribe(&mut self, mailbox: MailboxId, actor: ActorId, name: &str) -> Result<(), Error> {
+    pub(crate) async fn subscribe(
+        &mut self,
+        mailbox: MailboxId,
+        actor: ActorId,
+        name: &str,
+    ) -> Result<(), Error> {
         on!(self.conn(), c => sqlx::query(
             "INSERT INTO subscriptions (mailbox_id, actor_id, name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
             .bind(mailbox.0).bind(actor.0).bind(name).execute(&mut *c).await.map(|_| ()))?;

@@ -41,9 +41,12 @@ impl Store {
     /// Looks at the whole store; with `repair` sets counters right and releases what nothing refers to. Never touches a message.
     pub async fn fsck(&self, repair: bool) -> Result<FsckReport, Error> {
         let mut reader = self.reader().await?;
-        let folders: Vec<(i64,)> = on!(reader.conn(), c => sqlx::query_as(FOLDER_TRUTH).fetch_all(&mut *c).await)?;
-        let mailboxes: Vec<(i64,)> = on!(reader.conn(), c => sqlx::query_as(MAILBOX_TRUTH).fetch_all(&mut *c).await)?;
-        let unreferenced: Vec<(Vec<u8>,)> = on!(reader.conn(), c => sqlx::query_as(UNREFERENCED).fetch_all(&mut *c).await)?;
+        let folders: Vec<(i64,)> =
+            on!(reader.conn(), c => sqlx::query_as(FOLDER_TRUTH).fetch_all(&mut *c).await)?;
+        let mailboxes: Vec<(i64,)> =
+            on!(reader.conn(), c => sqlx::query_as(MAILBOX_TRUTH).fetch_all(&mut *c).await)?;
+        let unreferenced: Vec<(Vec<u8>,)> =
+            on!(reader.conn(), c => sqlx::query_as(UNREFERENCED).fetch_all(&mut *c).await)?;
         let in_files: Vec<(Vec<u8>,)> = on!(reader.conn(), c => sqlx::query_as("SELECT id FROM bodies WHERE place = 'file'").fetch_all(&mut *c).await)?;
         drop(reader);
         let mut report = FsckReport {

@@ -73,7 +73,12 @@ impl Keyring {
         Ok(keyring)
     }
 
-    async fn operator_key(&self, engine: &Engine, name: &'static str, now: Timestamp) -> Result<RawKey, Error> {
+    async fn operator_key(
+        &self,
+        engine: &Engine,
+        name: &'static str,
+        now: Timestamp,
+    ) -> Result<RawKey, Error> {
         let mut conn = engine.connect().await?;
         let select = "SELECT generation, wrapped FROM operator_keys WHERE name = $1";
         let row: Option<(String, Vec<u8>)> =
@@ -91,11 +96,18 @@ impl Keyring {
     }
 
     fn wrong_generation(&self, generation: &str) -> String {
-        format!("{} is not the key that wrapped this store's keys; put the right file back", self.file(generation).display())
+        format!(
+            "{} is not the key that wrapped this store's keys; put the right file back",
+            self.file(generation).display()
+        )
     }
 
     /// A fresh key for a mailbox: its generation and wrapped form, for the row.
-    pub(crate) fn wrap_new_mailbox(&self, mailbox: MailboxId, now: Timestamp) -> Result<(String, Vec<u8>), Error> {
+    pub(crate) fn wrap_new_mailbox(
+        &self,
+        mailbox: MailboxId,
+        now: Timestamp,
+    ) -> Result<(String, Vec<u8>), Error> {
         self.wrap_new(&mailbox.0.to_be_bytes(), now)
     }
 
@@ -177,7 +189,10 @@ impl Keyring {
 
     /// Says that rows need a key file that is not there.
     pub(crate) fn lost_generation(&self, name: &str) -> Error {
-        Error::Key(format!("{} is missing although it wraps keys of this store; restore it from the key backup", self.file(name).display()))
+        Error::Key(format!(
+            "{} is missing although it wraps keys of this store; restore it from the key backup",
+            self.file(name).display()
+        ))
     }
 }
 
@@ -200,10 +215,12 @@ fn civil_month(days: i64) -> (i64, i64) {
 }
 
 fn read_generation(file: &Path) -> Result<RawKey, Error> {
-    let text = std::fs::read_to_string(file)
-        .map(Zeroizing::new)
-        .map_err(|e| Error::Key(format!("{} cannot be read ({e}); restore it from the key backup", file.display())))?;
-    let malformed = || Error::Key(format!("{} is not 64 hexadecimal digits; restore it from the key backup", file.display()));
+    let text = std::fs::read_to_string(file).map(Zeroizing::new).map_err(|e| {
+        Error::Key(format!("{} cannot be read ({e}); restore it from the key backup", file.display()))
+    })?;
+    let malformed = || {
+        Error::Key(format!("{} is not 64 hexadecimal digits; restore it from the key backup", file.display()))
+    };
     let text = text.trim();
     let mut key = Zeroizing::new([0; 32]);
     if text.len() != 64 || !text.is_ascii() {
@@ -219,7 +236,8 @@ fn read_generation(file: &Path) -> Result<RawKey, Error> {
 fn make_generation(dir: &Path, file: &Path) -> Result<(), Error> {
     let key = Zeroizing::new(random::<32>());
     let text = Zeroizing::new(key.iter().map(|b| format!("{b:02x}")).collect::<String>());
-    let temporary = dir.join(format!(".new-{}", random::<8>().iter().map(|b| format!("{b:02x}")).collect::<String>()));
+    let temporary =
+        dir.join(format!(".new-{}", random::<8>().iter().map(|b| format!("{b:02x}")).collect::<String>()));
     let mut out = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     out.write_all(text.as_bytes())?;
     out.sync_all()?;

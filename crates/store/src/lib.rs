@@ -29,12 +29,14 @@ pub mod seal;
 mod store;
 pub mod writer;
 
-pub use accept::{Acceptance, Accepted, LocalDelivery, RemoteDelivery, Appended};
+pub use accept::{Acceptance, Accepted, Appended, LocalDelivery, RemoteDelivery};
 pub use audit::{AuditEntry, Category};
 pub use bodies::{BodyReader, BodyWriter, ContentKey, SealedBody};
 pub use clock::Clock;
 pub use credentials::{ApplicationPassword, hash_token};
-pub use directory::{DirectoryError, LoginMailbox, LoginActor, MailboxRow, NewMailbox, RecipientRow, UserRow};
+pub use directory::{
+    DirectoryError, LoginActor, LoginMailbox, MailboxRow, NewMailbox, RecipientRow, UserRow,
+};
 pub use error::Error;
 pub use folders::{FolderError, FolderRow, FolderStatus, SpecialUse};
 pub use fsck::FsckReport;

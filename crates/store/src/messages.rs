@@ -89,18 +89,31 @@ impl MessageRow {
 
 impl Store {
     /// Takes the picture of a folder. With `claim_recent` (SELECT, not EXAMINE) later sessions no longer see these messages as recent.
-    pub async fn select(&self, folder: FolderId, private_seen_of: Option<ActorId>, claim_recent: bool) -> Result<Option<Selected>, Error> {
+    pub async fn select(
+        &self,
+        folder: FolderId,
+        private_seen_of: Option<ActorId>,
+        claim_recent: bool,
+    ) -> Result<Option<Selected>, Error> {
         let Some(status) = self.folder_status(folder, private_seen_of).await? else { return Ok(None) };
         let rows = self.view_rows(folder, private_seen_of).await?;
         let mut recent_from = status.uid_next;
         if status.recent > 0 {
-            recent_from = if claim_recent { self.claim_recent(folder, status.uid_next).await? } else { self.recent_uid(folder).await? };
+            recent_from = if claim_recent {
+                self.claim_recent(folder, status.uid_next).await?
+            } else {
+                self.recent_uid(folder).await?
+            };
         }
         let keywords = self.keywords(folder).await?;
         Ok(Some(Selected { status, recent_from, keywords, rows }))
     }
 
-    async fn view_rows(&self, folder: FolderId, private_seen_of: Option<ActorId>) -> Result<Vec<ViewRow>, Error> {
+    async fn view_rows(
+        &self,
+        folder: FolderId,
+        private_seen_of: Option<ActorId>,
+    ) -> Result<Vec<ViewRow>, Error> {
         let mut reader = self.reader().await?;
         let rows: Vec<(i64, i64, i64, i64)> = match private_seen_of {
             None => on!(reader.conn(), c => sqlx::query_as(
@@ -141,13 +154,23 @@ impl Store {
     }
 
     /// What changed since `since`; `None` when the folder is gone.
-    pub async fn changes(&self, folder: FolderId, private_seen_of: Option<ActorId>, since: ModSeq) -> Result<Option<FolderChanges>, Error> {
+    pub async fn changes(
+        &self,
+        folder: FolderId,
+        private_seen_of: Option<ActorId>,
+        since: ModSeq,
+    ) -> Result<Option<FolderChanges>, Error> {
         let mut reader = self.reader().await?;
         let now: Option<(i64,)> = on!(reader.conn(), c => sqlx::query_as("SELECT modseq FROM folders WHERE id = $1").bind(folder.0).fetch_optional(&mut *c).await)?;
         let Some((modseq,)) = now else { return Ok(None) };
         let since = i64::try_from(since.0).unwrap_or(i64::MAX);
         if modseq <= since {
-            return Ok(Some(FolderChanges { modseq: ModSeq(since.unsigned_abs()), keywords: Vec::new(), rows: Vec::new(), expunged: Vec::new() }));
+            return Ok(Some(FolderChanges {
+                modseq: ModSeq(since.unsigned_abs()),
+                keywords: Vec::new(),
+                rows: Vec::new(),
+                expunged: Vec::new(),
+            }));
         }
         let rows: Vec<(i64, i64, i64, i64)> = match private_seen_of {
             None => on!(reader.conn(), c => sqlx::query_as(
@@ -167,23 +190,36 @@ impl Store {
             modseq: ModSeq(modseq.unsigned_abs()),
             keywords,
             rows: rows.into_iter().map(view_row).collect(),
-            expunged: expunged.into_iter().map(|(uid,)| Uid(u32::try_from(uid).unwrap_or(u32::MAX))).collect(),
+            expunged: expunged
+                .into_iter()
+                .map(|(uid,)| Uid(u32::try_from(uid).unwrap_or(u32::MAX)))
+                .collect(),
         }))
     }
 
     /// Rows of the messages with a UID in `first..=last`, by UID, at most `limit` of them.
-    pub async fn messages(&self, folder: FolderId, first: Uid, last: Uid, limit: u32, with: WithBody) -> Result<Vec<MessageRow>, Error> {
+    pub async fn messages(
+        &self,
+        folder: FolderId,
+        first: Uid,
+        last: Uid,
+        limit: u32,
+        with: WithBody,
+    ) -> Result<Vec<MessageRow>, Error> {
         type Row = (i64, i64, i64, i64, Vec<u8>, Vec<u8>, Option<Vec<u8>>, Option<String>, Option<Vec<u8>>);
         let sql = match with {
-            WithBody::No =>
+            WithBody::No => {
                 "SELECT uid, modseq, size_bytes, internal_date_ms, body_id, wrapped_key, NULL, NULL, NULL FROM messages \
-                 WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 ORDER BY uid LIMIT $4",
-            WithBody::Structure =>
+                 WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 ORDER BY uid LIMIT $4"
+            }
+            WithBody::Structure => {
                 "SELECT m.uid, m.modseq, m.size_bytes, m.internal_date_ms, m.body_id, m.wrapped_key, b.structure, NULL, NULL FROM messages m \
-                 JOIN bodies b ON b.id = m.body_id WHERE m.folder_id = $1 AND m.uid BETWEEN $2 AND $3 ORDER BY m.uid LIMIT $4",
-            WithBody::Content =>
+                 JOIN bodies b ON b.id = m.body_id WHERE m.folder_id = $1 AND m.uid BETWEEN $2 AND $3 ORDER BY m.uid LIMIT $4"
+            }
+            WithBody::Content => {
                 "SELECT m.uid, m.modseq, m.size_bytes, m.internal_date_ms, m.body_id, m.wrapped_key, b.structure, b.place, b.container FROM messages m \
-                 JOIN bodies b ON b.id = m.body_id WHERE m.folder_id = $1 AND m.uid BETWEEN $2 AND $3 ORDER BY m.uid LIMIT $4",
+                 JOIN bodies b ON b.id = m.body_id WHERE m.folder_id = $1 AND m.uid BETWEEN $2 AND $3 ORDER BY m.uid LIMIT $4"
+            }
         };
         let mut reader = self.reader().await?;
         let rows: Vec<Row> = on!(reader.conn(), c => sqlx::query_as(sql)
@@ -211,7 +247,14 @@ impl Store {
         self.open_container(row.body, key, u64::from(row.size), &place, row.container.take()).await
     }
 
-    pub(crate) async fn open_container(&self, id: BodyId, key: &ContentKey, size: u64, place: &str, container: Option<Vec<u8>>) -> Result<BodyReader, Error> {
+    pub(crate) async fn open_container(
+        &self,
+        id: BodyId,
+        key: &ContentKey,
+        size: u64,
+        place: &str,
+        container: Option<Vec<u8>>,
+    ) -> Result<BodyReader, Error> {
         match (place, container) {
             ("inline", Some(container)) => BodyReader::inline(id, key, size, container),
             ("file", _) => BodyReader::file(id, key, size, self.bodies().path(id)).await,

@@ -48,6 +48,10 @@ pub struct Moved {
     pub is_over_quota: bool,
 }
 
+/// A UID with its (flags, keywords) before and after.
+type PlannedFlags = (i64, (i64, i64), (i64, i64));
+/// uid, body_id, wrapped_key, size_bytes, internal_date_ms, flags, keywords
+type SourceTuple = (i64, Vec<u8>, Vec<u8>, i64, i64, i64, i64);
 /// Closed ranges of UIDs, sorted, not overlapping.
 type Ranges = Vec<(u32, u32)>;
 
@@ -64,13 +68,20 @@ impl Store {
     ) -> Result<Option<Vec<FlagChange>>, Error> {
         self.write(move |tx| {
             let (ranges, keywords) = (ranges.clone(), keywords.clone());
-            Box::pin(async move { tx.store_flags(folder, private_seen_of, &ranges, action, flags, &keywords).await })
+            Box::pin(async move {
+                tx.store_flags(folder, private_seen_of, &ranges, action, flags, &keywords).await
+            })
         })
         .await
     }
 
     /// Removes messages marked `\Deleted`, all or those in `ranges`.
-    pub async fn expunge(&self, mailbox: MailboxId, folder: FolderId, ranges: Option<Vec<(u32, u32)>>) -> Result<(), Error> {
+    pub async fn expunge(
+        &self,
+        mailbox: MailboxId,
+        folder: FolderId,
+        ranges: Option<Vec<(u32, u32)>>,
+    ) -> Result<(), Error> {
         self.write(move |tx| {
             let ranges = ranges.clone();
             Box::pin(async move {
@@ -82,7 +93,13 @@ impl Store {
     }
 
     /// Copies messages to a folder, of another mailbox where keys are given for both.
-    pub async fn copy(&self, from: (MailboxId, FolderId), to: (MailboxId, FolderId), ranges: Vec<(u32, u32)>, keys: Option<(MailboxKey, MailboxKey)>) -> Result<Moved, Error> {
+    pub async fn copy(
+        &self,
+        from: (MailboxId, FolderId),
+        to: (MailboxId, FolderId),
+        ranges: Vec<(u32, u32)>,
+        keys: Option<(MailboxKey, MailboxKey)>,
+    ) -> Result<Moved, Error> {
         self.write(move |tx| {
             let (ranges, keys) = (ranges.clone(), keys.clone());
             Box::pin(async move { tx.copy(from, to, &ranges, keys.as_ref()).await })
@@ -91,7 +108,13 @@ impl Store {
     }
 
     /// Moves messages to another folder of the same mailbox.
-    pub async fn move_to(&self, mailbox: MailboxId, from: FolderId, to: FolderId, ranges: Vec<(u32, u32)>) -> Result<Moved, Error> {
+    pub async fn move_to(
+        &self,
+        mailbox: MailboxId,
+        from: FolderId,
+        to: FolderId,
+        ranges: Vec<(u32, u32)>,
+    ) -> Result<Moved, Error> {
         self.write(move |tx| {
             let ranges = ranges.clone();
             Box::pin(async move { tx.move_messages(mailbox, from, mailbox, to, Some(&ranges)).await })
@@ -121,13 +144,24 @@ impl Store {
                 }
                 let keywords = tx.keyword_bits(folder, &keywords).await?.unwrap_or(0);
                 let (shared, private) = match private_seen_of {
-                    Some(actor) if flags.contains(SystemFlags::SEEN) => (flags.without(SystemFlags::SEEN), Some(actor)),
+                    Some(actor) if flags.contains(SystemFlags::SEEN) => {
+                        (flags.without(SystemFlags::SEEN), Some(actor))
+                    }
                     _ => (flags, None),
                 };
                 tx.insert_body(&body).await?;
                 let internal_date = internal_date.unwrap_or(tx.now);
                 let wrapped_key = key.wrap(body.id(), body.key());
-                let placement = Placement { mailbox, folder, body: body.id(), wrapped_key, size, internal_date, flags: shared, keywords };
+                let placement = Placement {
+                    mailbox,
+                    folder,
+                    body: body.id(),
+                    wrapped_key,
+                    size,
+                    internal_date,
+                    flags: shared,
+                    keywords,
+                };
                 let appended = tx.place(&placement).await?;
                 if let Some(actor) = private {
                     let uid = i64::from(appended.uid.0);
@@ -160,7 +194,8 @@ impl WriteTx {
         let wanted = (i64::from(flags.0), bits);
         let mut plan = Vec::new();
         for &(first, last) in ranges {
-            for (uid, old_flags, old_keywords) in self.flag_rows(folder, private_seen_of, first, last).await? {
+            for (uid, old_flags, old_keywords) in self.flag_rows(folder, private_seen_of, first, last).await?
+            {
                 let new = apply(action, (old_flags, old_keywords), wanted);
                 if new != (old_flags, old_keywords) {
                     plan.push((uid, (old_flags, old_keywords), new));
@@ -173,7 +208,13 @@ impl WriteTx {
         self.write_flags(folder, private_seen_of, &plan).await.map(Some)
     }
 
-    async fn flag_rows(&mut self, folder: FolderId, private_seen_of: Option<ActorId>, first: u32, last: u32) -> Result<Vec<(i64, i64, i64)>, Error> {
+    async fn flag_rows(
+        &mut self,
+        folder: FolderId,
+        private_seen_of: Option<ActorId>,
+        first: u32,
+        last: u32,
+    ) -> Result<Vec<(i64, i64, i64)>, Error> {
         let (first, last) = (i64::from(first), i64::from(last));
         let rows = match private_seen_of {
             None => on!(self.conn(), c => sqlx::query_as(
@@ -188,9 +229,18 @@ impl WriteTx {
         Ok(rows)
     }
 
-    async fn write_flags(&mut self, folder: FolderId, private_seen_of: Option<ActorId>, plan: &[(i64, (i64, i64), (i64, i64))]) -> Result<Vec<FlagChange>, Error> {
+    async fn write_flags(
+        &mut self,
+        folder: FolderId,
+        private_seen_of: Option<ActorId>,
+        plan: &[PlannedFlags],
+    ) -> Result<Vec<FlagChange>, Error> {
         let modseq = self.next_modseq(folder).await?;
-        let delta = |bit: i64| plan.iter().map(|(_, old, new)| i64::from(new.0 & bit != 0) - i64::from(old.0 & bit != 0)).sum::<i64>();
+        let delta = |bit: i64| {
+            plan.iter()
+                .map(|(_, old, new)| i64::from(new.0 & bit != 0) - i64::from(old.0 & bit != 0))
+                .sum::<i64>()
+        };
         let seen_delta = if private_seen_of.is_some() { 0 } else { delta(SEEN) };
         on!(self.conn(), c => sqlx::query("UPDATE folders SET seen_count = seen_count + $2, deleted_count = deleted_count + $3 WHERE id = $1")
             .bind(folder.0).bind(seen_delta).bind(delta(DELETED)).execute(&mut *c).await.map(|_| ()))?;
@@ -205,7 +255,11 @@ impl WriteTx {
         }
         if let Some(actor) = private_seen_of {
             for is_set in [true, false] {
-                let uids: Vec<i64> = plan.iter().filter(|(_, old, new)| (old.0 ^ new.0) & SEEN != 0 && (new.0 & SEEN != 0) == is_set).map(|(uid, ..)| *uid).collect();
+                let uids: Vec<i64> = plan
+                    .iter()
+                    .filter(|(_, old, new)| (old.0 ^ new.0) & SEEN != 0 && (new.0 & SEEN != 0) == is_set)
+                    .map(|(uid, ..)| *uid)
+                    .collect();
                 self.set_private_seen(folder, actor, &uids, is_set, modseq).await?;
             }
         }
@@ -221,7 +275,14 @@ impl WriteTx {
             .collect())
     }
 
-    async fn set_private_seen(&mut self, folder: FolderId, actor: ActorId, uids: &[i64], is_set: bool, modseq: i64) -> Result<(), Error> {
+    async fn set_private_seen(
+        &mut self,
+        folder: FolderId,
+        actor: ActorId,
+        uids: &[i64],
+        is_set: bool,
+        modseq: i64,
+    ) -> Result<(), Error> {
         for uid in uids {
             on!(self.conn(), c => sqlx::query(
                 "INSERT INTO seen (folder_id, actor_id, uid, is_set, modseq) VALUES ($1, $2, $3, $4, $5) \
@@ -248,7 +309,10 @@ impl WriteTx {
     /// Bits of keywords that the folder already has; others are left out.
     async fn known_keyword_bits(&mut self, folder: FolderId, names: &[String]) -> Result<i64, Error> {
         let known = self.keyword_names(folder).await?;
-        Ok(names.iter().filter_map(|name| known.iter().position(|k| k.eq_ignore_ascii_case(name))).fold(0, |bits, bit| bits | 1 << bit))
+        Ok(names
+            .iter()
+            .filter_map(|name| known.iter().position(|k| k.eq_ignore_ascii_case(name)))
+            .fold(0, |bits, bit| bits | 1 << bit))
     }
 
     async fn keyword_names(&mut self, folder: FolderId) -> Result<Vec<String>, Error> {
@@ -288,7 +352,13 @@ impl WriteTx {
     }
 
     /// Removes messages in `ranges`, all or only those marked `\Deleted`, and leaves their UIDs in the expunged log.
-    async fn remove(&mut self, mailbox: MailboxId, folder: FolderId, ranges: &Ranges, only_deleted: bool) -> Result<(), Error> {
+    async fn remove(
+        &mut self,
+        mailbox: MailboxId,
+        folder: FolderId,
+        ranges: &Ranges,
+        only_deleted: bool,
+    ) -> Result<(), Error> {
         let mask = if only_deleted { DELETED } else { 0 };
         let mut modseq = None;
         for &(first, last) in ranges {
@@ -347,7 +417,13 @@ impl WriteTx {
         Ok(used.saturating_add(bytes) <= quota)
     }
 
-    async fn copy(&mut self, from: (MailboxId, FolderId), to: (MailboxId, FolderId), ranges: &Ranges, keys: Option<&(MailboxKey, MailboxKey)>) -> Result<Moved, Error> {
+    async fn copy(
+        &mut self,
+        from: (MailboxId, FolderId),
+        to: (MailboxId, FolderId),
+        ranges: &Ranges,
+        keys: Option<&(MailboxKey, MailboxKey)>,
+    ) -> Result<Moved, Error> {
         let sources = self.copy_sources(from.1, ranges).await?;
         let size: i64 = sources.iter().map(|source| source.size).sum();
         if !self.fits(to.0, size).await? {
@@ -356,7 +432,13 @@ impl WriteTx {
         self.place_copies(from, to, sources, keys).await
     }
 
-    async fn place_copies(&mut self, from: (MailboxId, FolderId), to: (MailboxId, FolderId), sources: Vec<CopySource>, keys: Option<&(MailboxKey, MailboxKey)>) -> Result<Moved, Error> {
+    async fn place_copies(
+        &mut self,
+        from: (MailboxId, FolderId),
+        to: (MailboxId, FolderId),
+        sources: Vec<CopySource>,
+        keys: Option<&(MailboxKey, MailboxKey)>,
+    ) -> Result<Moved, Error> {
         let names = self.keyword_names(from.1).await?;
         // Another mailbox has other actors.
         let seen_by = if from.0 == to.0 { self.seen_by(from.1, &sources).await? } else { Vec::new() };
@@ -367,7 +449,12 @@ impl WriteTx {
                 Some((from_key, to_key)) => to_key.wrap(body, &from_key.unwrap(body, &source.wrapped_key)?),
                 None => source.wrapped_key,
             };
-            let carried: Vec<String> = names.iter().enumerate().filter(|(bit, _)| source.keywords & (1 << bit) != 0).map(|(_, name)| name.clone()).collect();
+            let carried: Vec<String> = names
+                .iter()
+                .enumerate()
+                .filter(|(bit, _)| source.keywords & (1 << bit) != 0)
+                .map(|(_, name)| name.clone())
+                .collect();
             let keywords = self.keyword_bits(to.1, &carried).await?.unwrap_or(0);
             let placement = Placement {
                 mailbox: to.0,
@@ -402,24 +489,42 @@ impl WriteTx {
     async fn copy_sources(&mut self, folder: FolderId, ranges: &Ranges) -> Result<Vec<CopySource>, Error> {
         let mut sources = Vec::new();
         for &(first, last) in ranges {
-            let rows: Vec<(i64, Vec<u8>, Vec<u8>, i64, i64, i64, i64)> = on!(self.conn(), c => sqlx::query_as(
+            let rows: Vec<SourceTuple> = on!(self.conn(), c => sqlx::query_as(
                 "SELECT uid, body_id, wrapped_key, size_bytes, internal_date_ms, flags, keywords FROM messages \
                  WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 ORDER BY uid")
                 .bind(folder.0).bind(i64::from(first)).bind(i64::from(last)).fetch_all(&mut *c).await)?;
-            sources.extend(rows.into_iter().map(|(uid, body, wrapped_key, size, internal_date, flags, keywords)| CopySource { uid, body, wrapped_key, size, internal_date, flags, keywords }));
+            sources.extend(rows.into_iter().map(
+                |(uid, body, wrapped_key, size, internal_date, flags, keywords)| CopySource {
+                    uid,
+                    body,
+                    wrapped_key,
+                    size,
+                    internal_date,
+                    flags,
+                    keywords,
+                },
+            ));
         }
         Ok(sources)
     }
 
     /// Moves messages (all of them without `ranges`) between folders of one mailbox: no quota is asked, nothing grows.
-    pub(crate) async fn move_messages(&mut self, mailbox: MailboxId, from: FolderId, to_mailbox: MailboxId, to: FolderId, ranges: Option<&Ranges>) -> Result<Moved, Error> {
+    pub(crate) async fn move_messages(
+        &mut self,
+        mailbox: MailboxId,
+        from: FolderId,
+        to_mailbox: MailboxId,
+        to: FolderId,
+        ranges: Option<&Ranges>,
+    ) -> Result<Moved, Error> {
         let all = vec![(1, u32::MAX)];
         let ranges = ranges.unwrap_or(&all);
         let sources = self.copy_sources(from, ranges).await?;
         let moved = self.place_copies((mailbox, from), (to_mailbox, to), sources, None).await?;
         // A range that ends in `*` must not reach the new copies when the target is the folder itself.
         let last = moved.uids.iter().map(|(uid, _)| uid.0).max().unwrap_or(0);
-        let gone = ranges.iter().filter(|range| range.0 <= last).map(|range| (range.0, range.1.min(last))).collect();
+        let gone =
+            ranges.iter().filter(|range| range.0 <= last).map(|range| (range.0, range.1.min(last))).collect();
         self.remove(mailbox, from, &gone, false).await?;
         Ok(moved)
     }

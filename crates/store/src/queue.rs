@@ -48,7 +48,10 @@ impl std::str::FromStr for QueueState {
         [Self::Queued, Self::Deferred, Self::Held, Self::Relayed, Self::Bounced, Self::Expired]
             .into_iter()
             .find(|state| state.as_str() == word)
-            .ok_or_else(|| UnknownWord { word: word.to_owned(), expected: "queued, deferred, held, relayed, bounced, expired" })
+            .ok_or_else(|| UnknownWord {
+                word: word.to_owned(),
+                expected: "queued, deferred, held, relayed, bounced, expired",
+            })
     }
 }
 
@@ -128,7 +131,10 @@ impl AttemptOutcome {
 
     fn reply(&self) -> &str {
         match self {
-            Self::Relayed { reply } | Self::Deferred { reply, .. } | Self::Bounced { reply } | Self::Expired { reply } => reply,
+            Self::Relayed { reply }
+            | Self::Deferred { reply, .. }
+            | Self::Bounced { reply }
+            | Self::Expired { reply } => reply,
         }
     }
 }
@@ -201,7 +207,12 @@ impl Store {
     }
 
     /// Writes how an attempt ended and, in the same transaction, the notification that it causes. False when the lease was lost meanwhile: nothing was written.
-    pub async fn conclude(&self, entry: &Claimed, outcome: AttemptOutcome, notification: Option<Acceptance>) -> Result<bool, Error> {
+    pub async fn conclude(
+        &self,
+        entry: &Claimed,
+        outcome: AttemptOutcome,
+        notification: Option<Acceptance>,
+    ) -> Result<bool, Error> {
         let entry = Arc::new(entry.clone());
         let notification = Arc::new(notification);
         self.write(move |tx| {
@@ -223,12 +234,19 @@ impl Store {
     }
 
     /// Entries by id after `after`, at most `limit`, finished ones only if asked.
-    pub async fn queue(&self, after: QueueId, limit: u32, with_finished: bool) -> Result<Vec<QueueRow>, Error> {
+    pub async fn queue(
+        &self,
+        after: QueueId,
+        limit: u32,
+        with_finished: bool,
+    ) -> Result<Vec<QueueRow>, Error> {
         let mut reader = self.reader().await?;
         let sql = if with_finished {
             format!("{QUEUE_COLUMNS} WHERE id > $1 ORDER BY id LIMIT $2")
         } else {
-            format!("{QUEUE_COLUMNS} WHERE id > $1 AND state IN ('queued', 'deferred', 'held') ORDER BY id LIMIT $2")
+            format!(
+                "{QUEUE_COLUMNS} WHERE id > $1 AND state IN ('queued', 'deferred', 'held') ORDER BY id LIMIT $2"
+            )
         };
         let rows: Vec<QueueTuple> = on!(reader.conn(), c => sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(after.0).bind(i64::from(limit)).fetch_all(&mut *c).await)?;
         rows.into_iter().map(queue_row).collect()
@@ -253,6 +271,7 @@ impl Store {
                     None => on!(tx.conn(), c => sqlx::query("UPDATE queue_entries SET next_attempt_at_ms = $1 WHERE state IN ('queued', 'deferred')")
                         .bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?,
                 };
+                tx.queue_changed();
                 Ok(changed)
             })
         })
@@ -267,10 +286,16 @@ impl Store {
     }
 }
 
-fn queue_row((id, unit, state, reverse_path, recipient, attempts, created, next, expires, last_reply): QueueTuple) -> Result<QueueRow, Error> {
+fn queue_row(
+    (id, unit, state, reverse_path, recipient, attempts, created, next, expires, last_reply): QueueTuple,
+) -> Result<QueueRow, Error> {
     Ok(QueueRow {
         id: QueueId(id),
-        unit: UnitId(unit.as_slice().try_into().map_err(|_| Error::Inconsistent("a unit id does not have 16 octets"))?),
+        unit: UnitId(
+            unit.as_slice()
+                .try_into()
+                .map_err(|_| Error::Inconsistent("a unit id does not have 16 octets"))?,
+        ),
         state: state.parse().map_err(|_| Error::Inconsistent("a queue entry has an unknown state"))?,
         reverse_path,
         recipient,
@@ -282,7 +307,6 @@ fn queue_row((id, unit, state, reverse_path, recipient, attempts, created, next,
     })
 }
 
-#[expect(clippy::type_complexity, reason = "the columns of one query, named where they are taken apart")]
 type ClaimTuple = (
     (i64, Vec<u8>, Vec<u8>, Vec<u8>, i64, i64, String, Option<i64>),
     (String, Option<String>, Option<String>, Option<String>, Option<String>, i64, i64, i64),
@@ -323,11 +347,19 @@ impl WriteTx {
         let malformed = |_| Error::Inconsistent("a queue entry has a malformed address");
         Ok(Claimed {
             id: QueueId(id),
-            unit: UnitId(unit.as_slice().try_into().map_err(|_| Error::Inconsistent("a unit id does not have 16 octets"))?),
+            unit: UnitId(
+                unit.as_slice()
+                    .try_into()
+                    .map_err(|_| Error::Inconsistent("a unit id does not have 16 octets"))?,
+            ),
             body: body_id(&body)?,
             content_offset: offset.unsigned_abs(),
             eight_bit: eight_bit != 0,
-            reverse_path: if reverse_path.is_empty() { ReversePath::Null } else { ReversePath::Address(reverse_path.parse().map_err(malformed)?) },
+            reverse_path: if reverse_path.is_empty() {
+                ReversePath::Null
+            } else {
+                ReversePath::Address(reverse_path.parse().map_err(malformed)?)
+            },
             sender_mailbox: sender_mailbox.map(MailboxId),
             recipient: recipient.parse().map_err(malformed)?,
             original_recipient,
@@ -342,10 +374,19 @@ impl WriteTx {
         })
     }
 
-    async fn conclude(&mut self, entry: &Claimed, outcome: &AttemptOutcome, notification: Option<&Acceptance>) -> Result<bool, Error> {
+    async fn conclude(
+        &mut self,
+        entry: &Claimed,
+        outcome: &AttemptOutcome,
+        notification: Option<&Acceptance>,
+    ) -> Result<bool, Error> {
         let now = self.now.0;
         let is_finished = !matches!(outcome, AttemptOutcome::Deferred { .. });
-        let next = if let AttemptOutcome::Deferred { next_attempt_at, .. } = outcome { next_attempt_at.0 } else { now };
+        let next = if let AttemptOutcome::Deferred { next_attempt_at, .. } = outcome {
+            next_attempt_at.0
+        } else {
+            now
+        };
         // Another operator's words: PostgreSQL text cannot hold a NUL, and the entry must not stay for want of storing one.
         let reply = outcome.reply().replace('\0', "\u{fffd}");
         let updated = on!(self.conn(), c => sqlx::query(

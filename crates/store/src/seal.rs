@@ -47,7 +47,8 @@ pub(crate) fn wrap(key: &[u8; 32], context: &[u8], secret: &[u8]) -> Vec<u8> {
 
 /// Opens what [`wrap`] made with the same key and context.
 pub(crate) fn unwrap(key: &[u8; 32], context: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let (nonce, sealed) = wrapped.split_first_chunk::<12>().ok_or(Error::Sealed("wrapped key is too short"))?;
+    let (nonce, sealed) =
+        wrapped.split_first_chunk::<12>().ok_or(Error::Sealed("wrapped key is too short"))?;
     let mut sealed = Zeroizing::new(sealed.to_vec());
     let opened = aead(key)
         .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(context), &mut sealed)
@@ -60,7 +61,8 @@ pub(crate) fn unwrap(key: &[u8; 32], context: &[u8], wrapped: &[u8]) -> Result<Z
 /// Opens a wrapped 32-octet key.
 pub(crate) fn unwrap_key(key: &[u8; 32], context: &[u8], wrapped: &[u8]) -> Result<RawKey, Error> {
     let opened = unwrap(key, context, wrapped)?;
-    let raw: [u8; 32] = opened.as_slice().try_into().map_err(|_| Error::Sealed("wrapped key has a wrong length"))?;
+    let raw: [u8; 32] =
+        opened.as_slice().try_into().map_err(|_| Error::Sealed("wrapped key has a wrong length"))?;
     Ok(Zeroizing::new(raw))
 }
 
@@ -106,7 +108,13 @@ pub(crate) struct Sealer {
 
 impl Sealer {
     pub(crate) fn new(body: BodyId, key: &[u8; 32]) -> Result<Self, Error> {
-        Ok(Self { body, key: aead(key), index: 0, compressor: zstd::bulk::Compressor::new(1)?, compress: true })
+        Ok(Self {
+            body,
+            key: aead(key),
+            index: 0,
+            compressor: zstd::bulk::Compressor::new(1)?,
+            compress: true,
+        })
     }
 
     /// The first octets of every container.
@@ -150,7 +158,12 @@ impl Sealer {
     }
 
     /// Seals a side car; each kind once for a body.
-    pub(crate) fn seal_side_car(body: BodyId, key: &[u8; 32], kind: SideCar, content: &[u8]) -> Result<Vec<u8>, Error> {
+    pub(crate) fn seal_side_car(
+        body: BodyId,
+        key: &[u8; 32],
+        kind: SideCar,
+        content: &[u8],
+    ) -> Result<Vec<u8>, Error> {
         let mut sealed = content.to_vec();
         aead(key)
             .seal_in_place_append_tag(kind.nonce(), Aad::from(body.0), &mut sealed)
@@ -182,7 +195,13 @@ impl Opener {
     }
 
     /// The content of the frame `index`, whose ciphertext is `sealed` (consumed as scratch space).
-    pub(crate) fn open(&self, index: u32, is_final: bool, sealed: &mut [u8], out: &mut Vec<u8>) -> Result<(), Error> {
+    pub(crate) fn open(
+        &self,
+        index: u32,
+        is_final: bool,
+        sealed: &mut [u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let context = frame_context(self.body, index, is_final);
         let plain = self
             .key
@@ -279,7 +298,11 @@ impl FrameWalk {
         let Ok(head) = <[u8; 4]>::try_from(self.head.as_slice()) else { return Ok(()) };
         self.head.clear();
         if self.offset == 4 {
-            return if &head == MAGIC { Ok(()) } else { Err(Error::Sealed("not a container of a known version")) };
+            return if &head == MAGIC {
+                Ok(())
+            } else {
+                Err(Error::Sealed("not a container of a known version"))
+            };
         }
         let length = u32::from_le_bytes(head);
         self.is_finished = length & FINAL != 0;
@@ -293,7 +316,11 @@ impl FrameWalk {
     }
 
     pub(crate) fn finish(self) -> Result<FrameIndex, Error> {
-        if self.is_finished() { Ok(FrameIndex { frames: self.frames }) } else { Err(Error::Sealed("the container is cut off")) }
+        if self.is_finished() {
+            Ok(FrameIndex { frames: self.frames })
+        } else {
+            Err(Error::Sealed("the container is cut off"))
+        }
     }
 }
 

@@ -65,7 +65,8 @@ impl Store {
         let keyring = Arc::new(Keyring::open(&options.key_dir, &engine, clock.now()).await?);
         let bodies = BodyFolder::open(&options.data_dir)?;
         let notices = Arc::new(Notices::default());
-        let (writer, task) = Writer::start(engine.clone(), keyring.clone(), notices.clone(), clock.clone()).await?;
+        let (writer, task) =
+            Writer::start(engine.clone(), keyring.clone(), notices.clone(), clock.clone()).await?;
         let shared = Shared {
             engine,
             keyring,

@@ -113,8 +113,15 @@ impl Writer {
     ) -> Result<(Self, tokio::task::JoinHandle<()>), Error> {
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
         let conn = engine.connect().await?;
-        let tx = WriteTx { conn, now: clock.now(), keyring, audit: AuditChains::new(), changed: Vec::new(), is_queue_changed: false };
-        let task = tokio::spawn(Loop { engine, tx, notices, clock, waiting }.run());
+        let tx = WriteTx {
+            conn,
+            now: clock.now(),
+            keyring,
+            audit: AuditChains::new(),
+            changed: Vec::new(),
+            is_queue_changed: false,
+        };
+        let task = tokio::spawn(fail_stop(Loop { engine, tx, notices, clock, waiting }));
         Ok((Self { jobs }, task))
     }
 
@@ -128,6 +135,17 @@ impl Writer {
         let unit = Box::new(Unit { run, value: None, caller });
         self.jobs.send(unit).await.map_err(|_| Error::Closing)?;
         answer.await.map_err(|_| Error::Closing)?
+    }
+}
+
+/// Runs the writer to its end. A panic in a unit leaves a transaction that nobody understands: the process stops and is started again,
+/// which loses nothing that was acknowledged, rather than answer every sender with a temporary failure for ever.
+async fn fail_stop(writer: Loop) {
+    if let Err(error) = tokio::spawn(writer.run()).await
+        && error.is_panic()
+    {
+        tracing::error!("the writer panicked; stopping the process so that it is started again");
+        std::process::abort();
     }
 }
 
@@ -206,7 +224,9 @@ impl Loop {
     async fn reconnect(&mut self) {
         match self.engine.connect().await {
             Ok(conn) => self.tx.conn = conn,
-            Err(error) => tracing::error!(%error, "the writer cannot reach the database; retrying with the next unit"),
+            Err(error) => {
+                tracing::error!(%error, "the writer cannot reach the database; retrying with the next unit")
+            }
         }
     }
 }

@@ -63,8 +63,13 @@ pub(crate) fn store_options(config: &Config) -> StoreOptions {
 
 /// Our certificate and key, as the configuration names them.
 pub(crate) fn own_identity(config: &Config) -> Result<OwnIdentity> {
-    let read = |path: &Path| std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()));
-    OwnIdentity::from_pem(&read(&config.tls.cert).context("[tls] cert")?, &read(&config.tls.key).context("[tls] key")?).context("[tls] cert and key")
+    let read =
+        |path: &Path| std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()));
+    OwnIdentity::from_pem(
+        &read(&config.tls.cert).context("[tls] cert")?,
+        &read(&config.tls.key).context("[tls] key")?,
+    )
+    .context("[tls] cert and key")
 }
 
 impl Operator {
@@ -86,8 +91,15 @@ impl Operator {
             authenticator: Authenticator::new(store.clone(), 4),
             trust,
         };
-        let mut operator =
-            Self { config, store, parts, drain: DrainSwitch::new(), tasks: JoinSet::new(), addresses: BTreeMap::new(), _lock: lock };
+        let mut operator = Self {
+            config,
+            store,
+            parts,
+            drain: DrainSwitch::new(),
+            tasks: JoinSet::new(),
+            addresses: BTreeMap::new(),
+            _lock: lock,
+        };
         operator.start_tasks(&hostname, &identity).await?;
         tracing::info!(hostname, "ready");
         Ok(operator)
@@ -114,17 +126,32 @@ impl Operator {
                 Protocol::Smtp | Protocol::Submission => {
                     let smtpd = self.smtpd(&section, hostname, intake.clone(), smtp_metrics.clone());
                     let max = self.config.limits.smtp_connections_max;
-                    self.tasks.spawn(smtpd.serve(listener, max, self.config.limits.connections_per_address_max, drain));
+                    self.tasks.spawn(smtpd.serve(
+                        listener,
+                        max,
+                        self.config.limits.connections_per_address_max,
+                        drain,
+                    ));
                 }
                 Protocol::Imap => {
                     let imapd = self.imapd(&section, imap_metrics.clone());
                     let max = self.config.limits.imap_connections_max;
-                    self.tasks.spawn(imapd.serve(listener, max, self.config.limits.connections_per_address_max, drain));
+                    self.tasks.spawn(imapd.serve(
+                        listener,
+                        max,
+                        self.config.limits.connections_per_address_max,
+                        drain,
+                    ));
                 }
                 Protocol::Https => {
                     let api = self.admin_api(registry.clone(), gauges.clone());
                     let max = self.config.limits.http_connections_max;
-                    self.tasks.spawn(api.serve(listener, max, self.config.limits.connections_per_address_max, drain));
+                    self.tasks.spawn(api.serve(
+                        listener,
+                        max,
+                        self.config.limits.connections_per_address_max,
+                        drain,
+                    ));
                 }
             }
         }
@@ -138,8 +165,12 @@ impl Operator {
         let limits = &self.config.limits;
         let (service, tls) = match (section.protocol, section.tls) {
             (Protocol::Smtp, _) => (Service::Mx, smtpd::Tls::Mx(self.parts.mx.clone())),
-            (_, ListenerTls::Starttls) => (Service::Submission, smtpd::Tls::Starttls(self.parts.access.clone())),
-            (_, ListenerTls::Implicit) => (Service::Submission, smtpd::Tls::Implicit(self.parts.access.clone())),
+            (_, ListenerTls::Starttls) => {
+                (Service::Submission, smtpd::Tls::Starttls(self.parts.access.clone()))
+            }
+            (_, ListenerTls::Implicit) => {
+                (Service::Submission, smtpd::Tls::Implicit(self.parts.access.clone()))
+            }
         };
         Smtpd {
             service,
@@ -215,7 +246,9 @@ impl Operator {
                 self.config.trust = config.trust;
                 self.config.routes = config.routes;
             }
-            Err(faults) => faults.iter().for_each(|fault| tracing::error!(%fault, "the configuration stays as it was")),
+            Err(faults) => {
+                faults.iter().for_each(|fault| tracing::error!(%fault, "the configuration stays as it was"));
+            }
         }
         match own_identity(&self.config).map(Arc::new) {
             Ok(identity) => {
@@ -228,14 +261,14 @@ impl Operator {
             Err(error) => tracing::error!(error = format!("{error:#}"), "our certificate stays as it was"),
         }
         self.parts.trust.reload(&self.config, self.store.now());
-        self.parts.authenticator.forget_all();
         tracing::info!("reloaded; listeners, limits and the store change at a restart only");
     }
 
     /// Lets sessions and attempts end, then closes the store.
     pub(crate) async fn stop(mut self) {
         self.drain.ask();
-        let ended = tokio::time::timeout(DRAIN_MAX, async { while self.tasks.join_next().await.is_some() {} }).await;
+        let ended =
+            tokio::time::timeout(DRAIN_MAX, async { while self.tasks.join_next().await.is_some() {} }).await;
         if ended.is_err() {
             tracing::warn!("some sessions did not end in time and were cut");
             self.tasks.shutdown().await;
@@ -248,11 +281,19 @@ impl Operator {
 /// One process serves a data folder: two would each believe that they hold every lease.
 fn lock(data_dir: &Path) -> Result<File> {
     let path = data_dir.join("serve.lock");
-    let file = File::options().create(true).append(true).open(&path).with_context(|| format!("{} cannot be opened", path.display()))?;
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .with_context(|| format!("{} cannot be opened", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => bail!("{} is locked: another `serve` runs on this data folder; stop it first", path.display()),
-        Err(std::fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("{} cannot be locked", path.display())),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            bail!("{} is locked: another `serve` runs on this data folder; stop it first", path.display())
+        }
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("{} cannot be locked", path.display()))
+        }
     }
 }
 
@@ -261,13 +302,19 @@ async fn hostname(config: &Config, store: &Store) -> Result<String> {
         return Ok(hostname.clone());
     }
     let domains = store.domains().await?;
-    let domain = domains.first().context("[server] hostname is not set and there is no domain; run `vaguemestre domain add`")?;
+    let domain = domains
+        .first()
+        .context("[server] hostname is not set and there is no domain; run `vaguemestre domain add`")?;
     Ok(format!("mx.{domain}"))
 }
 
 async fn bind(section: &Listener) -> Result<TcpListener> {
     let what = || format!("[listeners.{}] bind: {} cannot be bound", section.name, section.bind);
-    let socket = if section.bind.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() };
+    let socket = if section.bind.is_ipv4() {
+        tokio::net::TcpSocket::new_v4()
+    } else {
+        tokio::net::TcpSocket::new_v6()
+    };
     let socket = socket.with_context(what)?;
     socket.set_reuseaddr(true).with_context(what)?;
     socket.bind(section.bind).with_context(what)?;
@@ -284,11 +331,23 @@ fn gauges(trust: &TrustSpace, own_not_after: mail_types::Timestamp, store: &Stor
         let entries: usize = facts.revocation_lists.iter().map(|list| list.entries).sum();
         let gauge = |name, help, value| Gauge { name, help, value };
         vec![
-            gauge("certificate_expiry_seconds", "Time until our own certificate expires", secs_to(own_not_after)),
+            gauge(
+                "certificate_expiry_seconds",
+                "Time until our own certificate expires",
+                secs_to(own_not_after),
+            ),
             gauge("revocation_lists", "Revocation lists in force", facts.revocation_lists.len() as f64),
             gauge("revocation_list_entries", "Revoked certificates known", entries as f64),
-            gauge("revocation_list_expiry_seconds", "Time until the first revocation list is past its date", next_update.map_or(0.0, secs_to)),
-            gauge("white_list_domains", "Domains in the white list", trust.white_list.load().as_ref().map_or(0.0, |list| list.domain_count() as f64)),
+            gauge(
+                "revocation_list_expiry_seconds",
+                "Time until the first revocation list is past its date",
+                next_update.map_or(0.0, secs_to),
+            ),
+            gauge(
+                "white_list_domains",
+                "Domains in the white list",
+                trust.white_list.load().as_ref().map_or(0.0, |list| list.domain_count() as f64),
+            ),
         ]
     }))
 }

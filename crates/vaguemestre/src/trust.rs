@@ -35,7 +35,10 @@ impl TrustSpace {
                 let previous = self.pki.load();
                 self.pki.swap(snapshot.replacing(&previous));
             }
-            Err(error) => tracing::error!(error = format!("{error:#}"), "trust anchors and revocation lists stay as they were"),
+            Err(error) => tracing::error!(
+                error = format!("{error:#}"),
+                "trust anchors and revocation lists stay as they were"
+            ),
         }
         match white_list(config) {
             Ok(list) => self.white_list.store(list.map(Arc::new)),
@@ -51,7 +54,8 @@ impl TrustSpace {
 /// Reads the anchors and lists of a configuration.
 pub(crate) fn snapshot(config: &Config, now: Timestamp) -> Result<TrustSnapshot> {
     let anchors = contents(&config.trust.anchors).context("[trust] anchors")?;
-    let lists = read_each(&config.trust.crl_files).map_err(|(path, error)| anyhow!("[trust] crl_files: {}: {error}", path.display()))?;
+    let lists = read_each(&config.trust.crl_files)
+        .map_err(|(path, error)| anyhow!("[trust] crl_files: {}: {error}", path.display()))?;
     let bytes: Vec<Vec<u8>> = lists.iter().map(|(_, bytes)| bytes.clone()).collect();
     let (snapshot, faults) = TrustSnapshot::build(&anchors, &bytes, now).context("[trust] anchors")?;
     for fault in faults {
@@ -59,7 +63,9 @@ pub(crate) fn snapshot(config: &Config, now: Timestamp) -> Result<TrustSnapshot>
         tracing::error!(file, cause = %fault.cause, "a revocation list was not taken; replace the file");
     }
     if snapshot.is_without_revocation_lists() {
-        tracing::error!("no revocation list is loaded: mail from and to other operators is deferred; set [trust] crl_files");
+        tracing::error!(
+            "no revocation list is loaded: mail from and to other operators is deferred; set [trust] crl_files"
+        );
     }
     let rule = if config.trust.strict_eku { EkuRule::Strict } else { EkuRule::AnyTlsUsage };
     Ok(snapshot.with_eku_rule(rule))
@@ -72,7 +78,9 @@ fn contents(paths: &[std::path::PathBuf]) -> Result<Vec<Vec<u8>>> {
 
 fn white_list(config: &Config) -> Result<Option<WhiteList>> {
     let Some(path) = &config.trust.whitelist_file else {
-        tracing::error!("no white list is configured: mail from and to other operators is deferred; set [trust] whitelist_file");
+        tracing::error!(
+            "no white list is configured: mail from and to other operators is deferred; set [trust] whitelist_file"
+        );
         return Ok(None);
     };
     let text = text(path).context("[trust] whitelist_file")?;
@@ -90,7 +98,8 @@ fn routes(config: &Config) -> Result<Routes> {
 }
 
 fn text(path: &Path) -> Result<String> {
-    let files = read_each(&[path.to_owned()]).map_err(|(path, error)| anyhow!("{}: {error}", path.display()))?;
+    let files =
+        read_each(&[path.to_owned()]).map_err(|(path, error)| anyhow!("{}: {error}", path.display()))?;
     let bytes: Vec<u8> = files.into_iter().flat_map(|(_, bytes)| bytes).collect();
     String::from_utf8(bytes).map_err(|_| anyhow!("{} is not UTF-8", path.display()))
 }

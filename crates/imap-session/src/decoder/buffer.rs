@@ -4,6 +4,9 @@
 
 use zeroize::Zeroize;
 
+/// Octets of capacity that an empty buffer keeps.
+const KEPT: usize = 4096;
+
 /// How many octets of a discarded line are kept, to see whether a literal follows it.
 const TAIL_LEN: usize = 32;
 
@@ -129,6 +132,8 @@ impl Buffer {
         self.scanned = 0;
         if self.start == self.bytes.len() {
             self.bytes.clear();
+            // A burst long ago must not weigh on a connection that idles.
+            self.bytes.shrink_to(KEPT);
             self.start = 0;
         }
     }

@@ -1,10 +1,8 @@
-//! The crate from outside: judgements of chains, handshakes over connections in memory, measures.
+//! The crate from outside: judgements of chains, handshakes over connections in memory.
 
 #[cfg(test)]
 mod handshakes;
 #[cfg(test)]
 mod judgement;
-#[cfg(test)]
-mod measures;
 #[cfg(test)]
 mod world;

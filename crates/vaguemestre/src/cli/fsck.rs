@@ -25,7 +25,8 @@ pub(super) async fn run(global: &Global, arguments: &FsckArguments) -> anyhow::R
         ("orphan_files", report.orphan_files),
     ];
     if global.json {
-        let mut value: serde_json::Map<String, serde_json::Value> = rows.iter().map(|(key, count)| ((*key).to_owned(), json!(count))).collect();
+        let mut value: serde_json::Map<String, serde_json::Value> =
+            rows.iter().map(|(key, count)| ((*key).to_owned(), json!(count))).collect();
         value.insert("sound".to_owned(), json!(report.is_sound()));
         value.insert("repaired".to_owned(), json!(report.is_repaired));
         print::json(&serde_json::Value::Object(value));

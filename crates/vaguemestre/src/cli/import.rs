@@ -14,7 +14,11 @@ const LINES_MAX: usize = 1_000_000;
 pub(super) async fn run(global: &Global, store: &Store, file: &Path, quota_default: u64) -> Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let delimiter = if text.lines().next().unwrap_or_default().contains(';') { b';' } else { b',' };
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).flexible(true).from_reader(text.as_bytes());
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .trim(csv::Trim::All)
+        .flexible(true)
+        .from_reader(text.as_bytes());
     let columns = Columns::of(reader.headers()?)?;
     let (mut created, mut unchanged, mut faults) = (0u64, 0u64, Vec::new());
     for record in reader.records().take(LINES_MAX) {
@@ -27,7 +31,11 @@ pub(super) async fn run(global: &Global, store: &Store, file: &Path, quota_defau
         }
     }
     report(global, created, unchanged, &faults);
-    if faults.is_empty() { Ok(()) } else { bail!("{} lines were not imported; correct them and import the file again", faults.len()) }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        bail!("{} lines were not imported; correct them and import the file again", faults.len())
+    }
 }
 
 fn report(global: &Global, created: u64, unchanged: u64, faults: &[(u64, String)]) {
@@ -53,7 +61,9 @@ impl Columns {
     fn of(headings: &csv::StringRecord) -> Result<Self> {
         let at = |name: &str| headings.iter().position(|heading| heading.eq_ignore_ascii_case(name));
         let known = ["address", "kind", "owner", "quota", "password"];
-        if let Some(unknown) = headings.iter().find(|heading| !known.iter().any(|name| heading.eq_ignore_ascii_case(name))) {
+        if let Some(unknown) =
+            headings.iter().find(|heading| !known.iter().any(|name| heading.eq_ignore_ascii_case(name)))
+        {
             bail!("the column `{unknown}` is not known; the columns are {}", known.join(", "));
         }
         Ok(Self {
@@ -66,7 +76,12 @@ impl Columns {
     }
 }
 
-async fn one(store: &Store, columns: &Columns, record: &csv::StringRecord, quota_default: u64) -> Result<bool> {
+async fn one(
+    store: &Store,
+    columns: &Columns,
+    record: &csv::StringRecord,
+    quota_default: u64,
+) -> Result<bool> {
     let cell = |at: usize| record.get(at).filter(|cell| !cell.is_empty());
     let new = NewMailbox {
         address: cell(columns.address).context("no address")?.parse().context("address")?,

@@ -51,9 +51,17 @@ pub(super) async fn run(arguments: InitArguments) -> Result<ExitCode> {
     store.add_domain(domain.clone()).await?;
     store.close().await;
     print::line(&format!("{} is ready. Next:", file.display()));
-    print::line("  1. replace tls/ and trust/ (development certificates) by those of the health PKI and its white list");
-    print::line(&format!("  2. vaguemestre mailbox create NAME@{domain} --kind personal --password-stdin --config {}", file.display()));
-    print::line(&format!("  3. vaguemestre check-config --config {0} && vaguemestre serve --config {0}", file.display()));
+    print::line(
+        "  1. replace tls/ and trust/ (development certificates) by those of the health PKI and its white list",
+    );
+    print::line(&format!(
+        "  2. vaguemestre mailbox create NAME@{domain} --kind personal --password-stdin --config {}",
+        file.display()
+    ));
+    print::line(&format!(
+        "  3. vaguemestre check-config --config {0} && vaguemestre serve --config {0}",
+        file.display()
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -62,7 +70,14 @@ fn configuration(domain: &Domain, store_url: &str) -> String {
     let mut text = format!(
         "# See vaguemestre.example.toml for every key. Relative paths start from this folder.\n\n[server]\nhostname = \"mx.{domain}\"\n\n[store]\nurl = {store_url:?}\n\n"
     );
-    let listeners = [("smtp", 25, "starttls"), ("submission", 587, "starttls"), ("submissions", 465, "implicit"), ("imap", 143, "starttls"), ("imaps", 993, "implicit"), ("https", 8443, "implicit")];
+    let listeners = [
+        ("smtp", 25, "starttls"),
+        ("submission", 587, "starttls"),
+        ("submissions", 465, "implicit"),
+        ("imap", 143, "starttls"),
+        ("imaps", 993, "implicit"),
+        ("https", 8443, "implicit"),
+    ];
     for (name, port, tls) in listeners {
         let _ = writeln!(text, "[listeners.{name}]\nbind = \"0.0.0.0:{port}\"\ntls = \"{tls}\"\n");
     }
@@ -78,16 +93,29 @@ fn development_trust(dir: &Path, domain: &Domain) -> Result<()> {
     let now = Clock::system().now();
     let pki = DevelopmentPki::generate(now)?;
     let host = format!("mx.{domain}");
-    let subject = SubjectAttributes { common_name: &host, organizational_unit: "1999999999", organization: domain.as_str(), state: "Developpement (00)", country: "FR" };
+    let subject = SubjectAttributes {
+        common_name: &host,
+        organizational_unit: "1999999999",
+        organization: domain.as_str(),
+        state: "Developpement (00)",
+        country: "FR",
+    };
     let server = pki.issue_server(&subject, &[&host, domain.as_str(), "localhost", "127.0.0.1"], now)?;
     write_new(&dir.join("tls/server.key"), 0o600, server.key_pem.expose().as_bytes())?;
     write_new(&dir.join("trust/development-issuing.key"), 0o600, pki.issuing_key_pem().expose().as_bytes())?;
     write_new(&dir.join("trust/anchors.pem"), 0o644, pki.trust_pem().as_bytes())?;
     write_new(&dir.join("trust/crl/root.pem"), 0o644, pki.root_crl_pem(now)?.as_bytes())?;
     write_new(&dir.join("trust/crl/issuing.pem"), 0o644, pki.issuing_crl_pem(now, &[], 1)?.as_bytes())?;
-    let white_list = format!("# DOMAIN;SUBJECT-DN of the operator's certificate\n{domain};{}\n", server.subject_dn_rfc4514);
+    let white_list = format!(
+        "# DOMAIN;SUBJECT-DN of the operator's certificate\n{domain};{}\n",
+        server.subject_dn_rfc4514
+    );
     write_new(&dir.join("trust/whitelist.txt"), 0o644, white_list.as_bytes())?;
-    write_new(&dir.join("trust/routes.txt"), 0o644, b"# DOMAIN HOST:PORT of domains that are not found by DNS\n")?;
+    write_new(
+        &dir.join("trust/routes.txt"),
+        0o644,
+        b"# DOMAIN HOST:PORT of domains that are not found by DNS\n",
+    )?;
     // Last: its presence says that the rest is complete.
     write_new(&dir.join("tls/server.pem"), 0o644, server.chain_pem.as_bytes())
 }
@@ -115,7 +143,8 @@ pub(crate) fn replace(path: &Path, mode: u32, content: &[u8]) -> Result<()> {
     let temporary = path.with_file_name(format!(".{name}.new"));
     let write = || -> std::io::Result<()> {
         let _ = std::fs::remove_file(&temporary);
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
         file.write_all(content)?;
         file.sync_all()?;
         std::fs::rename(&temporary, path)

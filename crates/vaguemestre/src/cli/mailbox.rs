@@ -81,7 +81,12 @@ pub(super) async fn run(global: &Global, command: MailboxCommand) -> Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-async fn create(global: &Global, store: &Store, arguments: CreateArguments, quota_default: u64) -> Result<()> {
+async fn create(
+    global: &Global,
+    store: &Store,
+    arguments: CreateArguments,
+    quota_default: u64,
+) -> Result<()> {
     let password = if arguments.password_stdin { Some(password_from_stdin()?) } else { None };
     let new = NewMailbox {
         address: arguments.address.parse().context("ADDRESS")?,
@@ -97,14 +102,20 @@ async fn create(global: &Global, store: &Store, arguments: CreateArguments, quot
 }
 
 /// Makes a mailbox and sets the password of the person who opens it.
-pub(crate) async fn make(store: &Store, new: NewMailbox, password: Option<Secret<String>>) -> Result<(MailboxId, bool)> {
+pub(crate) async fn make(
+    store: &Store,
+    new: NewMailbox,
+    password: Option<Secret<String>>,
+) -> Result<(MailboxId, bool)> {
     let address = new.address.clone();
     let opener = new.owner.clone().unwrap_or_else(|| address.canonical());
     let kind = new.kind;
     let (id, is_new) = store.create_mailbox(new).await?.map_err(|refusal| anyhow!("{address}: {refusal}"))?;
     if let Some(password) = password {
         let user = store.user(&opener).await?;
-        let user = user.with_context(|| format!("{address}: a {kind} mailbox without --owner has nobody to give a password to"))?;
+        let user = user.with_context(|| {
+            format!("{address}: a {kind} mailbox without --owner has nobody to give a password to")
+        })?;
         let hash = auth::hash_password(&password).with_context(|| address.to_string())?;
         store.set_application_password(user.actor, "command line", &hash).await?;
     }
@@ -129,7 +140,14 @@ async fn list(global: &Global, store: &Store) -> Result<()> {
             .iter()
             .map(|row| {
                 let owner = row.owner.clone().unwrap_or_else(|| "-".to_owned());
-                vec![row.address.clone(), row.kind.to_string(), row.status.to_string(), owner, row.used_bytes.to_string(), row.quota_bytes.to_string()]
+                vec![
+                    row.address.clone(),
+                    row.kind.to_string(),
+                    row.status.to_string(),
+                    owner,
+                    row.used_bytes.to_string(),
+                    row.quota_bytes.to_string(),
+                ]
             })
             .collect();
         print::table(&["ADDRESS", "KIND", "STATUS", "OWNER", "USED", "QUOTA"], &cells);
@@ -162,7 +180,10 @@ fn as_json(row: &MailboxRow) -> Value {
 
 async fn find(store: &Store, address: &str) -> Result<MailboxRow> {
     let parsed: Address = address.parse().context("ADDRESS")?;
-    store.mailbox(&parsed).await?.with_context(|| format!("there is no mailbox {address}; `mailbox list` shows them"))
+    store
+        .mailbox(&parsed)
+        .await?
+        .with_context(|| format!("there is no mailbox {address}; `mailbox list` shows them"))
 }
 
 /// Octets, with an optional suffix K, M, G or T (powers of 1024).
@@ -176,7 +197,10 @@ pub(super) fn parse_quota(text: &str) -> Result<u64> {
         Some((at, 'T')) => (&upper[..at], 40),
         _ => (upper, 0),
     };
-    let number: u64 = digits.trim().parse().with_context(|| format!("`{text}` is not a quota; write octets or, for instance, 500M"))?;
+    let number: u64 = digits
+        .trim()
+        .parse()
+        .with_context(|| format!("`{text}` is not a quota; write octets or, for instance, 500M"))?;
     match number.checked_mul(1 << shift) {
         Some(octets) if i64::try_from(octets).is_ok() => Ok(octets),
         _ => bail!("`{text}` is too large a quota"),

@@ -17,7 +17,8 @@ pub(super) fn table(headings: &[&str], rows: &[Vec<String>]) {
         }
     }
     let print = |cells: Vec<&str>| {
-        let padded: Vec<String> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let padded: Vec<String> =
+            cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         line(padded.join("  ").trim_end());
     };
     print(headings.to_vec());

@@ -35,7 +35,10 @@ pub(super) async fn run(global: &Global, command: QueueCommand) -> Result<ExitCo
     match command {
         QueueCommand::List { all } => list(global, &store, all).await?,
         QueueCommand::Show { id } => {
-            let row = store.queue_entry(QueueId(id)).await?.with_context(|| format!("there is no queue entry {id}"))?;
+            let row = store
+                .queue_entry(QueueId(id))
+                .await?
+                .with_context(|| format!("there is no queue entry {id}"))?;
             if global.json { print::json(&as_json(&row)) } else { show(&row) }
         }
         QueueCommand::Retry { id } => {

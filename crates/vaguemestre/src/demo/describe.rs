@@ -81,10 +81,23 @@ impl Demo {
 }
 
 impl Operator {
-    pub(super) fn new(network: &Network, site: &Site, running: &crate::operator::Operator, furnished: Furnished) -> Self {
+    pub(super) fn new(
+        network: &Network,
+        site: &Site,
+        running: &crate::operator::Operator,
+        furnished: Furnished,
+    ) -> Self {
         let dir = network.site_dir(site);
-        let mailboxes = furnished.mailboxes.into_iter().map(|m| Mailbox { address: m.address, kind: m.kind.to_string(), username: m.username, password: m.password });
-        let client_certs = furnished.client_certs.into_iter().map(|(mailbox, cert_file, key_file)| ClientCert { mailbox, cert_file, key_file });
+        let mailboxes = furnished.mailboxes.into_iter().map(|m| Mailbox {
+            address: m.address,
+            kind: m.kind.to_string(),
+            username: m.username,
+            password: m.password,
+        });
+        let client_certs = furnished
+            .client_certs
+            .into_iter()
+            .map(|(mailbox, cert_file, key_file)| ClientCert { mailbox, cert_file, key_file });
         Self {
             domain: site.domain.to_owned(),
             hostname: format!("mx.{}", site.domain),

@@ -38,7 +38,8 @@ pub(super) async fn furnish(network: &Network, site: &Site) -> Result<Furnished>
     let store = Store::open(&options).await?;
     let mut secrets = Secrets::open(&dir.join("secrets.json"))?;
     store.add_domain(site.domain.parse()?).await?;
-    let mut furnished = Furnished { admin_token: secrets.of("admin token"), mailboxes: Vec::new(), client_certs: Vec::new() };
+    let mut furnished =
+        Furnished { admin_token: secrets.of("admin token"), mailboxes: Vec::new(), client_certs: Vec::new() };
     store.set_api_key("demo", hash_token(&furnished.admin_token), "operator").await?;
     for (index, (name, kind, owner)) in site.mailboxes.iter().enumerate() {
         let address = format!("{name}@{}", site.domain);
@@ -57,7 +58,13 @@ pub(super) async fn furnish(network: &Network, site: &Site) -> Result<Furnished>
 }
 
 /// Makes a mailbox, with a password for the person who opens it. Whether it is new.
-async fn one(store: &Store, secrets: &mut Secrets, address: &str, kind: MailboxKind, owner: Option<&str>) -> Result<(FurnishedMailbox, bool)> {
+async fn one(
+    store: &Store,
+    secrets: &mut Secrets,
+    address: &str,
+    kind: MailboxKind,
+    owner: Option<&str>,
+) -> Result<(FurnishedMailbox, bool)> {
     if let Some(owner) = owner {
         store.create_user(owner, "", None).await?;
     }
@@ -66,14 +73,21 @@ async fn one(store: &Store, secrets: &mut Secrets, address: &str, kind: MailboxK
         (MailboxKind::Organizational, Some(owner)) => Some(owner.to_owned()),
         _ => Some(address.to_owned()),
     };
-    let new = NewMailbox { address: address.parse()?, kind, owner: owner.map(str::to_owned), quota_bytes: QUOTA };
+    let new =
+        NewMailbox { address: address.parse()?, kind, owner: owner.map(str::to_owned), quota_bytes: QUOTA };
     let known = store.mailbox(&new.address).await?.is_some();
     let password = username.as_ref().map(|_| secrets.of(address));
     let (_, is_new) = make(store, new, password.clone().filter(|_| !known).map(Secret::new)).await?;
     Ok((FurnishedMailbox { address: address.to_owned(), kind, username, password }, is_new))
 }
 
-fn application_certificate(network: &Network, site: &Site, name: &str, address: &str, store: &Store) -> Result<(String, PathBuf, PathBuf)> {
+fn application_certificate(
+    network: &Network,
+    site: &Site,
+    name: &str,
+    address: &str,
+    store: &Store,
+) -> Result<(String, PathBuf, PathBuf)> {
     let dir = network.site_dir(site).join("applications");
     let (cert, key) = (dir.join(format!("{name}.pem")), dir.join(format!("{name}.key")));
     if !cert.exists() {
@@ -93,7 +107,18 @@ async fn deliver_letters(store: &Store, address: &str, index: usize, site: &Site
         spool.write(letter.content.as_bytes()).await?;
         let body = spool.finish().await?;
         let key = store.mailbox_key(row.mailbox).await?;
-        store.append(row.mailbox, row.inbox, key, body, SystemFlags::default(), Vec::new(), Some(letter.at), None).await?;
+        store
+            .append(
+                row.mailbox,
+                row.inbox,
+                key,
+                body,
+                SystemFlags::default(),
+                Vec::new(),
+                Some(letter.at),
+                None,
+            )
+            .await?;
     }
     Ok(())
 }
@@ -107,7 +132,8 @@ struct Secrets {
 impl Secrets {
     fn open(file: &Path) -> Result<Self> {
         let known = match std::fs::read(file) {
-            Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| format!("{} is not readable", file.display()))?,
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .with_context(|| format!("{} is not readable", file.display()))?,
             Err(_) => BTreeMap::new(),
         };
         Ok(Self { file: file.to_owned(), known })

@@ -17,7 +17,8 @@ pub(super) fn of(to: &str, index: usize, domain: &str, now: Timestamp) -> Vec<Le
     (0i64..)
         .zip(letters)
         .map(|(age, letter)| {
-            let at = now.plus_millis(-HOUR_MS * (50 - 20 * age) - HOUR_MS * i64::try_from(index).unwrap_or(0));
+            let at =
+                now.plus_millis(-HOUR_MS * (50 - 20 * age) - HOUR_MS * i64::try_from(index).unwrap_or(0));
             let head = Head { to, domain, at, number: index * 10 + usize::try_from(age).unwrap_or(0) };
             Letter { at, content: letter(&head).replace('\n', "\r\n") }
         })
@@ -43,7 +44,10 @@ impl Head<'_> {
 }
 
 fn discharge(head: &Head<'_>) -> String {
-    let fields = head.fields("=?utf-8?Q?Dr_H=C3=A9l=C3=A8ne_MERCIER?= <helene.mercier@hopital-exemple.mssante.test>", "=?utf-8?Q?Lettre_de_liaison_=C3=A0_la_sortie?=");
+    let fields = head.fields(
+        "=?utf-8?Q?Dr_H=C3=A9l=C3=A8ne_MERCIER?= <helene.mercier@hopital-exemple.mssante.test>",
+        "=?utf-8?Q?Lettre_de_liaison_=C3=A0_la_sortie?=",
+    );
     format!(
         "{fields}Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n\
          Chère consœur, cher confrère,\n\nVotre patiente, Mme Exemple TEST (née le 01/01/1950), a été hospitalisée trois jours pour une\n\
@@ -53,7 +57,10 @@ fn discharge(head: &Head<'_>) -> String {
 }
 
 fn laboratory(head: &Head<'_>) -> String {
-    let fields = head.fields("Laboratoire Exemple <resultats@laboratoire-exemple.mssante.test>", "=?utf-8?B?UsOpc3VsdGF0cyBkZSBiaW9sb2dpZQ==?=");
+    let fields = head.fields(
+        "Laboratoire Exemple <resultats@laboratoire-exemple.mssante.test>",
+        "=?utf-8?B?UsOpc3VsdGF0cyBkZSBiaW9sb2dpZQ==?=",
+    );
     format!(
         "{fields}X-MSS-CODECDA: CR-BIO\nX-MSS-INS: N\nContent-Type: multipart/mixed; boundary=\"demo-{0}\"\n\n--demo-{0}\n\
          Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\nR=C3=A9sultats de M. Essai MODELE ci-joints.\n\n--demo-{0}\n\
@@ -64,7 +71,8 @@ fn laboratory(head: &Head<'_>) -> String {
 }
 
 fn referral(head: &Head<'_>) -> String {
-    let fields = head.fields("Dr Marc NOEL <marc.noel@cabinet-exemple.mssante.test>", "Demande d'avis cardiologique");
+    let fields =
+        head.fields("Dr Marc NOEL <marc.noel@cabinet-exemple.mssante.test>", "Demande d'avis cardiologique");
     format!(
         "{fields}Content-Type: multipart/alternative; boundary=\"avis-{0}\"\n\n--avis-{0}\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n\
          Bonjour,\n\nMerci de recevoir M. Fictif PATIENT pour un avis sur un souffle systolique découvert à l'examen.\n\n--avis-{0}\n\

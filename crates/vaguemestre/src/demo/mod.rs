@@ -46,8 +46,11 @@ pub(crate) async fn run(arguments: DemoArguments) -> Result<ExitCode> {
     let mut operators = Vec::new();
     let mut descriptions = Vec::new();
     for site in &network::SITES {
-        let furnished = furnish::furnish(&network, site).await.with_context(|| format!("{}: making mailboxes", site.domain))?;
-        let operator = Operator::start(network.configuration(site)?).await.with_context(|| site.domain.to_owned())?;
+        let furnished = furnish::furnish(&network, site)
+            .await
+            .with_context(|| format!("{}: making mailboxes", site.domain))?;
+        let operator =
+            Operator::start(network.configuration(site)?).await.with_context(|| site.domain.to_owned())?;
         descriptions.push(describe::Operator::new(&network, site, &operator, furnished));
         operators.push(operator);
     }

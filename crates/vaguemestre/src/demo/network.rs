@@ -61,8 +61,14 @@ pub(super) static SITES: [Site; 2] = [
 ];
 
 /// Listeners of each operator, in the order of their ports.
-const LISTENERS: [(&str, &str); 6] =
-    [("smtp", "starttls"), ("submission", "starttls"), ("submissions", "implicit"), ("imap", "starttls"), ("imaps", "implicit"), ("https", "implicit")];
+const LISTENERS: [(&str, &str); 6] = [
+    ("smtp", "starttls"),
+    ("submission", "starttls"),
+    ("submissions", "implicit"),
+    ("imap", "starttls"),
+    ("imaps", "implicit"),
+    ("https", "implicit"),
+];
 
 /// The shared part of the demo.
 pub(super) struct Network {
@@ -112,12 +118,26 @@ impl Network {
     /// The checked configuration of a site.
     pub(super) fn configuration(&self, site: &Site) -> Result<Config> {
         let file = self.site_dir(site).join("vaguemestre.toml");
-        Config::load(&file).map_err(|faults| anyhow!("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
+        Config::load(&file).map_err(|faults| {
+            anyhow!("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        })
     }
 
     /// A certificate for an application's mailbox.
-    pub(super) fn issue_application(&self, site: &Site, name: &str, address: &str, now: Timestamp) -> Result<IssuedCertificate> {
-        let subject = SubjectAttributes { common_name: name, organizational_unit: site.unit, organization: site.organization, state: site.state, country: "FR" };
+    pub(super) fn issue_application(
+        &self,
+        site: &Site,
+        name: &str,
+        address: &str,
+        now: Timestamp,
+    ) -> Result<IssuedCertificate> {
+        let subject = SubjectAttributes {
+            common_name: name,
+            organizational_unit: site.unit,
+            organization: site.organization,
+            state: site.state,
+            country: "FR",
+        };
         Ok(self.pki.issue_application(&subject, address, now)?)
     }
 
@@ -126,7 +146,9 @@ impl Network {
         let path = |name: &str| self.data.join("pki/crl").join(name);
         let is_fresh = |path: &Path| {
             let modified = std::fs::metadata(path).and_then(|m| m.modified()).ok();
-            let age = modified.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()).map(|since| now.0 - i64::try_from(since.as_millis()).unwrap_or(0));
+            let age = modified
+                .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok())
+                .map(|since| now.0 - i64::try_from(since.as_millis()).unwrap_or(0));
             age.is_some_and(|age| age < LISTS_MAX_AGE_MS)
         };
         if !is_fresh(&path("root.pem")) {
@@ -147,8 +169,15 @@ impl Network {
         }
         let host = format!("mx.{}", site.domain);
         if !dir.join("tls/server.pem").exists() {
-            let subject = SubjectAttributes { common_name: &host, organizational_unit: site.unit, organization: site.organization, state: site.state, country: "FR" };
-            let issued = self.pki.issue_server(&subject, &[&host, site.domain, "localhost", "127.0.0.1"], now)?;
+            let subject = SubjectAttributes {
+                common_name: &host,
+                organizational_unit: site.unit,
+                organization: site.organization,
+                state: site.state,
+                country: "FR",
+            };
+            let issued =
+                self.pki.issue_server(&subject, &[&host, site.domain, "localhost", "127.0.0.1"], now)?;
             replace(&dir.join("tls/server.key"), 0o600, issued.key_pem.expose().as_bytes())?;
             replace(&dir.join("tls/subject.txt"), 0o644, issued.subject_dn_rfc4514.as_bytes())?;
             replace(&dir.join("tls/server.pem"), 0o644, issued.chain_pem.as_bytes())?;
@@ -157,9 +186,12 @@ impl Network {
     }
 
     fn configuration_text(&self, site: &Site, host: &str) -> String {
-        let mut text = format!("# Written anew at each start of `vaguemestre demo`.\n\n[server]\nhostname = \"{host}\"\n\n[store]\nurl = \"sqlite:vaguemestre.db\"\n");
+        let mut text = format!(
+            "# Written anew at each start of `vaguemestre demo`.\n\n[server]\nhostname = \"{host}\"\n\n[store]\nurl = \"sqlite:vaguemestre.db\"\n"
+        );
         for (index, (name, tls)) in (0u16..).zip(LISTENERS) {
-            let port = if self.port_base == 0 { 0 } else { self.port_base.saturating_add(site.offset + index) };
+            let port =
+                if self.port_base == 0 { 0 } else { self.port_base.saturating_add(site.offset + index) };
             let _ = write!(text, "\n[listeners.{name}]\nbind = \"127.0.0.1:{port}\"\ntls = \"{tls}\"\n");
         }
         text.push_str(
@@ -173,23 +205,31 @@ impl Network {
     fn write_white_list(&self) -> Result<()> {
         let mut lines = Vec::new();
         for site in &SITES {
-            let subject = std::fs::read_to_string(self.site_dir(site).join("tls/subject.txt")).context("subject.txt")?;
+            let subject = std::fs::read_to_string(self.site_dir(site).join("tls/subject.txt"))
+                .context("subject.txt")?;
             lines.push(format!("{};{}", site.domain, subject.trim()));
         }
-        let heading = "# One line for each pair DOMAIN;SUBJECT-DN. Add lines for other operators, then send SIGHUP.\n";
+        let heading =
+            "# One line for each pair DOMAIN;SUBJECT-DN. Add lines for other operators, then send SIGHUP.\n";
         merge(&self.whitelist_file(), heading, &lines)
     }
 
     /// Both operators' routes to the ports they listen on; lines for other domains stay.
     pub(super) fn write_routes(&self, operators: &[describe::Operator]) -> Result<()> {
-        let lines: Vec<String> = operators.iter().map(|operator| format!("{} 127.0.0.1:{}", operator.domain, operator.ports["smtp"])).collect();
+        let lines: Vec<String> = operators
+            .iter()
+            .map(|operator| format!("{} 127.0.0.1:{}", operator.domain, operator.ports["smtp"]))
+            .collect();
         let heading = "# One line for each domain: DOMAIN HOST:PORT. Add lines for other operators, then send SIGHUP.\n";
         merge(&self.routes_file(), heading, &lines)
     }
 }
 
 fn open_pki(dir: &Path, now: Timestamp) -> Result<DevelopmentPki> {
-    let read = |name: &str| std::fs::read_to_string(dir.join(name)).with_context(|| format!("{} cannot be read", dir.join(name).display()));
+    let read = |name: &str| {
+        std::fs::read_to_string(dir.join(name))
+            .with_context(|| format!("{} cannot be read", dir.join(name).display()))
+    };
     if !dir.join("ca.pem").exists() {
         let pki = DevelopmentPki::generate(now)?;
         let root_key = pki.root_key_pem().context("a generated root has a key")?;
@@ -201,13 +241,22 @@ fn open_pki(dir: &Path, now: Timestamp) -> Result<DevelopmentPki> {
         replace(&dir.join("ca.pem"), 0o644, pki.trust_pem().as_bytes())?;
     }
     let root_key = read("root.key")?;
-    Ok(DevelopmentPki::load(&read("root.pem")?, Some(&root_key), &read("issuing.pem")?, &read("issuing.key")?)?)
+    Ok(DevelopmentPki::load(
+        &read("root.pem")?,
+        Some(&root_key),
+        &read("issuing.pem")?,
+        &read("issuing.key")?,
+    )?)
 }
 
 /// Writes `lines` and keeps the lines of a file that are about other domains than the sites'.
 fn merge(file: &Path, heading: &str, lines: &[String]) -> Result<()> {
     let before = std::fs::read_to_string(file).unwrap_or_default();
-    let is_ours = |line: &&str| line.starts_with('#') || line.trim().is_empty() || SITES.iter().any(|site| line.starts_with(site.domain));
+    let is_ours = |line: &&str| {
+        line.starts_with('#')
+            || line.trim().is_empty()
+            || SITES.iter().any(|site| line.starts_with(site.domain))
+    };
     let mut text = heading.to_owned();
     for line in lines.iter().map(String::as_str).chain(before.lines().filter(|line| !is_ours(line))) {
         text.push_str(line);

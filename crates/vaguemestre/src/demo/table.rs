@@ -14,20 +14,29 @@ pub(super) fn print(demo: &Demo) {
     line("Send a letter from one operator to the other, then read it:");
     line(&format!(
         "  printf 'From: <{0}>\\r\\nTo: <{1}>\\r\\nSubject: Bonjour\\r\\n\\r\\nUne lettre.\\r\\n' | curl --cacert {ca} --url smtps://localhost:{2} --mail-from {0} --mail-rcpt {1} --user '{3}:{4}' --upload-file -",
-        sender.address, reader.address, first.ports["submissions"], sender.username.as_deref().unwrap_or_default(), sender.password.as_deref().unwrap_or_default(),
+        sender.address,
+        reader.address,
+        first.ports["submissions"],
+        sender.username.as_deref().unwrap_or_default(),
+        sender.password.as_deref().unwrap_or_default(),
     ));
     line(&format!(
         "  curl --cacert {ca} --url 'imaps://localhost:{}/INBOX;MAILINDEX=*' --user '{}:{}'",
-        second.ports["imaps"], reader.username.as_deref().unwrap_or_default(), reader.password.as_deref().unwrap_or_default(),
+        second.ports["imaps"],
+        reader.username.as_deref().unwrap_or_default(),
+        reader.password.as_deref().unwrap_or_default(),
     ));
     line("");
-    line(&format!("Thunderbird: import {ca} as an authority, then use server localhost, the IMAP and SMTP ports above, SSL/TLS, normal password."));
+    line(&format!(
+        "Thunderbird: import {ca} as an authority, then use server localhost, the IMAP and SMTP ports above, SSL/TLS, normal password."
+    ));
     line(&format!("Stop with Ctrl-C; reload with `kill -HUP {}`.", demo.pid));
 }
 
 fn print_operator(operator: &Operator) {
     line(&format!("{} ({})", operator.domain, operator.hostname));
-    let ports = ["smtp", "submission", "submissions", "imap", "imaps", "https"].map(|name| format!("{name} {}", operator.ports[name]));
+    let ports = ["smtp", "submission", "submissions", "imap", "imaps", "https"]
+        .map(|name| format!("{name} {}", operator.ports[name]));
     line(&format!("  localhost ports: {}", ports.join(", ")));
     for mailbox in &operator.mailboxes {
         let login = match (&mailbox.username, &mailbox.password) {

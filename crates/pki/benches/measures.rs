@@ -1,12 +1,17 @@
-//! Costs, printed on demand: `cargo test --release -p pki -- --ignored --nocapture`.
+//! Costs of trust: `cargo bench -p pki`.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for developers")]
+
+#[path = "../tests/tls/world.rs"]
+#[expect(dead_code, reason = "shared with the tests")]
+mod world;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use pki::{AccessServerTls, TrustSnapshot, UnixTime, Usage};
+use pki::{TrustSnapshot, UnixTime, Usage};
 use rustls::crypto::aws_lc_rs::default_provider;
 
-use crate::world::{HOST, World, chain, connect, identity, named, now};
+use world::{HOST, World, chain, connect, named, now};
 
 fn each(rounds: u32, mut work: impl FnMut()) -> Duration {
     let start = Instant::now();
@@ -22,8 +27,6 @@ fn build(world: &World, list: &[u8]) -> TrustSnapshot {
     world.snapshot_of(&[world.root_list(), list.to_vec()]).0
 }
 
-#[test]
-#[ignore = "a measure"]
 fn judgement_with_an_empty_and_a_long_list() {
     let world = World::new();
     let chain = chain(&world.client.chain_pem);
@@ -40,8 +43,6 @@ fn judgement_with_an_empty_and_a_long_list() {
     }
 }
 
-#[test]
-#[ignore = "a measure"]
 fn configuration_for_one_handshake() {
     // What `MxServerTls` builds for each connection, without its verifier.
     let provider = std::sync::Arc::new(default_provider());
@@ -63,8 +64,6 @@ fn configuration_for_one_handshake() {
     println!("ServerConfig clone {:?}", each(10_000, || drop(black_box(config.clone()))));
 }
 
-#[tokio::test]
-#[ignore = "a measure"]
 async fn handshakes_in_process() {
     let world = World::new();
     let (mx, peer, names) = (world.mx(&world.trust()), world.peer(&world.client), named(HOST));
@@ -76,28 +75,9 @@ async fn handshakes_in_process() {
     println!("mutual handshake, both ends on one thread: {:?}", start.elapsed() / 500);
 }
 
-#[tokio::test]
-#[ignore = "a measure"]
-async fn memory_of_idle_connections() {
-    let world = World::new();
-    let access = AccessServerTls::new(&identity(&world.server)).unwrap();
-    let connector = crate::handshakes::anonymous(&world, &rustls::version::TLS13);
-    let mut held = Vec::new();
-    let before = resident_kib();
-    for _ in 0..1_000 {
-        let (near, far) = tokio::io::duplex(8 * 1024);
-        let (accepted, connected) =
-            tokio::join!(access.accept(near), crate::handshakes::attach(&connector, far));
-        held.push((accepted.unwrap(), connected));
-    }
-    let grown = resident_kib() - before;
-    println!("1000 idle connections, both ends and the pipe: {grown} KiB");
-    let far_ends: Vec<_> = held.into_iter().map(|(near, far)| (near.stream, far)).collect();
-    println!("server side stream: {} bytes on its own", size_of_val(&far_ends[0].0));
-}
-
-fn resident_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+fn main() {
+    judgement_with_an_empty_and_a_long_list();
+    configuration_for_one_handshake();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(handshakes_in_process());
 }

@@ -1,0 +1,163 @@
+//! Where mail goes when no route says so: MX records, in their order; and when a recipient is given up.
+#![expect(clippy::unwrap_used, reason = "what goes wrong here fails the scenario")]
+
+use scenarios::{
+    Certificate, ClientTls, FakeDns, FakeServer, Imap, Letter, Mailbox, Name, Operator, Script, Wire, now,
+    until,
+};
+use serde_json::Value;
+use std::net::Ipv4Addr;
+
+const LOOPBACK: Option<Ipv4Addr> = Some(Ipv4Addr::LOCALHOST);
+
+/// An operator that asks a name server of its own, and a third operator.
+struct Site {
+    operator: Operator,
+    mailbox: Mailbox,
+    tls: ClientTls,
+    server: FakeServer,
+    dns: FakeDns,
+}
+
+impl Site {
+    /// `listed` are the domains for which the white list names the third operator, whose certificate bears mx.third.example alone.
+    async fn start(listed: &[&str], names: &[(&'static str, Name)], more: &str) -> Self {
+        let mut operator = Operator::init("ville.example");
+        let certificate =
+            Certificate::issue_for(&operator.authority(), "third.example", &["mx.third.example"], now());
+        let server = FakeServer::start(&certificate, Script::default()).await;
+        let dns = FakeDns::start(names).await;
+        let section = format!(
+            "[delivery]\ndns_servers = [\"{}\"]\nport = {}\nretry_first_secs = 1\n{more}\n[routes]\n",
+            dns.address, server.port
+        );
+        operator.edit("[routes]\n", &section);
+        let pairs: String =
+            listed.iter().map(|domain| format!("{domain};{}\n", certificate.subject)).collect();
+        std::fs::write(operator.file("trust/whitelist.txt"), pairs).unwrap();
+        let address = "a@ville.example".to_owned();
+        let arguments = ["mailbox", "create", &address, "--kind", "personal", "--password-stdin"];
+        operator.cli_with_input(&arguments, "correct-horse-battery\n").ok();
+        operator.serve();
+        let mailbox = Mailbox {
+            username: Some(address.clone()),
+            password: Some("correct-horse-battery".into()),
+            kind: "personal".into(),
+            address,
+        };
+        let tls = ClientTls::anonymous(&operator.ca_file());
+        Self { operator, mailbox, tls, server, dns }
+    }
+
+    async fn send(&self, to: &str, letter: &Letter) {
+        let mut wire = Wire::login(self.operator.ports["submissions"], &self.tls, &self.mailbox).await;
+        let reply = wire.letter(&self.mailbox.address, &[to], &letter.content).await;
+        assert!(reply.text().starts_with("250"), "{wire:?}");
+    }
+
+    async fn delivered(&self) {
+        until("a message at the third operator", async || (!self.server.received().is_empty()).then_some(()))
+            .await;
+    }
+
+    async fn bounce(&self, letter: &Letter) -> String {
+        let mut imap = Imap::connect(self.operator.ports["imaps"], &self.tls).await;
+        imap.ok(&format!("LOGIN {} correct-horse-battery", self.mailbox.address)).await;
+        String::from_utf8(imap.letter(&letter.marker).await).unwrap()
+    }
+
+    async fn deferred(&self) -> Value {
+        until("a deferred entry", async || {
+            let list = self.operator.cli(&["queue", "list", "--json"]).json();
+            list.as_array().unwrap().iter().find(|entry| entry["state"] == "deferred").cloned()
+        })
+        .await
+    }
+}
+
+fn mx(records: &[(u16, &'static str)]) -> Name {
+    Name { mx: records.to_vec(), ..Name::default() }
+}
+
+fn host() -> Name {
+    Name { address: LOOPBACK, ..Name::default() }
+}
+
+#[tokio::test]
+async fn mail_goes_to_the_preferred_exchanger_that_can_be_used() {
+    // The first does not exist, the second is not what it says it is; records come in no order.
+    let records = mx(&[
+        (30, "other.third.example"),
+        (20, "mx.third.example"),
+        (10, "gone.third.example"),
+        (15, "wrong.third.example"),
+    ]);
+    let names = [("third.example", records), ("mx.third.example", host()), ("wrong.third.example", host())];
+    let site = Site::start(&["third.example"], &names, "").await;
+    site.send("x@third.example", &Letter::new("mx", b"a\r\n")).await;
+    site.delivered().await;
+}
+
+#[tokio::test]
+async fn a_domain_without_mx_is_its_own_server() {
+    let names = [("mx.third.example", host())];
+    let site = Site::start(&["mx.third.example"], &names, "").await;
+    site.send("x@mx.third.example", &Letter::new("soi", b"a\r\n")).await;
+    site.delivered().await;
+}
+
+#[tokio::test]
+async fn the_certificate_must_bear_the_name_of_the_exchanger() {
+    let names = [("third.example", mx(&[(10, "wrong.third.example")])), ("wrong.third.example", host())];
+    let site = Site::start(&["third.example"], &names, "").await;
+    site.send("x@third.example", &Letter::new("faux", b"a\r\n")).await;
+    site.deferred().await;
+    assert!(site.server.heard("STARTTLS") && !site.server.heard("MAIL"), "{:?}", site.server.commands());
+}
+
+#[tokio::test]
+async fn domains_that_take_no_mail_bounce() {
+    let names = [("null.example", mx(&[(0, ".")])), ("hostless.example", Name::default())];
+    let site = Site::start(&["null.example", "absent.example", "hostless.example"], &names, "").await;
+    for (domain, status) in [
+        ("null.example", "Status: 5.1.10"),
+        ("absent.example", "Status: 5.1.2"),
+        ("hostless.example", "Status: 5.1.2"),
+    ] {
+        let letter = Letter::new(domain, b"a\r\n");
+        site.send(&format!("x@{domain}"), &letter).await;
+        let bounce = site.bounce(&letter).await;
+        assert!(bounce.contains(status), "{domain}:\n{bounce}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_server_that_fails_defers_until_it_answers() {
+    let fails = Name { fails: true, ..Name::default() };
+    let site =
+        Site::start(&["third.example"], &[("third.example", fails), ("mx.third.example", host())], "").await;
+    site.send("x@third.example", &Letter::new("panne", b"a\r\n")).await;
+    site.deferred().await;
+    site.dns.set("third.example", mx(&[(10, "mx.third.example")]));
+    site.delivered().await;
+}
+
+#[tokio::test]
+async fn a_recipient_that_is_never_reached_is_given_up_at_its_expiry() {
+    let site = Site::start(
+        &["third.example"],
+        &[("third.example", mx(&[(10, "mx.third.example")])), ("mx.third.example", host())],
+        "lifetime_secs = 3\n",
+    )
+    .await;
+    site.server.follow(Script { mail: Some("450 4.3.0 Never today".into()), ..Script::default() });
+    let letter = Letter::new("perimee", b"a\r\n");
+    site.send("x@third.example", &letter).await;
+    let bounce = site.bounce(&letter).await;
+    assert!(bounce.contains("Action: failed") && bounce.contains("Status: 4.4.7"), "{bounce}");
+    assert!(bounce.contains("450 4.3.0 Never today"), "the last answer is told:\n{bounce}");
+    assert!(
+        site.server.commands().iter().filter(|command| command.starts_with("MAIL")).count() >= 2,
+        "it was tried once only"
+    );
+}

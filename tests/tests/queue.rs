@@ -1,0 +1,405 @@
+//! The queue and outbound delivery: what leaves, to whom, and what the sender is told.
+#![expect(clippy::unwrap_used, reason = "what goes wrong here fails the scenario")]
+
+use scenarios::{Certificate, Demo, FakeServer, Imap, Letter, Mailbox, Script, Wire, until, without_trace};
+use serde_json::Value;
+use std::collections::HashMap;
+
+const DOMAIN: &str = "third.example";
+
+/// A demo with a third operator beside it.
+struct Third {
+    demo: Demo,
+    certificate: Certificate,
+    server: FakeServer,
+}
+
+impl Third {
+    /// A third operator that is listed, routed to and in order.
+    async fn start(script: Script) -> Self {
+        let third = Self::unlisted(script).await;
+        third.demo.list(DOMAIN, &third.certificate.subject);
+        third.demo.reload();
+        third
+    }
+
+    async fn unlisted(script: Script) -> Self {
+        let demo = Demo::start();
+        let certificate = demo.certificate(DOMAIN);
+        let server = FakeServer::start(&certificate, script).await;
+        demo.route(DOMAIN, server.port);
+        Self { demo, certificate, server }
+    }
+
+    fn sender(&self) -> &Mailbox {
+        self.demo.north().personal(0)
+    }
+
+    /// chu-nord accepts a letter for these recipients.
+    async fn send(&self, to: &[&str], letter: &Letter) {
+        send(&self.demo, to, letter).await;
+    }
+
+    async fn delivered(&self, count: usize) -> Vec<scenarios::Received> {
+        until(
+            &format!("{count} messages at the third operator; its commands: {:?}", self.server.commands()),
+            async || {
+                let received = self.server.received();
+                (received.len() >= count).then_some(received)
+            },
+        )
+        .await
+    }
+
+    /// The one waiting entry, once it was tried and put off.
+    async fn deferred(&self) -> Value {
+        until("a deferred entry", async || {
+            queue(&self.demo).into_iter().find(|entry| entry["state"] == "deferred")
+        })
+        .await
+    }
+
+    async fn queue_is_empty(&self) {
+        until("an empty queue", async || queue(&self.demo).is_empty().then_some(())).await;
+    }
+
+    fn retry(&self) {
+        self.demo.north().cli(&["queue", "retry"]).ok();
+    }
+
+    /// The notification about a letter in the sender's INBOX.
+    async fn bounce(&self, letter: &Letter) -> String {
+        let mut imap = Imap::login(&self.demo, self.demo.north(), self.sender()).await;
+        String::from_utf8(imap.letter(&letter.marker).await).unwrap()
+    }
+}
+
+async fn send(demo: &Demo, to: &[&str], letter: &Letter) {
+    let sender = demo.north().personal(0);
+    let mut wire = Wire::submission(demo, demo.north(), sender).await;
+    let reply = wire.letter(&sender.address, to, &letter.content).await;
+    assert!(reply.text().starts_with("250"), "{wire:?}");
+}
+
+/// Waiting entries of chu-nord.
+fn queue(demo: &Demo) -> Vec<Value> {
+    demo.north().cli(&["queue", "list", "--json"]).json().as_array().expect("a list").clone()
+}
+
+fn replies(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+    pairs.iter().map(|(address, reply)| ((*address).to_owned(), (*reply).to_owned())).collect()
+}
+
+/// The value of a field of a report, unfolded lines only.
+fn field<'r>(report: &'r str, name: &str) -> Option<&'r str> {
+    report.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+}
+
+#[tokio::test]
+async fn a_letter_leaves_byte_for_byte() {
+    let third = Third::start(Script::default()).await;
+    let letter = Letter::with_fields("sortie", "X-MSS-Inconnu: \u{e9}\r\n", &Letter::awkward_body());
+    third.send(&["a@third.example", "b@third.example"], &letter).await;
+    let received = third.delivered(1).await;
+    assert_eq!(received.len(), 1, "two recipients of one domain are one transaction");
+    assert_eq!(received[0].from, third.sender().address);
+    assert_eq!(received[0].to.len(), 2);
+    let (trace, content) = without_trace(&received[0].content);
+    assert_eq!(trace, ["Received"], "Return-Path is for the last server to write");
+    assert!(content == letter.content, "changed: {}", content.escape_ascii());
+    assert!(
+        third.server.commands().iter().any(|line| line.starts_with("MAIL") && line.contains("BODY=8BITMIME"))
+    );
+    third.queue_is_empty().await;
+}
+
+#[tokio::test]
+async fn a_letter_with_a_20_mb_attachment_crosses_from_one_operator_to_the_other() {
+    let demo = Demo::start();
+    let line = b"VmFndWVtZXN0cmUgcG9ydGUgbGVzIGxldHRyZXMgZCd1bmUgbWFpc29uIGEgbCdhdXRyZS4gQm9uam91ciE\r\n";
+    let attachment = line.repeat(20 * 1024 * 1024 / line.len());
+    let letter = Letter::with_fields(
+        "volumineuse",
+        "MIME-Version: 1.0\r\nX-MSS-Inconnu: oui\r\nContent-Type: multipart/mixed; boundary=b\r\n",
+        &[
+            b"--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n".as_slice(),
+            &Letter::awkward_body(),
+            b"--b\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+            &attachment,
+            b"--b--\r\n",
+        ]
+        .concat(),
+    );
+    let paul = demo.south().personal(0);
+    send(&demo, &[&paul.address], &letter).await;
+    let stored = Imap::login(&demo, demo.south(), paul).await.letter(&letter.marker).await;
+    let (trace, content) = without_trace(&stored);
+    assert_eq!(trace, ["Return-Path", "Received", "Received"]);
+    assert_eq!(content.len(), letter.content.len());
+    assert!(content == letter.content, "the letter was changed on its way");
+}
+
+#[tokio::test]
+async fn each_recipient_has_its_own_result() {
+    let recipients = replies(&[
+        ("no@third.example", "550 5.1.1 No such person"),
+        ("later@third.example", "450 4.2.1 Not now"),
+    ]);
+    let third = Third::start(Script { recipients, ..Script::default() }).await;
+    let letter = Letter::new("trois", b"a\r\n");
+    third.send(&["yes@third.example", "no@third.example", "later@third.example"], &letter).await;
+    assert_eq!(third.delivered(1).await[0].to, ["yes@third.example"]);
+    let bounce = third.bounce(&letter).await;
+    assert_eq!(field(&bounce, "Final-Recipient"), Some("rfc822; no@third.example"));
+    assert!(!bounce.contains("yes@") && !bounce.contains("later@"), "the others are not at fault:\n{bounce}");
+    let entry = third.deferred().await;
+    assert_eq!(entry["recipient"], "later@third.example");
+    assert!(entry["last_reply"].as_str().unwrap().contains("450"), "{entry}");
+    third.server.follow(Script::default());
+    third.retry();
+    assert_eq!(third.delivered(2).await[1].to, ["later@third.example"]);
+    third.queue_is_empty().await;
+}
+
+#[tokio::test]
+async fn a_bounce_is_a_delivery_status_notification() {
+    let recipients = replies(&[("no@third.example", "550 5.1.1 No such person")]);
+    let third = Third::start(Script { recipients, ..Script::default() }).await;
+    let letter = Letter::with_fields("refus", "X-MSS-Inconnu: oui\r\n", b"the body stays with us\r\n");
+    third.send(&["no@third.example"], &letter).await;
+    let bounce = third.bounce(&letter).await;
+    assert!(bounce.starts_with("Return-Path: <>\r\n"), "{bounce}");
+    let (header, _) = bounce.split_once("\r\n\r\n").unwrap();
+    let unfolded = header.replace("\r\n\t", " ").replace("\r\n ", " ");
+    let kind = field(&unfolded, "Content-Type").unwrap();
+    assert!(kind.starts_with("multipart/report") && kind.contains("report-type=delivery-status"), "{kind}");
+    assert!(field(&unfolded, "To").unwrap().contains(&third.sender().address));
+    assert!(
+        field(&unfolded, "Auto-Submitted").is_some_and(|value| value.starts_with("auto-replied")),
+        "{header}"
+    );
+    assert!(field(&unfolded, "Date").is_some() && field(&unfolded, "Message-ID").is_some(), "{header}");
+    assert!(bounce.contains("message/delivery-status") && bounce.contains("text/rfc822-headers"), "{bounce}");
+    assert_eq!(field(&bounce, "Reporting-MTA"), Some("dns; mx.chu-nord.mssante.test"));
+    assert_eq!(field(&bounce, "Action"), Some("failed"));
+    assert_eq!(field(&bounce, "Status"), Some("5.1.1"));
+    assert!(field(&bounce, "Diagnostic-Code").unwrap().starts_with("smtp; 550 5.1.1"), "{bounce}");
+    assert!(bounce.contains("X-MSS-Inconnu: oui"), "the header of the original is returned");
+    assert!(!bounce.contains("the body stays with us"), "the body of the original is not");
+    third.queue_is_empty().await;
+}
+
+#[tokio::test]
+async fn a_refusal_after_the_content_bounces_and_a_deferral_waits() {
+    let third = Third::start(Script { content: Some("451 4.3.0 Disk".into()), ..Script::default() }).await;
+    let letter = Letter::new("contenu", b"a\r\n");
+    third.send(&["a@third.example"], &letter).await;
+    assert!(third.deferred().await["last_reply"].as_str().unwrap().contains("451"));
+    third.server.follow(Script { content: Some("554 5.6.0 Unreadable".into()), ..Script::default() });
+    third.retry();
+    assert_eq!(field(&third.bounce(&letter).await, "Status"), Some("5.6.0"));
+    assert!(third.server.received().is_empty());
+    third.queue_is_empty().await;
+}
+
+#[tokio::test]
+async fn a_refusal_of_mail_bounces_every_recipient_once() {
+    let third = Third::start(Script { mail: Some("550 5.7.1 Not you".into()), ..Script::default() }).await;
+    let letter = Letter::new("expediteur", b"a\r\n");
+    third.send(&["a@third.example", "b@third.example"], &letter).await;
+    third.queue_is_empty().await;
+    let mut imap = Imap::login(&third.demo, third.demo.north(), third.sender()).await;
+    let told = imap
+        .letters(&letter.marker)
+        .await
+        .iter()
+        .map(|told| String::from_utf8_lossy(told).into_owned())
+        .collect::<String>();
+    for recipient in ["a@third.example", "b@third.example"] {
+        assert_eq!(told.matches(&format!("Final-Recipient: rfc822; {recipient}")).count(), 1, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_defers_wherever_it_breaks() {
+    for verb in ["EHLO", "MAIL", "RCPT", "DATA", "CONTENT"] {
+        let third = Third::start(Script { drop_at: Some(verb), ..Script::default() }).await;
+        let letter = Letter::new(&format!("rupture-{verb}"), b"a\r\n");
+        third.send(&["a@third.example"], &letter).await;
+        third.deferred().await;
+        third.server.follow(Script::default());
+        third.retry();
+        assert_eq!(third.delivered(1).await.len(), 1, "{verb}");
+        third.queue_is_empty().await;
+    }
+}
+
+/// A peer that must not hear of any message: the entry waits, and goes once the peer is in order.
+async fn hears_nothing_until_in_order(third: Third, cause: &str) {
+    let letter = Letter::new("methode", b"confidential\r\n");
+    third.send(&["a@third.example"], &letter).await;
+    let entry = third.deferred().await;
+    let reply = entry["last_reply"].as_str().unwrap().to_owned();
+    assert!(reply.to_lowercase().contains(cause), "not for its cause: {reply}");
+    assert!(third.server.heard("EHLO"), "the peer was never asked");
+    for verb in ["MAIL", "RCPT", "DATA"] {
+        assert!(!third.server.heard(verb), "the peer heard {verb}: {:?}", third.server.commands());
+    }
+    let good = third.demo.certificate(DOMAIN);
+    third.demo.list(DOMAIN, &good.subject);
+    third.demo.revoke(&[]);
+    third.demo.reload();
+    third.server.present(&good);
+    third.server.follow(Script::default());
+    third.retry();
+    assert_eq!(third.delivered(1).await[0].to, ["a@third.example"]);
+    third.queue_is_empty().await;
+}
+
+#[tokio::test]
+async fn a_peer_without_starttls_hears_of_no_message() {
+    let third = Third::start(Script { without_starttls: true, ..Script::default() }).await;
+    hears_nothing_until_in_order(third, "starttls").await;
+}
+
+#[tokio::test]
+async fn a_peer_with_the_name_of_another_hears_of_no_message() {
+    let third = Third::start(Script::default()).await;
+    let other = Certificate::issue_for(
+        &third.demo.authority(),
+        DOMAIN,
+        &["mx.other.example", "10.0.0.1"],
+        scenarios::now(),
+    );
+    third.demo.list(DOMAIN, &other.subject);
+    third.demo.reload();
+    third.server.present(&other);
+    hears_nothing_until_in_order(third, "names another server").await;
+}
+
+#[tokio::test]
+async fn a_revoked_peer_hears_of_no_message() {
+    let third = Third::start(Script::default()).await;
+    let revoked = third.demo.certificate(DOMAIN);
+    third.demo.revoke(&[&revoked]);
+    third.demo.reload();
+    third.server.present(&revoked);
+    let letter = Letter::new("revoque", b"confidential\r\n");
+    third.send(&["a@third.example"], &letter).await;
+    assert!(third.deferred().await["last_reply"].as_str().unwrap().contains("revoked"));
+    assert!(third.server.heard("STARTTLS") && !third.server.heard("MAIL"));
+    third.server.present(&third.certificate);
+    third.retry();
+    third.delivered(1).await;
+}
+
+#[tokio::test]
+async fn a_peer_of_a_foreign_authority_hears_of_no_message() {
+    let third = Third::start(Script::default()).await;
+    let foreign = pki::development::DevelopmentPki::generate(scenarios::now()).unwrap();
+    third.server.present(&Certificate::issue(&foreign, DOMAIN, scenarios::now()));
+    hears_nothing_until_in_order(third, "trusted authority").await;
+}
+
+#[tokio::test]
+async fn an_expired_peer_hears_of_no_message() {
+    let third = Third::start(Script::default()).await;
+    let past = scenarios::now().plus_secs(-4 * 365 * 86_400);
+    third.server.present(&Certificate::issue(&third.demo.authority(), DOMAIN, past));
+    hears_nothing_until_in_order(third, "expired").await;
+}
+
+#[tokio::test]
+async fn a_peer_whose_subject_is_not_listed_for_the_domain_hears_of_no_message() {
+    let third = Third::unlisted(Script::default()).await;
+    // The domain is listed with another certificate, and the peer's certificate with another domain.
+    third.demo.list(DOMAIN, "CN=mx.third.example,O=AUTRE,C=FR");
+    third.demo.list("fourth.example", &third.certificate.subject);
+    third.demo.reload();
+    hears_nothing_until_in_order(third, "not_listed").await;
+}
+
+#[tokio::test]
+async fn a_domain_outside_the_white_list_bounces_at_once() {
+    let third = Third::unlisted(Script::default()).await;
+    third.demo.reload();
+    let letter = Letter::new("dehors", b"confidential\r\n");
+    third.send(&["a@third.example"], &letter).await;
+    let bounce = third.bounce(&letter).await;
+    assert_eq!(field(&bounce, "Status"), Some("5.7.1"));
+    assert!(third.server.commands().is_empty(), "the peer was connected to");
+    third.queue_is_empty().await;
+}
+
+#[tokio::test]
+async fn a_peer_that_was_down_gets_its_mail_once_it_is_up() {
+    let (demo, port) = (Demo::start(), scenarios::free_port());
+    let certificate = demo.certificate(DOMAIN);
+    demo.list(DOMAIN, &certificate.subject);
+    demo.route(DOMAIN, port);
+    demo.reload();
+    let letter = Letter::new("absent", b"a\r\n");
+    send(&demo, &["a@third.example"], &letter).await;
+    let deferred = until("a deferred entry", async || {
+        queue(&demo).into_iter().find(|entry| entry["state"] == "deferred")
+    })
+    .await;
+    assert_eq!(deferred["sender"], demo.north().personal(0).address.as_str());
+    assert!(deferred["next_attempt_at_ms"].as_i64() > deferred["created_at_ms"].as_i64(), "{deferred}");
+    let id = deferred["id"].as_i64().unwrap().to_string();
+    let server = FakeServer::start_at(port, &certificate, Script::default()).await;
+    let due = demo.north().cli(&["queue", "retry", &id, "--json"]);
+    assert_eq!(due.json()["due"], 1, "{due:?}");
+    until("the letter arrives", async || (server.received().len() == 1).then_some(())).await;
+    until("an empty queue", async || queue(&demo).is_empty().then_some(())).await;
+    let shown = demo.north().cli(&["queue", "show", &id, "--json"]).json();
+    assert_eq!(
+        (shown["state"].as_str(), shown["recipient"].as_str()),
+        (Some("relayed"), Some("a@third.example")),
+        "{shown}"
+    );
+    let all = demo.north().cli(&["queue", "list", "--all", "--json"]).json();
+    assert_eq!(all.as_array().unwrap().len(), 1);
+    assert!(!demo.north().cli(&["queue", "retry", &id]).is_success, "a finished entry is tried again");
+    assert!(!demo.north().cli(&["queue", "show", "999999"]).is_success);
+}
+
+#[tokio::test]
+async fn retries_come_by_themselves() {
+    let recipients = replies(&[("a@third.example", "450 4.2.1 Not now")]);
+    let third = Third::start(Script { recipients, ..Script::default() }).await;
+    third.send(&["a@third.example"], &Letter::new("patience", b"a\r\n")).await;
+    third.deferred().await;
+    third.server.follow(Script::default());
+    third.delivered(1).await;
+}
+
+#[tokio::test]
+async fn a_waiting_letter_survives_a_kill() {
+    let third = Third::start(Script { mail: Some("450 4.3.0 Later".into()), ..Script::default() }).await;
+    let letter = Letter::new("tuee", &Letter::awkward_body());
+    third.send(&["a@third.example"], &letter).await;
+    third.deferred().await;
+    let Third { demo, server, .. } = third;
+    server.follow(Script::default());
+    let demo = demo.restarted(scenarios::Process::kill, |_| {});
+    demo.north().cli(&["queue", "retry"]);
+    until("the letter arrives", async || (!server.received().is_empty()).then_some(())).await;
+    until("an empty queue", async || queue(&demo).is_empty().then_some(())).await;
+    assert_eq!(server.received().len(), 1);
+    assert!(without_trace(&server.received()[0].content).1 == letter.content);
+}
+
+#[tokio::test]
+async fn our_own_certificate_is_presented_to_the_peer() {
+    // clinique-sud takes mail only from who presents chu-nord's certificate.
+    let demo = Demo::start();
+    let letter = Letter::new("presente", b"a\r\n");
+    let paul = demo.south().personal(0);
+    send(&demo, &[&paul.address, "nobody@clinique-sud.mssante.test"], &letter).await;
+    Imap::login(&demo, demo.south(), paul).await.letter(&letter.marker).await;
+    let mut imap = Imap::login(&demo, demo.north(), demo.north().personal(0)).await;
+    let bounce = String::from_utf8(imap.letter(&letter.marker).await).unwrap();
+    assert_eq!(field(&bounce, "Status"), Some("5.1.1"));
+    assert_eq!(field(&bounce, "Final-Recipient"), Some("rfc822; nobody@clinique-sud.mssante.test"));
+}
