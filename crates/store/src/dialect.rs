@@ -152,13 +152,11 @@ impl Engine {
 
     /// Applies every forward migration that this program carries.
     pub(crate) async fn migrate(&self) -> Result<(), Error> {
-        match self {
-            Self::Sqlite { readers, .. } => sqlx::migrate!("../../migrations/sqlite").run(readers).await?,
-            Self::Postgres { readers, .. } => {
-                sqlx::migrate!("../../migrations/postgres").run(readers).await?
-            }
-        }
-        Ok(())
+        let migrated = match self {
+            Self::Sqlite { readers, .. } => sqlx::migrate!("../../migrations/sqlite").run(readers).await,
+            Self::Postgres { readers, .. } => sqlx::migrate!("../../migrations/postgres").run(readers).await,
+        };
+        Ok(migrated?)
     }
 
     /// The versions applied, against those that this program carries: equal, or an error that says what to do.

@@ -52,7 +52,7 @@ impl FolderWatch {
         {
             return;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Whether something was committed since the last return of [`FolderWatch::changed`] or call of this; takes note of it.

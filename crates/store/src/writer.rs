@@ -225,7 +225,7 @@ impl Loop {
         match self.engine.connect().await {
             Ok(conn) => self.tx.conn = conn,
             Err(error) => {
-                tracing::error!(%error, "the writer cannot reach the database; retrying with the next unit")
+                tracing::error!(%error, "the writer cannot reach the database; retrying with the next unit");
             }
         }
     }
