@@ -11,7 +11,7 @@ use mail_types::{
 use std::sync::Arc;
 
 /// A message within this time with the same fingerprint was accepted already.
-const WINDOW_MS: i64 = 24 * 3600 * 1000;
+pub(crate) const WINDOW_MS: i64 = 24 * 3600 * 1000;
 
 /// A local recipient.
 #[derive(Clone, Debug)]
@@ -102,12 +102,7 @@ pub(crate) struct Placement {
 impl Store {
     /// Takes responsibility for a message: returns after the commit.
     pub async fn accept(&self, acceptance: Acceptance) -> Result<Accepted, Error> {
-        let acceptance = Arc::new(acceptance);
-        self.write(move |tx| {
-            let acceptance = acceptance.clone();
-            Box::pin(async move { tx.accept(&acceptance).await })
-        })
-        .await
+        self.accept_unit(Arc::new(acceptance)).await
     }
 
     /// The keyed hash that recognises a message sent again: over whatever `parts` identify peer, envelope and content.
@@ -124,40 +119,14 @@ impl Store {
 }
 
 impl WriteTx {
-    /// Everything that an acceptance writes.
-    pub(crate) async fn accept(&mut self, acceptance: &Acceptance) -> Result<Accepted, Error> {
-        if !self.first_time(acceptance).await? {
-            self.audit(&AuditEntry { outcome: "duplicate", ..acceptance.audit.clone() }).await?;
-            return Ok(Accepted::Duplicate);
-        }
-        self.insert_body(&acceptance.body).await?;
-        let size = i64::try_from(acceptance.body.size()).map_err(|_| Error::TooBig)?;
-        // Folder rows are locked in id order, so that two processes do not wait for each other.
-        let mut local: Vec<&LocalDelivery> = acceptance.local.iter().collect();
-        local.sort_unstable_by_key(|delivery| delivery.folder);
-        for delivery in local {
-            let placement = Placement {
-                mailbox: delivery.mailbox,
-                folder: delivery.folder,
-                body: acceptance.body.id(),
-                wrapped_key: delivery.key.wrap(acceptance.body.id(), acceptance.body.key()),
-                size,
-                internal_date: self.now,
-                flags: SystemFlags::default(),
-                keywords: 0,
-            };
-            self.place(&placement).await?;
-        }
-        for delivery in &acceptance.remote {
-            self.enqueue(acceptance, delivery).await?;
-            self.queue_changed();
-        }
-        self.audit(&acceptance.audit).await?;
-        Ok(Accepted::Stored)
+    /// Everything that one acceptance writes.
+    pub(crate) async fn accept(&mut self, acceptance: &Arc<Acceptance>) -> Result<Accepted, Error> {
+        let accepted = self.accept_many(std::slice::from_ref(acceptance)).await?;
+        accepted.first().copied().ok_or(Error::Inconsistent("an acceptance has no outcome"))
     }
 
     /// Notes the unit; false when its fingerprint is known from within the window.
-    async fn first_time(&mut self, acceptance: &Acceptance) -> Result<bool, Error> {
+    pub(crate) async fn first_time(&mut self, acceptance: &Acceptance) -> Result<bool, Error> {
         let (unit, now) = (acceptance.unit.0, self.now.0);
         let fingerprint = acceptance.fingerprint.map(|f| f.to_vec());
         let inserted = on!(self.conn(), c => sqlx::query(
@@ -224,7 +193,11 @@ impl WriteTx {
         Ok(())
     }
 
-    async fn enqueue(&mut self, acceptance: &Acceptance, delivery: &RemoteDelivery) -> Result<(), Error> {
+    pub(crate) async fn enqueue(
+        &mut self,
+        acceptance: &Acceptance,
+        delivery: &RemoteDelivery,
+    ) -> Result<(), Error> {
         let body = acceptance.body.id();
         let wrapped = self.keyring.wrap_for_queue(body, acceptance.body.key());
         let (unit, now) = (acceptance.unit.0, self.now.0);

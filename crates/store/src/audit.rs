@@ -4,7 +4,7 @@
 //! column. Details hold no address, subject or body: ids and verdicts only.
 
 use crate::Error;
-use crate::dialect::on;
+use crate::dialect::{Conn, on};
 use crate::seal::random;
 use crate::writer::WriteTx;
 use aws_lc_rs::digest::{Context, SHA256};
@@ -70,12 +70,35 @@ impl AuditChains {
 impl WriteTx {
     /// Appends one row to the chain of its category.
     pub(crate) async fn audit(&mut self, entry: &AuditEntry) -> Result<(), Error> {
-        let head = match self.audit.heads.get(&entry.category) {
-            Some(head) => head.clone(),
-            None => self.begin_chain(entry.category).await?,
-        };
+        self.audit_many(vec![entry.clone()]).await
+    }
+
+    /// Appends rows to the chains of their categories, in order.
+    pub(crate) async fn audit_many(&mut self, entries: Vec<AuditEntry>) -> Result<(), Error> {
         let at = self.now.0;
-        let hash = row_hash(&head, at, entry);
+        let mut rows = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let head = match self.audit.heads.get(&entry.category) {
+                Some(head) => head.clone(),
+                None => self.begin_chain(entry.category).await?,
+            };
+            let hash = row_hash(&head, at, &entry);
+            self.audit
+                .heads
+                .insert(entry.category, Head { chain: head.chain, next_seq: head.next_seq + 1, hash });
+            rows.push(AuditRow { entry, head, hash });
+        }
+        if let Conn::Postgres(c) = self.conn() {
+            return insert_rows(c, at, &rows).await;
+        }
+        for row in &rows {
+            self.insert_row(at, row).await?;
+        }
+        Ok(())
+    }
+
+    async fn insert_row(&mut self, at: i64, row: &AuditRow) -> Result<(), Error> {
+        let AuditRow { entry, head, hash } = row;
         let unit = entry.unit.map(|unit| unit.0.to_vec());
         on!(self.conn(), c => sqlx::query(
             "INSERT INTO audit_rows (chain_id, seq, at_ms, action, outcome, actor_id, mailbox_id, unit_id, detail, prev_hash, hash) \
@@ -84,7 +107,6 @@ impl WriteTx {
             .bind(entry.actor.map(|id| id.0)).bind(entry.mailbox.map(|id| id.0)).bind(unit).bind(&entry.detail)
             .bind(head.hash.as_slice()).bind(hash.as_slice())
             .execute(&mut *c).await.map(|_| ()))?;
-        self.audit.heads.insert(entry.category, Head { next_seq: head.next_seq + 1, hash, ..head });
         Ok(())
     }
 
@@ -95,6 +117,37 @@ impl WriteTx {
             .bind(head.chain.as_slice()).bind(category.as_str()).bind(now).execute(&mut *c).await.map(|_| ()))?;
         Ok(head)
     }
+}
+
+/// A row to be written, with the head that it extends.
+struct AuditRow {
+    entry: AuditEntry,
+    head: Head,
+    hash: [u8; 32],
+}
+
+/// One multi-row statement.
+async fn insert_rows(c: &mut sqlx::PgConnection, at: i64, rows: &[AuditRow]) -> Result<(), Error> {
+    let entries = || rows.iter().map(|row| &row.entry);
+    sqlx::query(
+        "INSERT INTO audit_rows (chain_id, seq, at_ms, action, outcome, actor_id, mailbox_id, unit_id, detail, prev_hash, hash) \
+         SELECT c, s, $11, a, o, i, m, u, d, p, h FROM UNNEST($1::BYTEA[], $2::BIGINT[], $3::TEXT[], $4::TEXT[], $5::BIGINT[], $6::BIGINT[], $7::BYTEA[], \
+         $8::TEXT[], $9::BYTEA[], $10::BYTEA[]) AS r (c, s, a, o, i, m, u, d, p, h)",
+    )
+    .bind(rows.iter().map(|row| row.head.chain.as_slice()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.head.next_seq).collect::<Vec<_>>())
+    .bind(entries().map(|entry| entry.action).collect::<Vec<_>>())
+    .bind(entries().map(|entry| entry.outcome).collect::<Vec<_>>())
+    .bind(entries().map(|entry| entry.actor.map(|id| id.0)).collect::<Vec<_>>())
+    .bind(entries().map(|entry| entry.mailbox.map(|id| id.0)).collect::<Vec<_>>())
+    .bind(entries().map(|entry| entry.unit.map(|unit| unit.0.to_vec())).collect::<Vec<_>>())
+    .bind(entries().map(|entry| entry.detail.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.head.hash.as_slice()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.hash.as_slice()).collect::<Vec<_>>())
+    .bind(at)
+    .execute(&mut *c)
+    .await?;
+    Ok(())
 }
 
 /// SHA-256 over the previous hash and each column, every variable part preceded by its length.

@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 mod accept;
+mod accept_many;
 mod audit;
 mod bodies;
 mod clock;

@@ -214,10 +214,10 @@ impl Store {
         notification: Option<Acceptance>,
     ) -> Result<bool, Error> {
         let entry = Arc::new(entry.clone());
-        let notification = Arc::new(notification);
+        let notification = notification.map(Arc::new);
         self.write(move |tx| {
             let (entry, outcome, notification) = (entry.clone(), outcome.clone(), notification.clone());
-            Box::pin(async move { tx.conclude(&entry, &outcome, notification.as_ref().as_ref()).await })
+            Box::pin(async move { tx.conclude(&entry, &outcome, notification.as_ref()).await })
         })
         .await
     }
@@ -378,7 +378,7 @@ impl WriteTx {
         &mut self,
         entry: &Claimed,
         outcome: &AttemptOutcome,
-        notification: Option<&Acceptance>,
+        notification: Option<&Arc<Acceptance>>,
     ) -> Result<bool, Error> {
         let now = self.now.0;
         let is_finished = !matches!(outcome, AttemptOutcome::Deferred { .. });

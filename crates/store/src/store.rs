@@ -5,7 +5,7 @@ use crate::dialect::{Engine, Reader};
 use crate::keys::Keyring;
 use crate::notices::Notices;
 use crate::writer::{UnitFuture, WriteTx, Writer};
-use crate::{BodyWriter, Clock, Error, FolderWatch, MailboxKey};
+use crate::{Acceptance, Accepted, BodyWriter, Clock, Error, FolderWatch, MailboxKey};
 use mail_types::{FolderId, MailboxId, Timestamp, UnitId};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -141,6 +141,11 @@ impl Store {
 
     pub(crate) async fn reader(&self) -> Result<Reader, Error> {
         self.engine().reader().await
+    }
+
+    pub(crate) async fn accept_unit(&self, acceptance: Arc<Acceptance>) -> Result<Accepted, Error> {
+        let writer = self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        writer.ok_or(Error::Closing)?.accept(acceptance).await
     }
 
     pub(crate) async fn write<T, F>(&self, run: F) -> Result<T, Error>

@@ -9,7 +9,7 @@ use crate::audit::AuditChains;
 use crate::dialect::{Conn, Engine, OwnedConn, is_lost_race, on};
 use crate::keys::Keyring;
 use crate::notices::Notices;
-use crate::{Clock, Error};
+use crate::{Acceptance, Accepted, Clock, Error};
 use mail_types::{FolderId, Timestamp};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -65,6 +65,12 @@ impl WriteTx {
 /// A unit with the place where its answer goes.
 trait Job: Send {
     fn run<'t>(&'t mut self, tx: &'t mut WriteTx) -> UnitFuture<'t, ()>;
+    /// The message, for units that accept one: those of a batch are written together.
+    fn acceptance(&self) -> Option<Arc<Acceptance>> {
+        None
+    }
+    /// What came of a message that was written together with others.
+    fn accepted(&mut self, _outcome: Accepted) {}
     /// Answers the caller: `Ok` after the commit, or why there was none.
     fn answer(self: Box<Self>, outcome: Result<(), Error>);
 }
@@ -93,6 +99,39 @@ where
         drop(run);
         let answer = outcome.and_then(|()| value.ok_or(Error::Inconsistent("a committed unit has no value")));
         // A caller that went away (a dropped connection) loses its answer, not its work.
+        let _ = caller.send(answer);
+    }
+}
+
+/// A unit that accepts a message.
+struct AcceptUnit {
+    acceptance: Arc<Acceptance>,
+    outcome: Option<Accepted>,
+    caller: oneshot::Sender<Result<Accepted, Error>>,
+}
+
+impl Job for AcceptUnit {
+    fn run<'t>(&'t mut self, tx: &'t mut WriteTx) -> UnitFuture<'t, ()> {
+        Box::pin(async move {
+            self.outcome = Some(tx.accept(&self.acceptance).await?);
+            Ok(())
+        })
+    }
+
+    fn acceptance(&self) -> Option<Arc<Acceptance>> {
+        Some(self.acceptance.clone())
+    }
+
+    fn accepted(&mut self, outcome: Accepted) {
+        self.outcome = Some(outcome);
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<(), Error>) {
+        let Self { acceptance, outcome: accepted, caller } = *self;
+        // The file of a duplicate's body is gone before its caller hears of it.
+        drop(acceptance);
+        let answer =
+            outcome.and_then(|()| accepted.ok_or(Error::Inconsistent("a committed unit has no value")));
         let _ = caller.send(answer);
     }
 }
@@ -133,6 +172,14 @@ impl Writer {
     {
         let (caller, answer) = oneshot::channel();
         let unit = Box::new(Unit { run, value: None, caller });
+        self.jobs.send(unit).await.map_err(|_| Error::Closing)?;
+        answer.await.map_err(|_| Error::Closing)?
+    }
+
+    /// Accepts a message; answers after its commit.
+    pub(crate) async fn accept(&self, acceptance: Arc<Acceptance>) -> Result<Accepted, Error> {
+        let (caller, answer) = oneshot::channel();
+        let unit = Box::new(AcceptUnit { acceptance, outcome: None, caller });
         self.jobs.send(unit).await.map_err(|_| Error::Closing)?;
         answer.await.map_err(|_| Error::Closing)?
     }
@@ -214,7 +261,14 @@ impl Loop {
     async fn run_all(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), Error> {
         let begin = self.tx.conn.begin();
         self.tx.raw(begin).await?;
-        for job in batch {
+        let (mut messages, others): (Vec<_>, Vec<_>) =
+            batch.iter_mut().partition(|job| job.acceptance().is_some());
+        let acceptances: Vec<Arc<Acceptance>> = messages.iter().filter_map(|job| job.acceptance()).collect();
+        if !acceptances.is_empty() {
+            let outcomes = self.tx.accept_many(&acceptances).await?;
+            messages.iter_mut().zip(outcomes).for_each(|(job, outcome)| job.accepted(outcome));
+        }
+        for job in others {
             job.run(&mut self.tx).await?;
         }
         self.tx.raw("COMMIT").await

@@ -30,9 +30,12 @@ pub(crate) struct DemoArguments {
     /// Write what a test needs to know (JSON, mode 0600) once every listener is ready.
     #[arg(long, value_name = "FILE")]
     describe: Option<PathBuf>,
-    /// Empty the data folder first.
+    /// Empty the data folder first (never a PostgreSQL database).
     #[arg(long)]
     reset: bool,
+    /// Where rows are kept: `sqlite:PATH` in each operator's folder, or `postgres://…` with `{operator}` where the name of a database of each operator stands.
+    #[arg(long, value_name = "URL", default_value = "sqlite:vaguemestre.db")]
+    store_url: String,
 }
 
 pub(crate) async fn run(arguments: DemoArguments) -> Result<ExitCode> {
@@ -42,7 +45,7 @@ pub(crate) async fn run(arguments: DemoArguments) -> Result<ExitCode> {
         // A description of an earlier run must not be taken for this one's.
         let _ = std::fs::remove_file(file);
     }
-    let network = network::Network::open(&data, arguments.port_base)?;
+    let network = network::Network::open(&data, arguments.port_base, &arguments.store_url)?;
     let mut operators = Vec::new();
     let mut descriptions = Vec::new();
     for site in &network::SITES {

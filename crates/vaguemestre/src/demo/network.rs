@@ -74,18 +74,19 @@ const LISTENERS: [(&str, &str); 6] = [
 pub(super) struct Network {
     data: PathBuf,
     port_base: u16,
+    store_url: String,
     pki: DevelopmentPki,
 }
 
 impl Network {
     /// Opens the data folder, making the PKI on the first start.
-    pub(super) fn open(data: &Path, port_base: u16) -> Result<Self> {
+    pub(super) fn open(data: &Path, port_base: u16, store_url: &str) -> Result<Self> {
         let now = Clock::system().now();
         for folder in ["pki", "pki/crl"] {
             make_private_dir(&data.join(folder))?;
         }
         let pki = open_pki(&data.join("pki"), now)?;
-        let network = Self { data: data.to_owned(), port_base, pki };
+        let network = Self { data: data.to_owned(), port_base, store_url: store_url.to_owned(), pki };
         network.write_lists(now)?;
         for site in &SITES {
             network.equip(site, now)?;
@@ -186,8 +187,9 @@ impl Network {
     }
 
     fn configuration_text(&self, site: &Site, host: &str) -> String {
+        let url = self.store_url.replace("{operator}", &site.folder.replace('-', "_"));
         let mut text = format!(
-            "# Written anew at each start of `vaguemestre demo`.\n\n[server]\nhostname = \"{host}\"\n\n[store]\nurl = \"sqlite:vaguemestre.db\"\n"
+            "# Written anew at each start of `vaguemestre demo`.\n\n[server]\nhostname = \"{host}\"\n\n[store]\nurl = {url:?}\n"
         );
         for (index, (name, tls)) in (0u16..).zip(LISTENERS) {
             let port =
