@@ -191,14 +191,15 @@ CREATE TABLE released_bodies (
     body_id BLOB PRIMARY KEY,
     released_at_ms BIGINT NOT NULL
 );
+CREATE INDEX released_bodies_by_age ON released_bodies (released_at_ms);
 
--- Committed units of work: resolves a commit whose answer was lost, and recognises a message sent again within the window.
-CREATE TABLE accepted_units (
-    unit_id BLOB PRIMARY KEY,
-    fingerprint BLOB UNIQUE,
+-- Recognises a message sent again within the window, each recipient on its own: keyed hash of peer, reverse-path, content and recipient.
+CREATE TABLE accepted_recipients (
+    fingerprint BLOB PRIMARY KEY,
+    unit_id BLOB NOT NULL,
     accepted_at_ms BIGINT NOT NULL
-);
-CREATE INDEX accepted_units_by_age ON accepted_units (accepted_at_ms);
+) WITHOUT ROWID;
+CREATE INDEX accepted_recipients_by_age ON accepted_recipients (accepted_at_ms);
 
 -- One remote recipient of one message. A finished entry gives up its body.
 CREATE TABLE queue_entries (

@@ -48,19 +48,26 @@ impl Config {
     /// # Errors
     /// Every fault that was found, each with the key that it concerns.
     pub fn load(file: &Path) -> Result<Self, Vec<Fault>> {
-        let text = std::fs::read_to_string(file)
-            .map_err(|e| vec![Fault::of_file(file, &format!("cannot be read: {e}"))])?;
-        Self::parse(file, &text)
+        match Self::examine(file) {
+            (Some(config), faults) if faults.is_empty() => Ok(config),
+            (_, faults) => Err(faults),
+        }
     }
 
-    /// Checks the text of a file; `file` gives the folder that relative paths start from.
-    ///
-    /// # Errors
-    /// Every fault that was found.
-    pub fn parse(file: &Path, text: &str) -> Result<Self, Vec<Fault>> {
-        let table: toml::Table = text
-            .parse()
-            .map_err(|e: toml::de::Error| vec![Fault::of_file(file, &format!("is not TOML: {e}"))])?;
+    /// Reads a file for a report: every fault that was found and, where the file is TOML at all, what could be read of it, with defaults
+    /// in the place of what is at fault.
+    pub fn examine(file: &Path) -> (Option<Self>, Vec<Fault>) {
+        match std::fs::read_to_string(file) {
+            Ok(text) => Self::read(file, &text),
+            Err(e) => (None, vec![Fault::of_file(file, &format!("cannot be read: {e}"))]),
+        }
+    }
+
+    fn read(file: &Path, text: &str) -> (Option<Self>, Vec<Fault>) {
+        let table: toml::Table = match text.parse() {
+            Ok(table) => table,
+            Err(e) => return (None, vec![Fault::of_file(file, &format!("is not TOML: {e}"))]),
+        };
         let base = file.parent().map_or_else(PathBuf::new, Path::to_owned);
         let mut root = Section::root(file, base, table);
         let config = Self {
@@ -74,8 +81,7 @@ impl Config {
             delivery: Delivery::read(root.section("delivery")),
             limits: Limits::read(root.section("limits")),
         };
-        let faults = root.finish();
-        if faults.is_empty() { Ok(config) } else { Err(faults) }
+        (Some(config), root.finish())
     }
 }
 
@@ -101,9 +107,16 @@ crl_files = ["crl"]
 whitelist_file = "whitelist.txt"
 "#;
 
+    fn parse(file: &str, text: &str) -> Result<Config, Vec<Fault>> {
+        match Config::read(Path::new(file), text) {
+            (Some(config), faults) if faults.is_empty() => Ok(config),
+            (_, faults) => Err(faults),
+        }
+    }
+
     #[test]
     fn relative_paths_start_from_the_file() {
-        let config = Config::parse(Path::new("/etc/v/v.toml"), GOOD).unwrap();
+        let config = parse("/etc/v/v.toml", GOOD).unwrap();
         assert_eq!(config.tls.cert, Path::new("/etc/v/tls/server.pem"));
         assert_eq!(config.listeners.len(), 2);
         assert_eq!(config.listeners[0].protocol, Protocol::Imap);
@@ -113,8 +126,7 @@ whitelist_file = "whitelist.txt"
     fn every_fault_is_reported_with_its_key() {
         let text = GOOD.replace("bind = \"127.0.0.1:2525\"", "bind = \"nowhere\"\nbnid = 1")
             + "\n[limits]\nmessage_size_max = -4\nrecipients_max = \"x\"\n[lmits]\na = 1\n";
-        let keys: Vec<String> =
-            Config::parse(Path::new("/v.toml"), &text).unwrap_err().into_iter().map(|f| f.key).collect();
+        let keys: Vec<String> = parse("/v.toml", &text).unwrap_err().into_iter().map(|f| f.key).collect();
         assert_eq!(
             keys,
             [
@@ -130,7 +142,7 @@ whitelist_file = "whitelist.txt"
     #[test]
     fn a_client_listener_must_speak_tls() {
         let text = GOOD.replace("tls = \"implicit\"", "tls = \"none\"");
-        assert_eq!(Config::parse(Path::new("/v.toml"), &text).unwrap_err()[0].key, "listeners.imaps.tls");
+        assert_eq!(parse("/v.toml", &text).unwrap_err()[0].key, "listeners.imaps.tls");
     }
 
     #[test]

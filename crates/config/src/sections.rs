@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 /// Keys that the example file must show.
 #[cfg(test)]
-pub(crate) const ALL_KEYS: [&str; 33] = [
+pub(crate) const ALL_KEYS: [&str; 34] = [
     "hostname",
+    "postmaster",
     "url",
     "data_dir",
     "key_dir",
@@ -47,6 +48,8 @@ pub(crate) const ALL_KEYS: [&str; 33] = [
 pub struct Server {
     /// `hostname`: the name in greetings and trace fields. Without it, `mx.` and the first domain.
     pub hostname: Option<String>,
+    /// `postmaster`: the mailbox that gets mail for `postmaster` of every domain of ours without one (RFC 5321 §4.5.1).
+    pub postmaster: Option<String>,
 }
 
 impl Server {
@@ -57,7 +60,11 @@ impl Server {
         }) {
             section.fault("hostname", "must be a fully qualified domain name");
         }
-        Self { hostname }
+        let postmaster = section.string("postmaster");
+        if postmaster.as_ref().is_some_and(|address| !address.contains('@')) {
+            section.fault("postmaster", "must be the address of a mailbox");
+        }
+        Self { hostname, postmaster }
     }
 }
 

@@ -104,7 +104,8 @@ impl NextHops {
                 Ok(vec![routed_address(domain, IpAddr::from([127, 0, 0, 1]), route.port)])
             }
             RouteHost::Name(host) => {
-                let addresses = self.addresses(host).await?;
+                // Our own routes file leads there: a name that does not resolve is a cause of ours, never a reason to give up.
+                let addresses = self.addresses(host).await.map_err(|_| NoTarget::Unanswered)?;
                 Ok(addresses.into_iter().map(|ip| target(host, ip, route.port)).collect())
             }
         }

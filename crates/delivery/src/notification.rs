@@ -23,7 +23,11 @@ pub(crate) async fn failure(
     };
     let reporting: Domain =
         delivery.hostname.parse().map_err(|_| Error::Inconsistent("the host name is not a domain"))?;
-    let (original, is_whole) = original(delivery, entry).await?;
+    // A body that cannot be read must not keep the news of its loss from its sender.
+    let (original, is_whole) = original(delivery, entry).await.unwrap_or_else(|error| {
+        tracing::error!(entry = %entry.id, %error, "the original of a failed message cannot be read; the notification goes without it");
+        (Vec::new(), false)
+    });
     let message_id = format!("<{}@{reporting}>", delivery.store.new_unit_id());
     let diagnostic = answer.reply.to_string();
     let recipient = RecipientReport {

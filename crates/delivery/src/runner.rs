@@ -12,7 +12,7 @@ use smtp_session::client::{DotStuffer, Outcome, ServerReply, State, Transaction}
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use store::Claimed;
+use store::{BodyReader, Claimed};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 const CLAIM_MAX: u32 = 200;
 /// Messages sent over one connection.
 const PER_CONNECTION_MAX: usize = 50;
-/// A runner that died is replaced after this; one attempt takes less.
+/// A runner that died is replaced after this; it is renewed before each message.
 const LEASE_MS: i64 = 15 * 60 * 1000;
 /// Entries made by other processes are noticed after this at the latest.
 const POLL: Duration = Duration::from_secs(2);
@@ -45,7 +45,7 @@ impl Runner {
         let mut attempts = JoinSet::new();
         loop {
             if !drain.is_asked() && slots.available_permits() > 0 {
-                self.start_due(&slots, &mut attempts).await;
+                self.start_due(&slots, &mut attempts, &drain).await;
             }
             tokio::select! {
                 () = drain.asked() => break,
@@ -57,7 +57,7 @@ impl Runner {
         while attempts.join_next().await.is_some() {}
     }
 
-    async fn start_due(&self, slots: &Arc<Semaphore>, attempts: &mut JoinSet<()>) {
+    async fn start_due(&self, slots: &Arc<Semaphore>, attempts: &mut JoinSet<()>, drain: &Drain) {
         let claimed = match self.delivery.store.claim_due(CLAIM_MAX, LEASE_MS).await {
             Ok(claimed) => claimed,
             Err(error) => {
@@ -67,9 +67,12 @@ impl Runner {
         };
         for (domain, messages) in by_domain(claimed) {
             let (delivery, slots) = (self.delivery.clone(), slots.clone());
+            let drain = drain.clone();
             attempts.spawn(async move {
                 let Ok(_slot) = slots.acquire().await else { return };
-                attempt(&delivery, &domain, messages).await;
+                if !drain.is_asked() {
+                    attempt(&delivery, &domain, messages).await;
+                }
             });
         }
     }
@@ -184,8 +187,26 @@ fn no_target_answer(cause: NoTarget) -> Answer {
 /// Sends one message to its recipients and records each answer. Gives the connection back if it can be used again.
 async fn send(delivery: &Delivery, mut connection: Connection, message: &[Claimed]) -> Option<Connection> {
     let host = connection.host.clone();
-    let mut transaction = begin(&connection, message);
-    let outcome = converse(delivery, &mut connection, &mut transaction, &message[0]).await;
+    match delivery.store.renew_leases(message, LEASE_MS).await {
+        Ok(true) => {}
+        // Somebody else tries it now, or the store cannot say: not sending is the safe side, sending twice is not.
+        Ok(false) | Err(_) => {
+            tracing::warn!(unit = %message[0].unit, "a lease ran out before its message was sent; skipped");
+            return Some(connection);
+        }
+    }
+    let mut reader = match delivery.store.queued_content(&message[0]).await {
+        Ok(reader) => reader,
+        Err(error) => {
+            let answer = transient(&unreadable(&message[0], &error));
+            for entry in message {
+                record(delivery, entry, &answer).await;
+            }
+            return Some(connection);
+        }
+    };
+    let mut transaction = begin(&connection, message, reader.size());
+    let outcome = converse(&mut connection, &mut transaction, &message[0], &mut reader).await;
     if let Err(failure) = &outcome {
         tracing::warn!(word = failure.word, cause = failure.text, "connection lost in a transaction");
         transaction.abandon(&failure.as_reply());
@@ -210,10 +231,10 @@ async fn send(delivery: &Delivery, mut connection: Connection, message: &[Claime
     Some(connection)
 }
 
-fn begin(connection: &Connection, message: &[Claimed]) -> Transaction {
+fn begin(connection: &Connection, message: &[Claimed], body_size: u64) -> Transaction {
     let first = &message[0];
     let parameters = MailParameters {
-        size: None,
+        size: Some(body_size.saturating_sub(first.content_offset)),
         body: if first.eight_bit { BodyKind::EightBitMime } else { BodyKind::SevenBit },
         ret: first.ret.as_deref().map(|ret| if ret == "FULL" { DsnRet::Full } else { DsnRet::Hdrs }),
         envid: first.envid.clone(),
@@ -227,10 +248,10 @@ fn begin(connection: &Connection, message: &[Claimed]) -> Transaction {
 
 /// Plays the transaction to its end.
 async fn converse(
-    delivery: &Delivery,
     connection: &mut Connection,
     transaction: &mut Transaction,
     entry: &Claimed,
+    reader: &mut BodyReader,
 ) -> Result<(), Failure> {
     let mut is_content_sent = false;
     loop {
@@ -240,7 +261,7 @@ async fn converse(
         match transaction.state() {
             State::Done => return Ok(()),
             State::SendContent => {
-                content(delivery, connection, entry).await?;
+                content(connection, entry, reader).await?;
                 transaction.content_sent();
                 is_content_sent = true;
             }
@@ -256,12 +277,16 @@ async fn converse(
     }
 }
 
-async fn content(delivery: &Delivery, connection: &mut Connection, entry: &Claimed) -> Result<(), Failure> {
-    let unreadable = |error: store::Error| {
-        tracing::error!(entry = %entry.id, %error, "the body of a queued message cannot be read");
-        Failure::new("body", "the message cannot be read here for now")
-    };
-    let mut reader = delivery.store.queued_content(entry).await.map_err(unreadable)?;
+fn unreadable(entry: &Claimed, error: &store::Error) -> Failure {
+    tracing::error!(entry = %entry.id, %error, "the body of a queued message cannot be read");
+    Failure::new("body", "the message cannot be read here for now")
+}
+
+async fn content(
+    connection: &mut Connection,
+    entry: &Claimed,
+    reader: &mut BodyReader,
+) -> Result<(), Failure> {
     let mut stuffer = DotStuffer::new();
     let (mut piece, mut wire) = (Vec::new(), Vec::new());
     let mut at = entry.content_offset;
@@ -269,7 +294,7 @@ async fn content(delivery: &Delivery, connection: &mut Connection, entry: &Claim
         let end = (at + PIECE).min(reader.size());
         piece.clear();
         wire.clear();
-        reader.read(at, end, &mut piece).await.map_err(unreadable)?;
+        reader.read(at, end, &mut piece).await.map_err(|error| unreadable(entry, &error))?;
         stuffer.stuff(&piece, &mut wire);
         connection.send(&wire).await?;
         at = end;

@@ -60,6 +60,8 @@ pub struct Settings {
     pub hostname: String,
     /// Octets of one message as received.
     pub message_size_max: u64,
+    /// The mailbox that gets mail for `postmaster` of a domain without one.
+    pub postmaster: Option<mail_types::Address>,
     /// How long a remote recipient is tried, in seconds.
     pub lifetime_secs: i64,
 }

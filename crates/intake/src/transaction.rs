@@ -76,10 +76,12 @@ impl Transaction {
             ForwardPath::Address(address) => address,
             ForwardPath::Postmaster => self.postmaster().await?,
         };
-        if !store.is_local_domain(address.domain()).await.map_err(|e| Refusal::of_store(&e))? {
+        let row = store.recipient(&address).await.map_err(|e| Refusal::of_store(&e))?;
+        if row.is_none()
+            && !store.is_local_domain(address.domain()).await.map_err(|e| Refusal::of_store(&e))?
+        {
             return self.remote_rcpt(address, parameters);
         }
-        let row = store.recipient(&address).await.map_err(|e| Refusal::of_store(&e))?;
         let facts = row.map_or(RecipientFacts::Unknown, |row| RecipientFacts::Mailbox {
             status: row.status,
             quota_bytes: row.quota_bytes,
@@ -214,17 +216,7 @@ impl Transaction {
             Origin::Submission { .. } => return None,
         };
         let reverse_path = self.reverse_path.to_string();
-        let local = self.local.iter().map(|delivery| format!("mailbox {}", delivery.mailbox));
-        let mut recipients: Vec<String> =
-            local.chain(self.remote.iter().map(|delivery| delivery.recipient.canonical())).collect();
-        recipients.sort_unstable();
-        let recipients = recipients.join("\n");
-        Some(self.intake.store().fingerprint(&[
-            peer.as_bytes(),
-            reverse_path.as_bytes(),
-            recipients.as_bytes(),
-            content_digest,
-        ]))
+        Some(self.intake.store().fingerprint(&[peer.as_bytes(), reverse_path.as_bytes(), content_digest]))
     }
 
     fn audit(&self) -> AuditEntry {

@@ -158,12 +158,10 @@ impl RevocationList {
             == (&other.issuer_name, &other.signer_key, &other.points)
     }
 
-    /// By number where both have one, by date otherwise.
+    /// By date; of one date, by number. Numbers alone would let a list that was issued anew with small ones (another tool, a
+    /// restored authority) pass for old.
     pub(crate) fn is_fresher_than(&self, other: &Self) -> bool {
-        match (&self.number, &other.number) {
-            (Some(ours), Some(theirs)) if ours != theirs => ours > theirs,
-            _ => self.this_update > other.this_update,
-        }
+        (self.this_update, &self.number) > (other.this_update, &other.number)
     }
 }
 

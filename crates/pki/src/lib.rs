@@ -39,7 +39,7 @@ pub use access_server::{AccessAccepted, AccessServerTls};
 pub use crl::{CrlFault, CrlFaultCause, CrlNumber};
 pub use handshake::{HandshakeFailure, TlsSetupError};
 pub use judge::{EkuRule, Rejection, Usage};
-pub use mx_server::{MxAccepted, MxServerTls};
+pub use mx_server::{LastJudgement, MxAccepted, MxServerTls};
 pub use own::{IdentityError, OwnIdentity};
 pub use peer_client::{PeerClientTls, PeerConnected};
 pub use reference::ReferenceNames;

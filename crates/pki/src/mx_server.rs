@@ -6,13 +6,16 @@ use arc_swap::ArcSwap;
 use mail_types::PeerIdentity;
 use rustls::ServerConfig;
 use rustls::server::NoServerSessionStorage;
+use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::crypto;
 use crate::handshake::HandshakeFailure;
+use crate::judge::{Rejection, Usage};
 use crate::own::OwnIdentity;
+use crate::snapshot::TrustSnapshot;
 use crate::trust::Trust;
 use crate::verifier::{ClientVerifier, VerdictSlot};
 
@@ -37,6 +40,23 @@ pub struct MxAccepted<IO> {
     pub protocol: &'static str,
     /// Cipher suite by its IANA name.
     pub suite: &'static str,
+}
+
+/// Age at which a judgement is made again.
+const REJUDGE_SECS: u64 = 60;
+
+/// When an open connection was judged last, and under which trust. The first question after the handshake judges again: trust may have
+/// changed since the handshake began.
+#[derive(Debug)]
+pub struct LastJudgement {
+    under: Option<Arc<TrustSnapshot>>,
+    at: UnixTime,
+}
+
+impl Default for LastJudgement {
+    fn default() -> Self {
+        Self { under: None, at: UnixTime::since_unix_epoch(std::time::Duration::ZERO) }
+    }
 }
 
 impl MxServerTls {
@@ -70,6 +90,23 @@ impl MxServerTls {
         }
         let (protocol, suite) = crypto::negotiated(connection);
         Ok(MxAccepted { stream, peer, protocol, suite })
+    }
+
+    /// Judges an open connection again, when something changed since: other trust is in force, or a minute went by (certificates and lists
+    /// expire meanwhile). `None` when nothing did, or when the peer showed no certificate.
+    pub fn judge_again<IO>(
+        &self,
+        stream: &TlsStream<IO>,
+        last: &mut LastJudgement,
+    ) -> Option<Result<PeerIdentity, Rejection>> {
+        let (snapshot, now) = (self.trust.load(), UnixTime::now());
+        let is_recent = now.as_secs().saturating_sub(last.at.as_secs()) < REJUDGE_SECS;
+        if is_recent && last.under.as_ref().is_some_and(|under| Arc::ptr_eq(under, &snapshot)) {
+            return None;
+        }
+        let judgement = snapshot.judge(stream.get_ref().1.peer_certificates()?, Usage::Client, now);
+        *last = LastJudgement { under: Some(snapshot), at: now };
+        Some(judgement)
     }
 
     /// A configuration for one handshake, because rustls fixes the verifier of a server configuration when it is built.

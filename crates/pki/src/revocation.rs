@@ -29,6 +29,9 @@ pub(crate) struct PathCertificate<'a> {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct RevocationIndex {
     by_issuer: HashMap<Vec<u8>, Vec<Arc<RevocationList>>>,
+    /// Lists that were in force and are gone or were put back to an older state: what they revoked stays revoked, what they did not say
+    /// proves nothing.
+    remembered: HashMap<Vec<u8>, Vec<Arc<RevocationList>>>,
 }
 
 impl RevocationIndex {
@@ -42,13 +45,27 @@ impl RevocationIndex {
         }
     }
 
+    /// Holds on to what `list`, of an earlier index, revoked, unless a list at least as fresh took its place.
+    pub(crate) fn remember(&mut self, list: &Arc<RevocationList>) {
+        let ours = self.by_issuer.get(&list.issuer_name).map_or(&[][..], Vec::as_slice);
+        if !ours.iter().any(|known| known.covers_the_same_as(list) && !list.is_fresher_than(known)) {
+            self.remembered.entry(list.issuer_name.clone()).or_default().push(list.clone());
+        }
+    }
+
+    /// Lists in force, and those remembered.
+    pub(crate) fn known(&self) -> impl Iterator<Item = &Arc<RevocationList>> {
+        self.lists().chain(self.remembered.values().flatten())
+    }
+
     pub(crate) fn lists(&self) -> impl Iterator<Item = &Arc<RevocationList>> {
         self.by_issuer.values().flatten()
     }
 
     /// Whether any list, even an outdated one, names the certificate.
     pub(crate) fn revokes(&self, certificate: &PathCertificate<'_>) -> bool {
-        self.of(certificate).iter().any(|list| list.holds(certificate.serial))
+        let remembered = self.remembered.get(certificate.issuer_name).map_or(&[][..], Vec::as_slice);
+        self.of(certificate).iter().chain(remembered).any(|list| list.holds(certificate.serial))
     }
 
     /// Why it cannot be said that the certificate is not revoked; `None` when it can.

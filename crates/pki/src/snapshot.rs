@@ -36,6 +36,8 @@ pub struct TrustSnapshot {
     hints: Arc<[Hint]>,
     revocation: RevocationIndex,
     eku_rule: EkuRule,
+    /// Whether a revocation file could not be read.
+    has_faults: bool,
 }
 
 impl TrustSnapshot {
@@ -60,6 +62,7 @@ impl TrustSnapshot {
             hints: authorities.iter().map(|authority| Hint::in_sequence(authority.name())).collect(),
             revocation,
             eku_rule: EkuRule::default(),
+            has_faults: !faults.is_empty(),
             authorities,
         };
         Ok((snapshot, faults))
@@ -71,14 +74,20 @@ impl TrustSnapshot {
         Self { eku_rule, ..self }
     }
 
-    /// The same, holding on to the lists of `previous` that are fresher than ours or that we lack, so that neither a damaged nor a
-    /// replayed older file makes a revocation forgotten. Lists of authorities that are no longer trusted go.
+    /// The same, after `previous` was in force: what its lists revoked stays revoked until a list at least as fresh says otherwise, so that an
+    /// older file put back makes no revocation forgotten. What is *good* is read from the files that are there now: a list that is gone or past its
+    /// date leaves judgements in doubt. Only a file that could not be read leaves the list in force that it stood for.
     #[must_use]
     pub fn replacing(mut self, previous: &Self) -> Self {
-        for list in previous.revocation.lists() {
+        for list in previous.revocation.known() {
             let mut authorities = self.authorities.iter();
-            if authorities.any(|a| a.name() == list.issuer_name && a.key() == list.signer_key) {
+            if !authorities.any(|a| a.name() == list.issuer_name && a.key() == list.signer_key) {
+                continue;
+            }
+            if self.has_faults && !self.revocation.lists().any(|known| known.covers_the_same_as(list)) {
                 self.revocation.insert(list.clone());
+            } else {
+                self.revocation.remember(list);
             }
         }
         self

@@ -1,12 +1,13 @@
 //! One SMTP connection.
 
 use crate::metrics::{ReasonLabel, ServiceLabel};
-use crate::transport::{Transport, secure};
+use crate::transport::{Tls, Transport, secure};
 use crate::{Service, Smtpd};
 use auth::AuthError;
 use intake::{Origin, Refusal, Session, Transaction};
 use listener::Drain;
 use mail_types::{PeerIdentity, Principal, Reply, Secret};
+use pki::LastJudgement;
 use smtp_session::{ContentFault, Event, Server, ServerOptions, TlsState};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -15,6 +16,11 @@ use tokio::net::TcpStream;
 
 /// Octets read at a time.
 const READ: usize = 32 * 1024;
+
+/// Failed logins in one session.
+const FAILED_LOGINS_MAX: u32 = 5;
+/// Recipients refused for good in one session.
+const UNKNOWN_RECIPIENTS_MAX: u32 = 100;
 
 /// Serves one connection to its end.
 pub(crate) async fn run(shared: Arc<Smtpd>, stream: TcpStream, peer: SocketAddr, drain: Drain) {
@@ -29,6 +35,9 @@ pub(crate) async fn run(shared: Arc<Smtpd>, stream: TcpStream, peer: SocketAddr,
         peer_ip: peer.ip(),
         hello: String::new(),
         certificate: None,
+        last_judgement: LastJudgement::default(),
+        failed_logins: 0,
+        unknown_recipients: 0,
         principal: None,
         protocol: "",
         transaction: None,
@@ -64,6 +73,9 @@ struct Connection {
     peer_ip: IpAddr,
     hello: String,
     certificate: Option<PeerIdentity>,
+    last_judgement: LastJudgement,
+    failed_logins: u32,
+    unknown_recipients: u32,
     principal: Option<Principal>,
     protocol: &'static str,
     transaction: Option<Transaction>,
@@ -140,6 +152,14 @@ impl Connection {
                     self.server.reply(reply);
                 }
                 Event::Mail { path, parameters } => {
+                    if !self.is_still_trusted() {
+                        self.server.reply(Reply::new(
+                            421,
+                            (4, 7, 0),
+                            "Certificate is no longer accepted; closing connection",
+                        ));
+                        continue;
+                    }
                     let begun = self
                         .session()
                         .and_then(|session| self.shared.intake.begin(&session, path, parameters));
@@ -157,10 +177,7 @@ impl Connection {
                         Some(transaction) => transaction.rcpt(path, parameters).await,
                         None => Err(out_of_order()),
                     };
-                    let reply = added.map_or_else(
-                        |refusal| self.refuse(refusal),
-                        |()| Reply::new(250, (2, 1, 5), "Recipient OK"),
-                    );
+                    let reply = self.recipient_reply(added);
                     self.server.reply(reply);
                 }
                 Event::Data => {
@@ -189,6 +206,19 @@ impl Connection {
         Ok(())
     }
 
+    /// A peer that names unknown mailboxes without end is listing ours.
+    fn recipient_reply(&mut self, added: Result<(), Refusal>) -> Reply {
+        let refusal = match added {
+            Ok(()) => return Reply::new(250, (2, 1, 5), "Recipient OK"),
+            Err(refusal) => refusal,
+        };
+        self.unknown_recipients += u32::from(refusal.reply.code == 550);
+        if self.unknown_recipients > UNKNOWN_RECIPIENTS_MAX {
+            return Reply::new(421, (4, 7, 0), "Too many unknown recipients; closing connection");
+        }
+        self.refuse(refusal)
+    }
+
     async fn end_of_content(&mut self, fault: Option<ContentFault>) -> Reply {
         let transaction = self.transaction.take();
         if let Some(fault) = fault {
@@ -209,6 +239,22 @@ impl Connection {
                 reply
             }
             Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    /// Judges the peer of an open connection by the trust that is in force now. False when its certificate is no longer accepted.
+    fn is_still_trusted(&mut self) -> bool {
+        let (Tls::Mx(tls), Transport::Tls(stream)) = (&self.shared.tls, &self.transport) else { return true };
+        match tls.judge_again(stream, &mut self.last_judgement) {
+            None => true,
+            Some(Ok(peer)) => {
+                self.certificate = Some(peer);
+                true
+            }
+            Some(Err(rejection)) => {
+                tracing::warn!(peer = %self.peer_ip, cause = rejection.cause(), "the certificate of an open connection is no longer accepted");
+                false
+            }
         }
     }
 
@@ -250,8 +296,15 @@ impl Connection {
             }
         };
         self.shared.metrics.logins.get_or_create(&ReasonLabel { service, reason }).inc();
-        if reason != "ok" {
-            tracing::info!(service, reason, peer = %self.peer_ip, "login failed");
+        if reason == "ok" {
+            return reply;
+        }
+        tracing::info!(service, reason, peer = %self.peer_ip, "login failed");
+        self.failed_logins += 1;
+        // Guessing gets slower, and then ends.
+        tokio::time::sleep(Duration::from_millis(250 << self.failed_logins.min(4))).await;
+        if self.failed_logins >= FAILED_LOGINS_MAX {
+            return Reply::new(421, (4, 7, 0), "Too many failed logins; closing connection");
         }
         reply
     }

@@ -1,6 +1,5 @@
 //! Responsibility accepted: one transaction writes the body, a message for each local mailbox, a queue entry for each remote recipient.
 
-use crate::bodies::Place;
 use crate::dialect::on;
 use crate::writer::WriteTx;
 use crate::{AuditEntry, Error, MailboxKey, SealedBody, Store};
@@ -40,7 +39,7 @@ pub struct RemoteDelivery {
 pub struct Acceptance {
     /// The unit of work.
     pub unit: UnitId,
-    /// Keyed hash of peer, envelope and content as received, when the origin may send again what it already sent.
+    /// Keyed hash of peer, reverse-path and content as received, when the origin may send again what it already sent. Recipients are told apart by the store.
     pub fingerprint: Option<[u8; 32]>,
     /// Who is told of failures.
     pub reverse_path: ReversePath,
@@ -125,24 +124,8 @@ impl WriteTx {
         accepted.first().copied().ok_or(Error::Inconsistent("an acceptance has no outcome"))
     }
 
-    /// Notes the unit; false when its fingerprint is known from within the window.
-    pub(crate) async fn first_time(&mut self, acceptance: &Acceptance) -> Result<bool, Error> {
-        let (unit, now) = (acceptance.unit.0, self.now.0);
-        let fingerprint = acceptance.fingerprint.map(|f| f.to_vec());
-        let inserted = on!(self.conn(), c => sqlx::query(
-            "INSERT INTO accepted_units (unit_id, fingerprint, accepted_at_ms) VALUES ($1, $2, $3) \
-             ON CONFLICT (fingerprint) DO UPDATE SET unit_id = excluded.unit_id, accepted_at_ms = excluded.accepted_at_ms \
-             WHERE accepted_units.accepted_at_ms < $4")
-            .bind(unit.as_slice()).bind(fingerprint).bind(now).bind(now - WINDOW_MS)
-            .execute(&mut *c).await.map(|r| r.rows_affected()))?;
-        Ok(inserted > 0)
-    }
-
     pub(crate) async fn insert_body(&mut self, body: &SealedBody) -> Result<(), Error> {
-        let (place, container) = match &body.place {
-            Place::Inline(container) => ("inline", Some(container.as_slice())),
-            Place::File => ("file", None),
-        };
+        let (place, container) = (body.place.as_str(), body.place.container());
         let size = i64::try_from(body.size()).map_err(|_| Error::TooBig)?;
         let now = self.now.0;
         on!(self.conn(), c => sqlx::query(

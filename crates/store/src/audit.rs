@@ -4,11 +4,13 @@
 //! column. Details hold no address, subject or body: ids and verdicts only.
 
 use crate::Error;
+use crate::accept_many::ROWS_MAX;
 use crate::dialect::{Conn, on};
 use crate::seal::random;
 use crate::writer::WriteTx;
 use aws_lc_rs::digest::{Context, SHA256};
 use mail_types::{ActorId, MailboxId, UnitId};
+use sqlx::QueryBuilder;
 use std::collections::HashMap;
 
 /// Which chain a row belongs to; retention is set for each.
@@ -88,26 +90,10 @@ impl WriteTx {
                 .insert(entry.category, Head { chain: head.chain, next_seq: head.next_seq + 1, hash });
             rows.push(AuditRow { entry, head, hash });
         }
-        if let Conn::Postgres(c) = self.conn() {
-            return insert_rows(c, at, &rows).await;
+        match self.conn() {
+            Conn::Postgres(c) => insert_rows(c, at, &rows).await,
+            Conn::Sqlite(c) => insert_rows_sqlite(c, at, &rows).await,
         }
-        for row in &rows {
-            self.insert_row(at, row).await?;
-        }
-        Ok(())
-    }
-
-    async fn insert_row(&mut self, at: i64, row: &AuditRow) -> Result<(), Error> {
-        let AuditRow { entry, head, hash } = row;
-        let unit = entry.unit.map(|unit| unit.0.to_vec());
-        on!(self.conn(), c => sqlx::query(
-            "INSERT INTO audit_rows (chain_id, seq, at_ms, action, outcome, actor_id, mailbox_id, unit_id, detail, prev_hash, hash) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
-            .bind(head.chain.as_slice()).bind(head.next_seq).bind(at).bind(entry.action).bind(entry.outcome)
-            .bind(entry.actor.map(|id| id.0)).bind(entry.mailbox.map(|id| id.0)).bind(unit).bind(&entry.detail)
-            .bind(head.hash.as_slice()).bind(hash.as_slice())
-            .execute(&mut *c).await.map(|_| ()))?;
-        Ok(())
     }
 
     async fn begin_chain(&mut self, category: Category) -> Result<Head, Error> {
@@ -124,6 +110,32 @@ struct AuditRow {
     entry: AuditEntry,
     head: Head,
     hash: [u8; 32],
+}
+
+async fn insert_rows_sqlite(c: &mut sqlx::SqliteConnection, at: i64, rows: &[AuditRow]) -> Result<(), Error> {
+    for rows in rows.chunks(ROWS_MAX) {
+        let mut sql = QueryBuilder::new(
+            "INSERT INTO audit_rows (chain_id, seq, at_ms, action, outcome, actor_id, mailbox_id, unit_id, detail, prev_hash, hash) ",
+        );
+        sql.push_values(rows, |mut values, AuditRow { entry, head, hash }| {
+            values
+                .push_bind(head.chain.as_slice())
+                .push_bind(head.next_seq)
+                .push_bind(at)
+                .push_bind(entry.action)
+                .push_bind(entry.outcome);
+            values
+                .push_bind(entry.actor.map(|id| id.0))
+                .push_bind(entry.mailbox.map(|id| id.0))
+                .push_bind(entry.unit.map(|unit| unit.0.to_vec()));
+            values
+                .push_bind(entry.detail.as_str())
+                .push_bind(head.hash.as_slice())
+                .push_bind(hash.as_slice());
+        });
+        sql.build().execute(&mut *c).await?;
+    }
+    Ok(())
 }
 
 /// One multi-row statement.
@@ -150,13 +162,18 @@ async fn insert_rows(c: &mut sqlx::PgConnection, at: i64, rows: &[AuditRow]) -> 
     Ok(())
 }
 
-/// SHA-256 over the previous hash and each column, every variable part preceded by its length.
+/// What the hash covers, and how; a row that is hashed otherwise has another number.
+const HASH_VERSION: u8 = 1;
+
+/// SHA-256 over version, category, the previous hash and each column that is written (the sealed ones are not yet), every part preceded by its length.
 fn row_hash(head: &Head, at: i64, entry: &AuditEntry) -> [u8; 32] {
     let mut hash = Context::new(&SHA256);
     let mut part = |bytes: &[u8]| {
         hash.update(&(bytes.len() as u64).to_be_bytes());
         hash.update(bytes);
     };
+    part(&[HASH_VERSION]);
+    part(entry.category.as_str().as_bytes());
     part(&head.hash);
     part(&head.chain);
     part(&head.next_seq.to_be_bytes());

@@ -86,6 +86,24 @@ pub(crate) enum Place {
     File,
 }
 
+impl Place {
+    /// The word of the row.
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Inline(_) => "inline",
+            Self::File => "file",
+        }
+    }
+
+    /// The container, where it stands in the row.
+    pub(crate) fn container(&self) -> Option<&[u8]> {
+        match self {
+            Self::Inline(container) => Some(container),
+            Self::File => None,
+        }
+    }
+}
+
 /// A finished, durable (if a file) or in-memory (if inline) sealed body, ready for the transaction that refers to it.
 #[derive(Debug)]
 pub struct SealedBody {
@@ -239,7 +257,7 @@ impl BodyWriter {
     /// Seals the last frame and the structure found by the scanner, and makes a large container durable.
     pub async fn finish(mut self, structure: &[u8]) -> Result<SealedBody, Error> {
         self.sealer.seal(&self.pending, true, &mut self.sealed)?;
-        let structure = Sealer::seal_side_car(self.id, self.key.raw(), SideCar::Structure, structure)?;
+        let structure = Sealer::seal_side_car(self.id, self.key.raw(), SideCar::Structure, structure);
         if self.file.is_none() && self.sealed.len() <= INLINE_MAX {
             let place = Place::Inline(std::mem::take(&mut self.sealed));
             return Ok(SealedBody {

@@ -102,7 +102,7 @@ impl Engine {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(20))
-            .statement_cache_capacity(300)
+            .statement_cache_capacity(600)
             .pragma("secure_delete", "ON")
             .pragma("journal_size_limit", "67108864")
             .pragma("cache_size", "-16384");
@@ -117,7 +117,7 @@ impl Engine {
     async fn open_postgres(url: &str) -> Result<Self, Error> {
         let options = PgConnectOptions::from_str(url)?
             .application_name("vaguemestre")
-            .statement_cache_capacity(300)
+            .statement_cache_capacity(600)
             .disable_statement_logging();
         let readers = PgPoolOptions::new()
             .max_connections(8)

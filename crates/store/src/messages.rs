@@ -5,7 +5,7 @@
 
 use crate::bodies::BodyReader;
 use crate::dialect::on;
-use crate::seal::{Opener, SideCar};
+use crate::seal::{SideCar, open_side_car};
 use crate::{ContentKey, Error, FolderStatus, Store};
 use mail_types::{ActorId, BodyId, FolderId, ModSeq, SystemFlags, Timestamp, Uid};
 
@@ -83,7 +83,7 @@ impl MessageRow {
     /// Opens the structure; the row must have been read with it.
     pub fn structure(&self, key: &ContentKey) -> Result<Vec<u8>, Error> {
         let sealed = self.structure.as_deref().ok_or(Error::Inconsistent("the body has no structure"))?;
-        Opener::new(self.body, key.raw()).open_side_car(SideCar::Structure, sealed)
+        open_side_car(self.body, key.raw(), SideCar::Structure, sealed)
     }
 }
 

@@ -197,6 +197,30 @@ impl Store {
         .await
     }
 
+    /// Holds on to the leases of entries for `lease_ms` more. False, with nothing changed, when any of them was lost meanwhile.
+    pub async fn renew_leases(&self, entries: &[Claimed], lease_ms: i64) -> Result<bool, Error> {
+        let held: Vec<(i64, [u8; 16])> = entries.iter().map(|entry| (entry.id.0, entry.lease)).collect();
+        self.write(move |tx| {
+            let held = held.clone();
+            Box::pin(async move {
+                let now = tx.now.0;
+                for (id, lease) in &held {
+                    let row: Option<(i64,)> = on!(tx.conn(), c => sqlx::query_as("SELECT id FROM queue_entries WHERE id = $1 AND lease_token = $2")
+                        .bind(id).bind(lease.as_slice()).fetch_optional(&mut *c).await)?;
+                    if row.is_none() {
+                        return Ok(false);
+                    }
+                }
+                for (id, _) in &held {
+                    on!(tx.conn(), c => sqlx::query("UPDATE queue_entries SET lease_until_ms = $2 WHERE id = $1")
+                        .bind(id).bind(now + lease_ms).execute(&mut *c).await.map(|_| ()))?;
+                }
+                Ok(true)
+            })
+        })
+        .await
+    }
+
     /// When the next entry is due, if any waits.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
         let mut reader = self.reader().await?;
@@ -328,9 +352,25 @@ impl WriteTx {
         for (id,) in ids {
             on!(self.conn(), c => sqlx::query("UPDATE queue_entries SET lease_token = $2, lease_until_ms = $3 WHERE id = $1")
                 .bind(id).bind(lease.as_slice()).bind(now + lease_ms).execute(&mut *c).await.map(|_| ()))?;
-            claimed.push(self.claimed(id, lease).await?);
+            match self.claimed(id, lease).await {
+                Ok(entry) => claimed.push(entry),
+                Err(Error::Inconsistent(cause)) => self.hold(id, cause).await?,
+                Err(error) => return Err(error),
+            }
         }
         Ok(claimed)
+    }
+
+    /// One entry that this program cannot read must not stop the queue: an administrator looks at it.
+    async fn hold(&mut self, id: i64, cause: &'static str) -> Result<(), Error> {
+        tracing::error!(
+            entry = id,
+            cause,
+            "a queue entry cannot be read and is held; `vaguemestre queue show` shows it"
+        );
+        on!(self.conn(), c => sqlx::query("UPDATE queue_entries SET state = 'held', lease_token = NULL, lease_until_ms = NULL, last_reply = $2 WHERE id = $1")
+            .bind(id).bind(cause).execute(&mut *c).await.map(|_| ()))?;
+        Ok(())
     }
 
     async fn claimed(&mut self, id: i64, lease: [u8; 16]) -> Result<Claimed, Error> {

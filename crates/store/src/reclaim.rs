@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 /// Bodies freed in one unit of work.
 const SWEEP_BATCH: i64 = 200;
+/// A body is freed this long after its release: a slow FETCH may hold its row and open its file later.
+const SWEEP_AGE_MS: i64 = 10 * 60 * 1000;
 /// Age at which a file without a row is an orphan, and an accepted unit is forgotten.
 const ORPHAN_AGE_MS: i64 = 24 * 3600 * 1000;
 
@@ -31,7 +33,7 @@ impl Store {
         let limit = self.now().plus_millis(-ORPHAN_AGE_MS);
         self.write(move |tx| {
             Box::pin(async move {
-                on!(tx.conn(), c => sqlx::query("DELETE FROM accepted_units WHERE accepted_at_ms < $1").bind(limit.0).execute(&mut *c).await.map(|_| ()))?;
+                on!(tx.conn(), c => sqlx::query("DELETE FROM accepted_recipients WHERE accepted_at_ms < $1").bind(limit.0).execute(&mut *c).await.map(|_| ()))?;
                 Ok(())
             })
         })
@@ -93,8 +95,9 @@ fn old_files(dir: &Path, limit: Timestamp) -> Result<Vec<PathBuf>, Error> {
 impl WriteTx {
     /// How many released bodies were looked at, and whose files may go once this is committed.
     async fn sweep_released(&mut self) -> Result<(usize, Vec<BodyId>), Error> {
-        let rows: Vec<(Vec<u8>,)> = on!(self.conn(), c => sqlx::query_as("SELECT body_id FROM released_bodies ORDER BY released_at_ms LIMIT $1")
-            .bind(SWEEP_BATCH).fetch_all(&mut *c).await)?;
+        let before = self.now.plus_millis(-SWEEP_AGE_MS).0;
+        let rows: Vec<(Vec<u8>,)> = on!(self.conn(), c => sqlx::query_as("SELECT body_id FROM released_bodies WHERE released_at_ms <= $2 ORDER BY released_at_ms LIMIT $1")
+            .bind(SWEEP_BATCH).bind(before).fetch_all(&mut *c).await)?;
         let mut files = Vec::new();
         for (body,) in &rows {
             let place: Option<(String,)> = on!(self.conn(), c => sqlx::query_as(

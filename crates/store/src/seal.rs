@@ -66,7 +66,7 @@ pub(crate) fn unwrap_key(key: &[u8; 32], context: &[u8], wrapped: &[u8]) -> Resu
     Ok(Zeroizing::new(raw))
 }
 
-/// The nonce space of a content key: frames have a zero first octet, the side cars of a body (structure, …) their own.
+/// A content key seals the frames of one body, once: their index is nonce enough.
 fn frame_nonce(index: u32) -> Nonce {
     let mut nonce = [0; 12];
     nonce[8..].copy_from_slice(&index.to_be_bytes());
@@ -88,12 +88,18 @@ pub enum SideCar {
     Structure,
 }
 
+/// Layout of a side car: this octet, a random nonce, ciphertext and tag.
+const SIDE_CAR_VERSION: u8 = 1;
+
 impl SideCar {
-    fn nonce(self) -> Nonce {
+    /// A key of its own for each kind, so that a side car that is made anew (by a better scanner, say) never meets the nonces of the frames or
+    /// of its own earlier form.
+    fn key(self, content_key: &[u8; 32]) -> RawKey {
         let Self::Structure = self;
-        let mut nonce = [0; 12];
-        nonce[0] = 1;
-        Nonce::assume_unique_for_key(nonce)
+        let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, content_key);
+        let mut derived = Zeroizing::new([0; 32]);
+        derived.copy_from_slice(aws_lc_rs::hmac::sign(&key, b"vaguemestre side car: structure").as_ref());
+        derived
     }
 }
 
@@ -157,22 +163,28 @@ impl Sealer {
         Ok(())
     }
 
-    /// Seals a side car; each kind once for a body.
-    pub(crate) fn seal_side_car(
-        body: BodyId,
-        key: &[u8; 32],
-        kind: SideCar,
-        content: &[u8],
-    ) -> Result<Vec<u8>, Error> {
-        let mut sealed = content.to_vec();
-        aead(key)
-            .seal_in_place_append_tag(kind.nonce(), Aad::from(body.0), &mut sealed)
-            .map_err(|_| Error::Sealed("a side car could not be sealed"))?;
-        Ok(sealed)
+    /// Seals a side car.
+    pub(crate) fn seal_side_car(body: BodyId, key: &[u8; 32], kind: SideCar, content: &[u8]) -> Vec<u8> {
+        let mut sealed = vec![SIDE_CAR_VERSION];
+        sealed.extend(wrap(&kind.key(key), &body.0, content));
+        sealed
     }
 }
 
-/// Opens frames and side cars of one body.
+/// Opens a side car.
+pub(crate) fn open_side_car(
+    body: BodyId,
+    key: &[u8; 32],
+    kind: SideCar,
+    sealed: &[u8],
+) -> Result<Vec<u8>, Error> {
+    match sealed.split_first() {
+        Some((&SIDE_CAR_VERSION, wrapped)) => Ok(unwrap(&kind.key(key), &body.0, wrapped)?.to_vec()),
+        _ => Err(Error::Sealed("a side car is of an unknown version")),
+    }
+}
+
+/// Opens frames of one body.
 pub(crate) struct Opener {
     body: BodyId,
     key: LessSafeKey,
@@ -181,17 +193,6 @@ pub(crate) struct Opener {
 impl Opener {
     pub(crate) fn new(body: BodyId, key: &[u8; 32]) -> Self {
         Self { body, key: aead(key) }
-    }
-
-    pub(crate) fn open_side_car(&self, kind: SideCar, sealed: &[u8]) -> Result<Vec<u8>, Error> {
-        let mut buffer = sealed.to_vec();
-        let length = self
-            .key
-            .open_in_place(kind.nonce(), Aad::from(self.body.0), &mut buffer)
-            .map_err(|_| Error::Sealed("a side car does not open"))?
-            .len();
-        buffer.truncate(length);
-        Ok(buffer)
     }
 
     /// The content of the frame `index`, whose ciphertext is `sealed` (consumed as scratch space).

@@ -17,13 +17,16 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use store::{Clock, Store, StoreOptions};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 /// How long sessions and attempts may take to end.
-const DRAIN_MAX: Duration = Duration::from_secs(8);
+const DRAIN_MAX: Duration = Duration::from_secs(6);
+/// How long the last units may take to commit.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
 /// Between two looks for bodies to free.
 const SWEEP: Duration = Duration::from_secs(5);
 /// Between two looks for orphans of a crash.
@@ -36,6 +39,9 @@ pub(crate) struct Operator {
     parts: Parts,
     drain: DrainSwitch,
     tasks: JoinSet<()>,
+    runner: Option<Runner>,
+    /// When our certificate expires, milliseconds since the epoch.
+    own_not_after: Arc<AtomicI64>,
     /// Bound address of each listener, by name.
     pub(crate) addresses: BTreeMap<String, SocketAddr>,
     /// Held for as long as this process serves this folder.
@@ -97,18 +103,28 @@ impl Operator {
             parts,
             drain: DrainSwitch::new(),
             tasks: JoinSet::new(),
+            runner: None,
+            own_not_after: Arc::new(AtomicI64::new(identity.not_after().0)),
             addresses: BTreeMap::new(),
             _lock: lock,
         };
-        operator.start_tasks(&hostname, &identity).await?;
+        operator.start_tasks(&hostname).await?;
         tracing::info!(hostname, "ready");
         Ok(operator)
     }
 
-    async fn start_tasks(&mut self, hostname: &str, identity: &OwnIdentity) -> Result<()> {
+    async fn start_tasks(&mut self, hostname: &str) -> Result<()> {
         let settings = Settings {
             hostname: hostname.to_owned(),
             message_size_max: self.config.limits.message_size_max,
+            postmaster: self
+                .config
+                .server
+                .postmaster
+                .as_ref()
+                .map(|address| address.parse())
+                .transpose()
+                .context("[server] postmaster")?,
             lifetime_secs: i64::try_from(self.config.delivery.lifetime_secs).unwrap_or(i64::MAX),
         };
         let intake = Intake::new(self.store.clone(), settings, self.parts.trust.white_list.clone());
@@ -117,7 +133,7 @@ impl Operator {
         let imap_metrics = ImapMetrics::register(&mut registry);
         let delivery_metrics = DeliveryMetrics::register(&mut registry);
         let registry = Arc::new(registry);
-        let gauges = gauges(&self.parts.trust, identity.not_after(), &self.store);
+        let gauges = gauges(&self.parts.trust, self.own_not_after.clone(), &self.store);
         for section in self.config.listeners.clone() {
             let listener = bind(&section).await?;
             self.addresses.insert(section.name.clone(), listener.local_addr()?);
@@ -155,8 +171,7 @@ impl Operator {
                 }
             }
         }
-        let delivery = self.delivery(hostname, intake, delivery_metrics)?;
-        self.tasks.spawn(Runner::new(delivery).run(self.drain.handle()));
+        self.runner = Some(Runner::new(self.delivery(hostname, intake, delivery_metrics)?));
         self.tasks.spawn(housekeeping(self.store.clone(), self.drain.handle()));
         Ok(())
     }
@@ -238,6 +253,13 @@ impl Operator {
         })
     }
 
+    /// Starts the queue runner, once routes lead where they should.
+    pub(crate) fn deliver(&mut self) -> Result<()> {
+        let runner = self.runner.take().context("the queue runner runs already")?;
+        self.tasks.spawn(runner.run(self.drain.handle()));
+        Ok(())
+    }
+
     /// Reads configuration, certificates, revocation lists, white list and routes again. What is at fault stays as it was.
     pub(crate) fn reload(&mut self) {
         match Config::load(&self.config.file) {
@@ -252,6 +274,7 @@ impl Operator {
         }
         match own_identity(&self.config).map(Arc::new) {
             Ok(identity) => {
+                self.own_not_after.store(identity.not_after().0, Ordering::Relaxed);
                 self.parts.mx.replace(identity.clone());
                 self.parts.peer.replace(identity.clone());
                 if let Err(error) = self.parts.access.replace(&identity) {
@@ -273,7 +296,9 @@ impl Operator {
             tracing::warn!("some sessions did not end in time and were cut");
             self.tasks.shutdown().await;
         }
-        self.store.close().await;
+        if tokio::time::timeout(CLOSE_MAX, self.store.close()).await.is_err() {
+            tracing::warn!("the store did not close in time; nothing acknowledged is lost");
+        }
         tracing::info!("stopped");
     }
 }
@@ -321,7 +346,7 @@ async fn bind(section: &Listener) -> Result<TcpListener> {
     socket.listen(1024).with_context(what)
 }
 
-fn gauges(trust: &TrustSpace, own_not_after: mail_types::Timestamp, store: &Store) -> Gauges {
+fn gauges(trust: &TrustSpace, own_not_after: Arc<AtomicI64>, store: &Store) -> Gauges {
     let (trust, store) = (trust.clone(), store.clone());
     Gauges(Arc::new(move || {
         let now = store.now();
@@ -334,7 +359,7 @@ fn gauges(trust: &TrustSpace, own_not_after: mail_types::Timestamp, store: &Stor
             gauge(
                 "certificate_expiry_seconds",
                 "Time until our own certificate expires",
-                secs_to(own_not_after),
+                secs_to(mail_types::Timestamp(own_not_after.load(Ordering::Relaxed))),
             ),
             gauge("revocation_lists", "Revocation lists in force", facts.revocation_lists.len() as f64),
             gauge("revocation_list_entries", "Revoked certificates known", entries as f64),

@@ -18,13 +18,28 @@ pub(crate) struct TrustSpace {
 }
 
 impl TrustSpace {
-    /// Loads everything for the first time. Faults of single lists are logged: they close what they concern, and nothing else.
+    /// Loads everything for the first time. A list that cannot be loaded closes what it concerns and nothing else: clinicians read their mail
+    /// while an administrator repairs it. Only anchors that cannot be read stop the start.
     pub(crate) fn load(config: &Config, now: Timestamp) -> Result<Self> {
         let snapshot = snapshot(config, now)?;
+        let white_list = white_list(config).unwrap_or_else(|error| {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "no white list is in force: mail from and to other operators is deferred"
+            );
+            None
+        });
+        let routes = routes(config).unwrap_or_else(|error| {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "no routes are in force: every domain is looked up by DNS"
+            );
+            Routes::default()
+        });
         Ok(Self {
             pki: Arc::new(Trust::new(snapshot)),
-            white_list: Arc::new(ArcSwapOption::from(white_list(config)?.map(Arc::new))),
-            routes: Arc::new(ArcSwap::from_pointee(routes(config)?)),
+            white_list: Arc::new(ArcSwapOption::from(white_list.map(Arc::new))),
+            routes: Arc::new(ArcSwap::from_pointee(routes)),
         })
     }
 
@@ -51,24 +66,43 @@ impl TrustSpace {
     }
 }
 
-/// Reads the anchors and lists of a configuration.
-pub(crate) fn snapshot(config: &Config, now: Timestamp) -> Result<TrustSnapshot> {
-    let anchors = contents(&config.trust.anchors).context("[trust] anchors")?;
-    let lists = read_each(&config.trust.crl_files)
-        .map_err(|(path, error)| anyhow!("[trust] crl_files: {}: {error}", path.display()))?;
-    let bytes: Vec<Vec<u8>> = lists.iter().map(|(_, bytes)| bytes.clone()).collect();
-    let (snapshot, faults) = TrustSnapshot::build(&anchors, &bytes, now).context("[trust] anchors")?;
-    for fault in faults {
-        let file = lists.get(fault.index).map(|(path, _)| path.display().to_string());
-        tracing::error!(file, cause = %fault.cause, "a revocation list was not taken; replace the file");
+/// Reads the anchors and lists of a configuration; logs what is at fault with the lists.
+fn snapshot(config: &Config, now: Timestamp) -> Result<TrustSnapshot> {
+    let (snapshot, faults) = judged_snapshot(config, now)?;
+    for (file, cause) in faults {
+        tracing::error!(file, cause, "a revocation list was not taken; replace the file");
     }
     if snapshot.is_without_revocation_lists() {
         tracing::error!(
             "no revocation list is loaded: mail from and to other operators is deferred; set [trust] crl_files"
         );
     }
+    Ok(snapshot)
+}
+
+/// The anchors and lists of a configuration, with (file, cause) of each list that was not taken.
+pub(crate) fn judged_snapshot(
+    config: &Config,
+    now: Timestamp,
+) -> Result<(TrustSnapshot, Vec<(String, String)>)> {
+    let anchors = contents(&config.trust.anchors).context("[trust] anchors")?;
+    let (mut names, mut lists, mut faults) = (Vec::new(), Vec::new(), Vec::new());
+    for path in &config.trust.crl_files {
+        match read_each(std::slice::from_ref(path)) {
+            Ok(files) => {
+                for (path, bytes) in files {
+                    names.push(path.display().to_string());
+                    lists.push(bytes);
+                }
+            }
+            Err((path, error)) => faults.push((path.display().to_string(), error.to_string())),
+        }
+    }
+    let (snapshot, not_taken) = TrustSnapshot::build(&anchors, &lists, now).context("[trust] anchors")?;
+    let named = |index: usize| names.get(index).cloned().unwrap_or_default();
+    faults.extend(not_taken.into_iter().map(|fault| (named(fault.index), fault.cause.to_string())));
     let rule = if config.trust.strict_eku { EkuRule::Strict } else { EkuRule::AnyTlsUsage };
-    Ok(snapshot.with_eku_rule(rule))
+    Ok((snapshot.with_eku_rule(rule), faults))
 }
 
 fn contents(paths: &[std::path::PathBuf]) -> Result<Vec<Vec<u8>>> {
@@ -83,16 +117,27 @@ fn white_list(config: &Config) -> Result<Option<WhiteList>> {
         );
         return Ok(None);
     };
-    let text = text(path).context("[trust] whitelist_file")?;
-    let (list, faults) = WhiteList::parse(&text);
+    let (list, faults) = read_white_list(path).context("[trust] whitelist_file")?;
     report(path, &faults);
+    // A file caught while it is being written must not close the network for good.
+    anyhow::ensure!(list.domain_count() > 0, "[trust] whitelist_file: {} names no domain", path.display());
     tracing::info!(domains = list.domain_count(), "white list loaded");
     Ok(Some(list))
 }
 
+/// Reads a white list, with the lines that were left out.
+pub(crate) fn read_white_list(path: &Path) -> Result<(WhiteList, Vec<LineFault>)> {
+    Ok(WhiteList::parse(&text(path)?))
+}
+
+/// Reads a routes file, with the lines that were left out.
+pub(crate) fn read_routes(path: &Path) -> Result<(Routes, Vec<LineFault>)> {
+    Ok(Routes::parse(&text(path)?))
+}
+
 fn routes(config: &Config) -> Result<Routes> {
     let Some(path) = &config.routes.file else { return Ok(Routes::default()) };
-    let (routes, faults) = Routes::parse(&text(path).context("[routes] file")?);
+    let (routes, faults) = read_routes(path).context("[routes] file")?;
     report(path, &faults);
     Ok(routes)
 }

@@ -167,8 +167,8 @@ fn a_list_from_the_future_is_a_fault() {
 #[test]
 fn of_two_lists_of_one_issuer_the_freshest_counts_in_any_order() {
     let world = World::new();
-    let stale = world.issuing_list(days_ago(2), &[], 1);
-    let fresh = world.issuing_list(days_ago(3), from_ref(&world.client.serial), 2);
+    let stale = world.issuing_list(days_ago(3), &[], 2);
+    let fresh = world.issuing_list(days_ago(2), from_ref(&world.client.serial), 1);
     for lists in [[stale.clone(), fresh.clone()], [fresh.clone(), stale.clone()]] {
         let (snapshot, _) = world.snapshot_of(&lists);
         assert_eq!(judge(&snapshot, &world.client), Err(Rejection::Revoked));

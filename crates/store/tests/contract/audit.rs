@@ -12,19 +12,33 @@ on_both_engines!(
     a_changed_row_breaks_the_chain,
 );
 
-type Row =
-    (Vec<u8>, i64, i64, String, String, Option<i64>, Option<i64>, Option<Vec<u8>>, String, Vec<u8>, Vec<u8>);
+type Row = (
+    Vec<u8>,
+    i64,
+    i64,
+    String,
+    String,
+    Option<i64>,
+    Option<i64>,
+    Option<Vec<u8>>,
+    String,
+    Vec<u8>,
+    Vec<u8>,
+    String,
+);
 
 async fn rows(store: &Fixture) -> Vec<Row> {
-    let columns = "SELECT chain_id, seq, at_ms, action, outcome, actor_id, mailbox_id, unit_id, detail, prev_hash, hash FROM audit_rows ORDER BY chain_id, seq";
+    let columns = "SELECT chain_id, seq, at_ms, action, outcome, actor_id, mailbox_id, unit_id, detail, prev_hash, hash, category FROM audit_rows JOIN audit_chains ON audit_chains.id = chain_id ORDER BY chain_id, seq";
     store.raw.rows(columns).await
 }
 
 /// The hash as an auditor computes it, from the columns alone.
 fn hash_of(row: &Row) -> Vec<u8> {
-    let (chain, seq, at, action, outcome, actor, mailbox, unit, detail, prev, _) = row;
+    let (chain, seq, at, action, outcome, actor, mailbox, unit, detail, prev, _, category) = row;
     let id = |id: &Option<i64>| id.map_or_else(Vec::new, |id| id.to_be_bytes().to_vec());
     let parts = [
+        vec![1],
+        category.clone().into_bytes(),
         prev.clone(),
         chain.clone(),
         seq.to_be_bytes().to_vec(),

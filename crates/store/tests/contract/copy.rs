@@ -96,7 +96,7 @@ async fn a_move_takes_messages_away_and_asks_no_quota(store: &Fixture) {
     assert_eq!(changes.expunged, [Uid(2), Uid(3)]);
     let usage = store.usage(&marie).await;
     assert_eq!((usage.used_bytes, usage.used_messages), (11, 3));
-    while store.sweep_released().await.unwrap() > 0 {}
+    while store.sweep_later().await > 0 {}
     assert_eq!(store.read_all(&marie, archive, 1).await, b"two");
     store.assert_sound().await;
 }

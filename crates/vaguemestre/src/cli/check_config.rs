@@ -2,22 +2,21 @@
 
 use super::{Global, print};
 use config::Config;
+use policy::LineFault;
 use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
 use store::Clock;
 
 pub(super) fn run(global: &Global) -> anyhow::Result<ExitCode> {
-    let faults: Vec<(String, String, String)> = match Config::load(&global.config) {
-        Err(faults) => faults
-            .into_iter()
-            .map(|fault| (fault.file.display().to_string(), fault.key, fault.text))
-            .collect(),
-        Ok(config) => file_faults(&config)
-            .into_iter()
-            .map(|(key, text)| (config.file.display().to_string(), key, text))
-            .collect(),
-    };
+    let (config, faults) = Config::examine(&global.config);
+    let mut faults: Vec<(String, String, String)> =
+        faults.into_iter().map(|fault| (fault.file.display().to_string(), fault.key, fault.text)).collect();
+    if let Some(config) = config {
+        let known: Vec<String> = faults.iter().map(|(_, key, _)| key.clone()).collect();
+        // A key at fault says nothing of the files that it would have named.
+        faults.extend(file_faults(&config).into_iter().filter(|(_, key, _)| !known.contains(key)));
+    }
     if global.json {
         let list: Vec<_> =
             faults.iter().map(|(file, key, text)| json!({"file": file, "key": key, "fault": text})).collect();
@@ -30,28 +29,61 @@ pub(super) fn run(global: &Global) -> anyhow::Result<ExitCode> {
     Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Faults of the files that a sound configuration names.
-fn file_faults(config: &Config) -> Vec<(String, String)> {
+/// Faults of the files that a configuration names: (file, key, what is wrong).
+fn file_faults(config: &Config) -> Vec<(String, String, String)> {
     let mut faults = Vec::new();
-    let mut note = |key: &str, text: String| faults.push((key.to_owned(), text));
-    if let Err(error) = crate::operator::own_identity(config) {
-        note("tls", format!("{error:#}"));
-    }
-    if let Err(error) = crate::trust::snapshot(config, Clock::system().now()) {
-        note("trust", format!("{error:#}"));
-    }
-    for (key, path) in
-        [("trust.whitelist_file", &config.trust.whitelist_file), ("routes.file", &config.routes.file)]
-    {
-        if let Some(path) = path.as_deref().filter(|path| !path.is_file()) {
-            note(key, format!("{} is not a file", path.display()));
+    let own = config.file.display().to_string();
+    let mut readable = true;
+    for (key, path) in [("tls.cert", &config.tls.cert), ("tls.key", &config.tls.key)] {
+        if let Err(error) = std::fs::read(path) {
+            readable = false;
+            faults.push((own.clone(), key.to_owned(), format!("{} cannot be read: {error}", path.display())));
         }
+    }
+    if readable && let Err(error) = crate::operator::own_identity(config) {
+        faults.push((own.clone(), "tls.cert".to_owned(), format!("{error:#}")));
+    }
+    match crate::trust::judged_snapshot(config, Clock::system().now()) {
+        Ok((_, lists)) => {
+            faults.extend(lists.into_iter().map(|(file, cause)| (file, "trust.crl_files".to_owned(), cause)))
+        }
+        Err(error) => faults.push((own.clone(), "trust.anchors".to_owned(), format!("{error:#}"))),
+    }
+    if let Some(path) = &config.trust.whitelist_file {
+        faults.extend(line_faults(
+            "trust.whitelist_file",
+            path,
+            crate::trust::read_white_list(path).map(|(_, faults)| faults),
+        ));
+    }
+    if let Some(path) = &config.routes.file {
+        faults.extend(line_faults(
+            "routes.file",
+            path,
+            crate::trust::read_routes(path).map(|(_, faults)| faults),
+        ));
     }
     for (key, path) in [("store.data_dir", &config.store.data_dir), ("store.key_dir", &config.store.key_dir)]
     {
         if !Path::is_dir(path) {
-            note(key, format!("{} is not a folder; run `vaguemestre init` or create it", path.display()));
+            let text = format!("{} is not a folder; run `vaguemestre init` or create it", path.display());
+            faults.push((own.clone(), key.to_owned(), text));
         }
     }
     faults
+}
+
+fn line_faults(
+    key: &str,
+    path: &Path,
+    read: anyhow::Result<Vec<LineFault>>,
+) -> Vec<(String, String, String)> {
+    let file = path.display().to_string();
+    match read {
+        Ok(lines) => {
+            let text = |fault: LineFault| format!("line {}: {}", fault.line, fault.cause);
+            lines.into_iter().map(|fault| (file.clone(), key.to_owned(), text(fault))).collect()
+        }
+        Err(error) => vec![(file, key.to_owned(), format!("{error:#}"))],
+    }
 }

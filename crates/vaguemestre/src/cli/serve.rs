@@ -4,27 +4,43 @@ use crate::operator::Operator;
 use anyhow::Result;
 use config::Config;
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub(super) async fn run(config: Config) -> Result<ExitCode> {
+    let mut signals = Signals::listen()?;
     let mut operators = vec![Operator::start(config).await?];
-    until_told(&mut operators).await?;
+    operators.iter_mut().try_for_each(Operator::deliver)?;
+    signals.until_told(&mut operators).await;
     for operator in operators {
         operator.stop().await;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns at SIGTERM or SIGINT; reloads every operator at SIGHUP.
-pub(crate) async fn until_told(operators: &mut [Operator]) -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => operators.iter_mut().for_each(Operator::reload),
+/// The signals that an operator obeys. Listened to before anything starts: one that comes early waits, rather than end the process.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    pub(crate) fn listen() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Returns at SIGTERM or SIGINT; reloads every operator at SIGHUP.
+    pub(crate) async fn until_told(&mut self, operators: &mut [Operator]) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => operators.iter_mut().for_each(Operator::reload),
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ mod letters;
 mod network;
 mod table;
 
-use crate::cli::serve::until_told;
+use crate::cli::serve::Signals;
 use crate::operator::Operator;
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -39,6 +39,7 @@ pub(crate) struct DemoArguments {
 }
 
 pub(crate) async fn run(arguments: DemoArguments) -> Result<ExitCode> {
+    let mut signals = Signals::listen()?;
     prepare(&arguments.data, arguments.reset)?;
     let data = arguments.data.canonicalize().context("--data")?;
     if let Some(file) = &arguments.describe {
@@ -58,13 +59,16 @@ pub(crate) async fn run(arguments: DemoArguments) -> Result<ExitCode> {
         operators.push(operator);
     }
     network.write_routes(&descriptions)?;
-    operators.iter_mut().for_each(Operator::reload);
+    for operator in &mut operators {
+        operator.reload();
+        operator.deliver()?;
+    }
     let description = describe::Demo::new(&network, descriptions);
     if let Some(file) = &arguments.describe {
         description.write(file)?;
     }
     table::print(&description);
-    until_told(&mut operators).await?;
+    signals.until_told(&mut operators).await;
     let stops = operators.into_iter().map(|operator| tokio::spawn(operator.stop()));
     for stop in stops.collect::<Vec<_>>() {
         stop.await?;

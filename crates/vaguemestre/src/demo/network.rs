@@ -156,8 +156,7 @@ impl Network {
             replace(&path("root.pem"), 0o644, self.pki.root_crl_pem(now)?.as_bytes())?;
         }
         if !is_fresh(&path("issuing.pem")) {
-            let number = now.secs().unsigned_abs();
-            replace(&path("issuing.pem"), 0o644, self.pki.issuing_crl_pem(now, &[], number)?.as_bytes())?;
+            replace(&path("issuing.pem"), 0o644, self.pki.issuing_crl_pem(now, &[], 1)?.as_bytes())?;
         }
         Ok(())
     }
@@ -188,8 +187,9 @@ impl Network {
 
     fn configuration_text(&self, site: &Site, host: &str) -> String {
         let url = self.store_url.replace("{operator}", &site.folder.replace('-', "_"));
+        let postmaster = format!("{}@{}", site.mailboxes[0].0, site.domain);
         let mut text = format!(
-            "# Written anew at each start of `vaguemestre demo`.\n\n[server]\nhostname = \"{host}\"\n\n[store]\nurl = {url:?}\n"
+            "# Written anew at each start of `vaguemestre demo`.\n\n[server]\nhostname = \"{host}\"\npostmaster = \"{postmaster}\"\n\n[store]\nurl = {url:?}\n"
         );
         for (index, (name, tls)) in (0u16..).zip(LISTENERS) {
             let port =

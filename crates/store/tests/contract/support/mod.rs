@@ -84,6 +84,12 @@ impl Fixture {
         files.next().unwrap().unwrap().path()
     }
 
+    /// Sweeps as the housekeeper does once readers have had their time: how many released bodies were looked at.
+    pub(crate) async fn sweep_later(&self) -> usize {
+        self.pass(11 * 60 * 1000);
+        self.store.sweep_released().await.unwrap()
+    }
+
     /// Moves the clock.
     pub(crate) fn pass(&self, millis: i64) {
         self.clock.set(self.clock.now().plus_millis(millis));
