@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""SIGKILL under load: the demo is killed at random instants and started again; every acknowledged message must be in its mailbox exactly once.
+"""SIGKILL under load: the demo is killed at random instants and started again; every acknowledged message must be in each of its mailboxes exactly once.
 
 Senders repeat what was not acknowledged, as a mail server does, so a commit whose 250 was lost is sent again and must not be stored twice.
 Half of the messages come in on port 25, half are submitted and relayed from one operator to the other.
 
 usage: crash.py ROUNDS [SEED]
 """
+import collections
 import imaplib
 import random
 import smtplib
@@ -55,18 +56,24 @@ class Sender(threading.Thread):
 
     def send(self, client, key):
         sender = self.demo.mailbox(0, "personal")["address"]
-        recipient = self.demo.mailbox(1, "personal")["address"]
+        recipients = [mailbox["address"] for mailbox in readers(self.demo)]
         # Every tenth message is large enough to lie in a file of its own.
         size = 600_000 if hash(key) % 10 == 0 else 3_000
         noise = random.Random(key).randbytes(size).hex()
         lines = "\r\n".join(noise[i:i + 76] for i in range(0, len(noise), 76))
-        text = f"From: <{sender}>\r\nTo: <{recipient}>\r\nDate: Sat, 21 Nov 2026 08:00:00 +0000\r\nMessage-ID: <{key}@crash.test>\r\nSubject: {key}\r\n\r\n{lines}\r\n"
-        client.sendmail(sender, [recipient], text.encode(), mail_options=["BODY=8BITMIME"])
+        text = f"From: <{sender}>\r\nTo: <{recipients[0]}>\r\nDate: Sat, 21 Nov 2026 08:00:00 +0000\r\nMessage-ID: <{key}@crash.test>\r\nSubject: {key}\r\n\r\n{lines}\r\n"
+        refused = client.sendmail(sender, recipients, text.encode(), mail_options=["BODY=8BITMIME"])
+        if refused:
+            raise smtplib.SMTPRecipientsRefused(refused)
 
 
-def keys_in_mailbox(demo):
-    """Subject of every message of the test in the INBOX of the recipient, repeated as often as it is there."""
-    user = demo.mailbox(1, "personal")
+def readers(demo):
+    """The mailboxes of the receiving operator that can be read; every message goes to all of them."""
+    return [mailbox for mailbox in demo.operator(1)["mailboxes"] if mailbox["password"]]
+
+
+def keys_in_mailbox(demo, user):
+    """Subject of every message of the test in the INBOX of a reader, repeated as often as it is there."""
     client = imaplib.IMAP4_SSL("localhost", demo.port(1, "imaps"), ssl_context=demo.context())
     client.login(user["username"], user["password"])
     client.select("INBOX", readonly=True)
@@ -100,19 +107,22 @@ def main():
         sender.join(timeout=30)
     acknowledged = [key for sender in senders for key in sender.acknowledged]
 
-    def all_arrived():
-        found = keys_in_mailbox(demo)
-        return found if set(acknowledged) <= set(found) else None
+    duplicates, unacknowledged = 0, set()
+    for user in readers(demo):
 
-    found = eventually(all_arrived, 120)
-    repeated = sorted({key for key in found if found.count(key) > 1})
-    unacknowledged = set(found) - set(acknowledged)
+        def all_arrived():
+            found = keys_in_mailbox(demo, user)
+            return found if set(acknowledged) <= set(found) else None
+
+        found = collections.Counter(eventually(all_arrived, 120))
+        duplicates += sum(count - 1 for count in found.values())
+        unacknowledged |= set(found) - set(acknowledged)
     repeats = sum(sender.repeats for sender in senders)
     demo.stop()
-    print(f"crash: seed {seed}, {rounds} kills, {len(acknowledged)} acknowledged, {repeats} repeats, {len(repeated)} duplicates, "
+    print(f"crash: seed {seed}, {rounds} kills, {len(acknowledged)} acknowledged, {repeats} repeats, {duplicates} duplicates in {len(readers(demo))} mailboxes, "
           f"{len(unacknowledged)} stored without an acknowledgement seen")
     # A message may be stored whose 250 the last kill took with it: at most one for each sender.
-    if repeated or len(acknowledged) < rounds or len(unacknowledged) > SENDERS:
+    if duplicates or len(acknowledged) < rounds or len(unacknowledged) > SENDERS:
         sys.exit(1)
 
 

@@ -268,3 +268,83 @@ async fn commands_injected_in_clear_behind_starttls_are_not_heard_under_tls() {
     assert!(reply.lines.iter().all(|line| line != "STARTTLS"), "STARTTLS twice: {wire:?}");
     wire.ask("STARTTLS", "503").await;
 }
+
+#[tokio::test]
+async fn a_revocation_list_that_goes_stale_or_away_at_a_reload_defers() {
+    let demo = Demo::start();
+    let (port, tls) = (demo.south().ports["smtp"], demo.client(&demo.north().certificate()));
+    let sender = "claire.martin@chu-nord.mssante.test";
+    mail(port, &tls, sender, "250 2.1.0").await;
+    let file = demo.pki.crl_dir.join("issuing.pem");
+    let stale = demo.authority().issuing_crl_pem(now().plus_secs(-40 * DAY_SECS), &[], 1).unwrap();
+    std::fs::write(&file, stale).unwrap();
+    demo.reload();
+    mail(port, &tls, sender, "451 4.7.0").await;
+    demo.revoke(&[]);
+    demo.reload();
+    mail(port, &tls, sender, "250 2.1.0").await;
+    std::fs::remove_file(&file).unwrap();
+    std::fs::remove_file(demo.pki.crl_dir.join("root.pem")).unwrap();
+    demo.reload();
+    mail(port, &tls, sender, "451 4.7.0").await;
+}
+
+#[tokio::test]
+async fn a_newer_list_with_a_smaller_number_revokes() {
+    let demo = Demo::start();
+    let third = demo.certificate("third.example");
+    demo.list("third.example", &third.subject);
+    let list = |number| demo.authority().issuing_crl_pem(now(), &[third.serial.clone()], number).unwrap();
+    std::fs::write(
+        demo.pki.crl_dir.join("zz.pem"),
+        demo.authority().issuing_crl_pem(now().plus_secs(-60), &[], 4_000_000_000).unwrap(),
+    )
+    .unwrap();
+    demo.reload();
+    mail(demo.south().ports["smtp"], &demo.client(&third), "a@third.example", "250 2.1.0").await;
+    std::fs::write(demo.pki.crl_dir.join("issuing.pem"), list(2)).unwrap();
+    demo.reload();
+    let mut wire = Wire::connect(demo.south().ports["smtp"]).await;
+    wire.expect("220").await;
+    wire.handshake_is_refused(&demo.client(&third)).await;
+}
+
+#[tokio::test]
+async fn an_open_connection_ends_when_its_certificate_is_revoked() {
+    let demo = Demo::start();
+    let third = demo.certificate("third.example");
+    demo.list("third.example", &third.subject);
+    demo.reload();
+    let mut wire = Wire::mx(demo.south().ports["smtp"], &demo.client(&third)).await;
+    wire.send("MAIL FROM:<a@third.example>").await;
+    wire.expect("250 2.1.0").await;
+    wire.send("RSET").await;
+    wire.expect("250").await;
+    demo.revoke(&[&third]);
+    demo.reload();
+    wire.send("MAIL FROM:<a@third.example>").await;
+    wire.expect("421 4.7.0").await;
+    wire.expect_closed().await;
+}
+
+#[tokio::test]
+async fn an_empty_white_list_leaves_the_one_in_force() {
+    let demo = Demo::start();
+    std::fs::write(&demo.whitelist_file, "# being written\n").unwrap();
+    demo.reload();
+    let tls = demo.client(&demo.north().certificate());
+    mail(demo.south().ports["smtp"], &tls, "claire.martin@chu-nord.mssante.test", "250 2.1.0").await;
+}
+
+#[tokio::test]
+async fn postmaster_of_every_domain_is_reached() {
+    let demo = Demo::start();
+    let tls = demo.client(&demo.north().certificate());
+    let mut wire = Wire::mx(demo.south().ports["smtp"], &tls).await;
+    wire.send("MAIL FROM:<claire.martin@chu-nord.mssante.test>").await;
+    wire.expect("250 2.1.0").await;
+    for recipient in ["Postmaster", "postmaster@clinique-sud.mssante.test"] {
+        wire.send(&format!("RCPT TO:<{recipient}>")).await;
+        wire.expect("250 2.1.5").await;
+    }
+}

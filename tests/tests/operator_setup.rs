@@ -159,7 +159,7 @@ fn check_config_looks_into_the_files_that_are_named() {
     std::fs::write(operator.file("trust/anchors.pem"), "no certificate\n").unwrap();
     std::fs::remove_file(operator.file("trust/whitelist.txt")).unwrap();
     let keys: Vec<String> = fault_keys(&operator).into_iter().map(|(_, key)| key).collect();
-    for section in ["tls", "trust", "trust.whitelist_file"] {
+    for section in ["tls.key", "trust.anchors", "trust.whitelist_file"] {
         assert!(keys.iter().any(|key| key == section), "{section} is not among {keys:?}");
     }
 }

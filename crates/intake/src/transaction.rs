@@ -76,11 +76,16 @@ impl Transaction {
             ForwardPath::Address(address) => address,
             ForwardPath::Postmaster => self.postmaster().await?,
         };
-        let row = store.recipient(&address).await.map_err(|e| Refusal::of_store(&e))?;
-        if row.is_none()
-            && !store.is_local_domain(address.domain()).await.map_err(|e| Refusal::of_store(&e))?
-        {
-            return self.remote_rcpt(address, parameters);
+        let mut row = store.recipient(&address).await.map_err(|e| Refusal::of_store(&e))?;
+        if row.is_none() {
+            if !store.is_local_domain(address.domain()).await.map_err(|e| Refusal::of_store(&e))? {
+                return self.remote_rcpt(address, parameters);
+            }
+            // RFC 5321 §4.5.1: every domain has a postmaster.
+            let is_postmaster = address.local_part().eq_ignore_ascii_case("postmaster");
+            if let Some(postmaster) = self.intake.settings().postmaster.as_ref().filter(|_| is_postmaster) {
+                row = store.recipient(postmaster).await.map_err(|e| Refusal::of_store(&e))?;
+            }
         }
         let facts = row.map_or(RecipientFacts::Unknown, |row| RecipientFacts::Mailbox {
             status: row.status,
