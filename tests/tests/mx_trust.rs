@@ -294,7 +294,9 @@ async fn a_newer_list_with_a_smaller_number_revokes() {
     let demo = Demo::start();
     let third = demo.certificate("third.example");
     demo.list("third.example", &third.subject);
-    let list = |number| demo.authority().issuing_crl_pem(now(), std::slice::from_ref(&third.serial), number).unwrap();
+    let list = |number| {
+        demo.authority().issuing_crl_pem(now(), std::slice::from_ref(&third.serial), number).unwrap()
+    };
     std::fs::write(
         demo.pki.crl_dir.join("zz.pem"),
         demo.authority().issuing_crl_pem(now().plus_secs(-60), &[], 4_000_000_000).unwrap(),

@@ -1,7 +1,8 @@
 //! COPY, MOVE, EXPUNGE and their UID forms (RFC 3501 §6.4.3, §6.4.7; RFC 4315; RFC 6851).
 
 use crate::sets::uid_ranges;
-use crate::state::{Answer, Connection, Done, Failure};
+use crate::state::{Answer, Connection, Done, Failure, GONE};
+use crate::sync::Telling;
 use imap_session::response::{self, Code, Status};
 use imap_session::sequence::SequenceSet;
 use mail_types::FolderId;
@@ -12,7 +13,7 @@ impl Connection {
     pub(crate) async fn copy(&mut self, set: &SequenceSet, by_uid: bool, target: &str) -> Answer {
         const DONE: &str = "COPY completed";
         let who = self.who()?;
-        let messages = self.selected()?.resolve(set, by_uid)?;
+        let messages = self.addressed(set, by_uid).await?;
         let target = self.target(target).await?;
         if messages.is_empty() {
             return Ok(Done::new(DONE));
@@ -32,7 +33,7 @@ impl Connection {
         let selected = self.selected()?;
         selected.must_be_writable()?;
         who.must("te")?;
-        let messages = selected.resolve(set, by_uid)?;
+        let messages = self.addressed(set, by_uid).await?;
         let target = self.target(target).await?;
         if !messages.is_empty() {
             let from = self.selected()?.folder;
@@ -42,6 +43,21 @@ impl Connection {
             }
         }
         Ok(Done::new("MOVE completed"))
+    }
+
+    /// The messages of `set`. One named by number must still be there (RFC 2180 §4.4.1): else the client would take it for copied.
+    async fn addressed(&mut self, set: &SequenceSet, by_uid: bool) -> Result<Vec<(u32, u32)>, Failure> {
+        let messages = self.selected()?.resolve(set, by_uid)?;
+        if by_uid {
+            return Ok(messages);
+        }
+        // Numbers stay as they are: no EXPUNGE is told yet.
+        self.tell_changes(Telling::default()).await?;
+        let view = &self.selected()?.view;
+        if messages.iter().any(|(_, uid)| view.is_gone(*uid)) {
+            return Err(GONE);
+        }
+        Ok(messages)
     }
 
     /// EXPUNGE, of all that is marked or of these only. The change log tells what went.

@@ -3,7 +3,8 @@
 use crate::fetch_plan::Plan;
 use crate::section::{Place, clip, locate};
 use crate::sets::{page_len, uid_ranges};
-use crate::state::{Answer, Connection, Done, Failure, Selected, Who, keyword_names};
+use crate::state::{Answer, Connection, Done, Failure, GONE, Selected, Who, keyword_names};
+use crate::sync::learn_keywords;
 use crate::transport::Wire;
 use imap_session::command::{FetchArguments, FetchItem, Partial, Section};
 use imap_session::response::{self, Code};
@@ -23,7 +24,8 @@ impl Connection {
         let (Some(selected), Some(login)) = (self.selected.as_deref_mut(), self.login.as_deref()) else {
             return Err(crate::state::NO_FOLDER);
         };
-        let messages = selected.resolve(&arguments.set, arguments.by_uid)?;
+        let by_uid = arguments.by_uid;
+        let messages = selected.resolve(&arguments.set, by_uid)?;
         let plan = Plan::new(arguments, selected, login.who)?;
         let mut fetch = Fetch {
             wire: &mut self.wire,
@@ -33,12 +35,14 @@ impl Connection {
             key: &login.key,
             plan,
             header: Vec::new(),
+            gone: 0,
             unreadable: 0,
         };
         fetch.run(&messages).await?;
-        let unreadable = fetch.unreadable;
+        let Fetch { gone, unreadable, .. } = fetch;
         if unreadable == 0 {
-            return Ok(Done::new("FETCH completed"));
+            // A UID that is no more is passed over; a number is one that the client still counts (RFC 2180 §4.1).
+            return if gone == 0 || by_uid { Ok(Done::new("FETCH completed")) } else { Err(GONE) };
         }
         self.shared.metrics.unreadable.inc_by(unreadable);
         Err(Failure::No(Some(Code::ServerBug), "Some messages could not be read"))
@@ -54,6 +58,8 @@ struct Fetch<'c> {
     plan: Plan,
     /// Room for headers, used again for each message.
     header: Vec<u8>,
+    /// Messages asked for that are no more.
+    gone: usize,
     unreadable: u64,
 }
 
@@ -102,7 +108,9 @@ impl Fetch<'_> {
     /// Messages of which only flags and UIDs are asked.
     async fn known_page(&mut self, page: &[(u32, u32)]) -> Result<(), Failure> {
         for &(seq, uid) in page {
-            if !self.selected.view.is_gone(uid) {
+            if self.selected.view.is_gone(uid) {
+                self.gone += 1;
+            } else {
                 self.begin(seq, uid);
                 for at in 0..self.plan.items.len() {
                     self.space(at);
@@ -122,15 +130,18 @@ impl Fetch<'_> {
         let newly_seen = if self.plan.sets_seen { self.mark_seen(page).await? } else { Vec::new() };
         let rows = self.store.messages(self.selected.folder, Uid(*first), Uid(*last), span, with).await?;
         let mut asked = page.iter().peekable();
+        let mut found = 0;
         for mut row in rows {
             let uid = row.uid.0;
             while asked.next_if(|(_, each)| *each < uid).is_some() {}
             // Rows that were not asked for lie between those that were.
             let Some(&(seq, _)) = asked.next_if(|(_, each)| *each == uid) else { continue };
+            found += 1;
             let is_newly_seen = newly_seen.binary_search(&uid).is_ok();
             self.message_or_nothing(seq, &mut row, is_newly_seen).await?;
             self.wire.spill().await?;
         }
+        self.gone += page.len().saturating_sub(found);
         Ok(())
     }
 
@@ -148,8 +159,12 @@ impl Fetch<'_> {
             .store
             .store_flags(folder, private, ranges, FlagAction::Add, SystemFlags::SEEN, Vec::new())
             .await?;
+        let changed = changed.unwrap_or_default();
+        if changed.iter().any(|change| self.selected.lacks_name(change.keywords)) {
+            learn_keywords(self.selected, self.store, &mut self.wire.out).await?;
+        }
         let mut uids = Vec::new();
-        for change in changed.unwrap_or_default() {
+        for change in changed {
             self.selected.view.note_flags(change.uid.0, change.flags, change.keywords);
             uids.push(change.uid.0);
         }

@@ -1,6 +1,6 @@
 //! A message as SEARCH reads it: decoded and folded, within bounds. Nothing of it is kept.
 
-use crate::search_key::{HeaderField, Texts, folded};
+use crate::search_key::{HeaderField, Texts, folded, spaced};
 use message::header::{decode_value, fields};
 use message::structure::{Leaf, Structure};
 use message::text::{Encoding, decode_body, strip_html};
@@ -46,7 +46,7 @@ impl<'m> Content<'m> {
             let fields = decoded_fields(&raw).into_iter();
             texts.body.extend(fields.map(|field| format!("{}: {}", field.name, field.value)));
         }
-        for leaf in structure.leaves().filter(|leaf| leaf.media_type.eq_ignore_ascii_case("text")) {
+        for leaf in structure.leaves().filter(is_read) {
             let raw = self.octets(leaf.body.clone(), PART_MAX.min(left)).await?;
             left -= raw.len() as u64;
             texts.body.push(decoded_part(raw, &leaf).await?);
@@ -62,10 +62,15 @@ impl<'m> Content<'m> {
     }
 }
 
+/// Text, and reports of delivery and the like, which are text too.
+fn is_read(leaf: &Leaf<'_>) -> bool {
+    ["text", "message"].iter().any(|read| leaf.media_type.eq_ignore_ascii_case(read))
+}
+
 fn decoded_fields(raw: &[u8]) -> Vec<HeaderField> {
     let decoded = |field: message::header::Field<'_>| HeaderField {
         name: String::from_utf8_lossy(field.name).to_ascii_lowercase(),
-        value: folded(&decode_value(&field.value())),
+        value: spaced(&folded(&decode_value(&field.value()))),
     };
     fields(raw).map(decoded).collect()
 }

@@ -15,6 +15,19 @@ pub(crate) fn folded(text: &str) -> String {
     text.to_lowercase()
 }
 
+/// Header text as it is compared: white space is one space, for a field may be folded with a tab or with more than one.
+pub(crate) fn spaced(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_whitespace() {
+            true if out.ends_with(' ') => {}
+            true => out.push(' '),
+            false => out.push(c),
+        }
+    }
+    out
+}
+
 /// What must hold.
 #[derive(Debug)]
 pub(crate) enum Key {
@@ -32,10 +45,11 @@ pub(crate) enum Key {
     Larger(u64),
     Smaller(u64),
     Sent(Days),
-    /// Field name, folded substring.
+    /// Field name, folded and spaced substring.
     Field(String, String),
     Body(String),
-    Text(String),
+    /// The substring as headers hold it, and as bodies do.
+    Text(String, String),
 }
 
 /// Days from 1970-01-01.
@@ -90,7 +104,7 @@ pub(crate) struct RowFacts {
     pub(crate) internal_secs: i64,
 }
 
-/// A decoded, folded field.
+/// A decoded field, its value folded and spaced.
 #[derive(Debug)]
 pub(crate) struct HeaderField {
     pub(crate) name: String,
@@ -109,7 +123,7 @@ pub(crate) struct Unsupported;
 impl Key {
     pub(crate) fn new(key: SearchKey, selected: &Selected) -> Result<Self, Unsupported> {
         let not = |key| Self::Not(Box::new(key));
-        let field = |name: &str, value: String| Self::Field(name.to_owned(), folded(&value));
+        let field = |name: &str, value: String| Self::Field(name.to_owned(), spaced(&folded(&value)));
         let seen = Self::Flag(SystemFlags::SEEN);
         let largest_uid = selected.view.entries().last().map_or(0, |entry| entry.uid);
         Ok(match key {
@@ -137,8 +151,10 @@ impl Key {
             SearchKey::To(value) => field("to", value),
             SearchKey::Subject(value) => field("subject", value),
             SearchKey::Header { name, value } => field(&name.to_ascii_lowercase(), value),
+            // Every message holds nothing, one without any text too.
+            SearchKey::Body(value) | SearchKey::Text(value) if value.is_empty() => Self::All,
             SearchKey::Body(value) => Self::Body(folded(&value)),
-            SearchKey::Text(value) => Self::Text(folded(&value)),
+            SearchKey::Text(value) => Self::text(&folded(&value)),
             SearchKey::Before(date) => Self::Internal(Days::Before(day(date))),
             SearchKey::On(date) => Self::Internal(Days::On(day(date))),
             SearchKey::Since(date) => Self::Internal(Days::Since(day(date))),
@@ -153,6 +169,10 @@ impl Key {
         })
     }
 
+    fn text(folded: &str) -> Self {
+        Self::Text(spaced(folded), folded.to_owned())
+    }
+
     /// The deepest that this key may look.
     pub(crate) fn depth(&self) -> Depth {
         match self {
@@ -162,7 +182,7 @@ impl Key {
             Self::Internal(_) | Self::Larger(_) | Self::Smaller(_) => Depth::Row,
             Self::Sent(_) => Depth::Structure,
             Self::Field(..) => Depth::Header,
-            Self::Body(_) | Self::Text(_) => Depth::Text,
+            Self::Body(_) | Self::Text(..) => Depth::Text,
             Self::All
             | Self::Flag(_)
             | Self::Keyword(_)
@@ -209,24 +229,24 @@ impl Key {
             Self::Body(value) => {
                 facts.text.map(|text| text.body.iter().any(|body| body.contains(value.as_str())))
             }
-            Self::Text(value) => in_text(value, facts),
+            Self::Text(in_header, in_body) => in_text(in_header, in_body, facts),
         }
     }
 }
 
 /// A header that holds it makes the body needless.
-fn in_text(value: &str, facts: &Facts<'_>) -> Option<bool> {
+fn in_text(in_header: &str, in_body: &str, facts: &Facts<'_>) -> Option<bool> {
     // Only a colon can make what is looked for lie across name and value.
-    let is_across = value.contains(':');
+    let is_across = in_header.contains(':');
     let has = |field: &HeaderField| {
-        field.value.contains(value)
-            || field.name.contains(value)
-            || (is_across && format!("{}: {}", field.name, field.value).contains(value))
+        field.value.contains(in_header)
+            || field.name.contains(in_header)
+            || (is_across && format!("{}: {}", field.name, field.value).contains(in_header))
     };
     if facts.header?.iter().any(has) {
         return Some(true);
     }
-    facts.text.map(|text| text.body.iter().any(|body| body.contains(value)))
+    facts.text.map(|text| text.body.iter().any(|body| body.contains(in_body)))
 }
 
 fn all(answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
@@ -280,13 +300,21 @@ mod tests {
     }
 
     #[test]
+    fn a_folded_field_is_found_with_one_space() {
+        assert_eq!(spaced("avis  de\r\n\tpassage"), "avis de passage");
+        let header = [HeaderField { name: "subject".to_owned(), value: spaced("avis\tde  passage") }];
+        let known = facts(Some(&header), None);
+        assert_eq!(Key::text("avis  de passage").holds(&known), Some(true));
+    }
+
+    #[test]
     fn a_header_that_holds_the_text_makes_the_body_needless() {
         let header = [HeaderField { name: "subject".to_owned(), value: "été".to_owned() }];
         let known = facts(Some(&header), None);
-        assert_eq!(Key::Text("subject: é".to_owned()).holds(&known), Some(true));
-        assert_eq!(Key::Text("hiver".to_owned()).holds(&known), None);
+        assert_eq!(Key::text("subject: é").holds(&known), Some(true));
+        assert_eq!(Key::text("hiver").holds(&known), None);
         let text = Texts { body: vec!["en hiver".to_owned()] };
-        assert_eq!(Key::Text("hiver".to_owned()).holds(&facts(Some(&header), Some(&text))), Some(true));
+        assert_eq!(Key::text("hiver").holds(&facts(Some(&header), Some(&text))), Some(true));
         assert_eq!(Key::Field("subject".to_owned(), String::new()).holds(&known), Some(true));
         assert_eq!(Key::Field("x-none".to_owned(), String::new()).holds(&known), Some(false));
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-/// Commands that are not understood before the connection is ended.
+/// Commands in a row that are not understood before the connection is ended: a client that lives for weeks may try one now and then.
 const BAD_MAX: u32 = 50;
 /// Silence in the middle of a message.
 const APPEND_SILENCE: Duration = Duration::from_secs(300);
@@ -257,7 +257,10 @@ impl Connection {
             Ok(()) | Err(Failure::No(..) | Failure::Bad(_)) => {}
         }
         let (status, code, text) = match answer {
-            Ok(Done { code, text }) => (Status::Ok, code, text),
+            Ok(Done { code, text }) => {
+                self.bad_commands = 0;
+                (Status::Ok, code, text)
+            }
             Err(Failure::No(code, text)) => (Status::No, code, text),
             Err(Failure::Bad(text)) => return self.bad(Some(tag), text),
             Err(Failure::Store(error)) => {

@@ -96,6 +96,12 @@ impl Selected {
             .map_err(|OutOfRange| Failure::Bad("A message sequence number is out of range"))
     }
 
+    /// Whether `bits` has a keyword whose name is not known here: another session made it.
+    pub(crate) fn lacks_name(&self, bits: u64) -> bool {
+        let known = u32::try_from(self.keywords.len()).unwrap_or(u32::MAX);
+        bits.checked_shr(known).is_some_and(|rest| rest != 0)
+    }
+
     /// Refuses a change of a folder that was opened to be read.
     pub(crate) fn must_be_writable(&self) -> Result<(), Failure> {
         if self.is_read_only {
@@ -175,5 +181,8 @@ impl Connection {
         Ok(folder.filter(|folder| folder.selectable))
     }
 }
+
+/// Messages named by number are gone, and the client does not know yet.
+pub(crate) const GONE: Failure = Failure::No(Some(Code::ExpungeIssued), "Some messages are gone");
 
 pub(crate) const NO_FOLDER: Failure = Failure::Bad("Select a folder first");

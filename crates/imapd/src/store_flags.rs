@@ -1,8 +1,8 @@
 //! STORE (RFC 3501 §6.4.6; rights after RFC 4314 §4).
 
 use crate::sets::uid_ranges;
-use crate::state::{Answer, Connection, Done, Failure, Who, keyword_names};
-use crate::sync::SYSTEM;
+use crate::state::{Answer, Connection, Done, Failure, NO_FOLDER, Who, keyword_names};
+use crate::sync::{SYSTEM, learn_keywords};
 use imap_session::command::{FlagList, StoreAction, StoreArguments};
 use imap_session::response::{self, Code};
 use mail_types::SystemFlags;
@@ -27,38 +27,56 @@ impl Connection {
         let who = self.who()?;
         let selected = self.selected()?;
         selected.must_be_writable()?;
-        let messages = selected.resolve(&arguments.set, arguments.by_uid)?;
+        let mut messages = selected.resolve(&arguments.set, arguments.by_uid)?;
         let steps = permitted(who, arguments.action, arguments.flags, &selected.keywords)?;
         let ranges = uid_ranges(&messages);
+        let mut surprises = Vec::new();
         for step in &steps {
             for chunk in ranges.chunks(RANGES_MAX) {
-                self.store_step(who, step, chunk.to_vec()).await?;
+                surprises.extend(self.store_step(who, step, chunk.to_vec()).await?);
             }
         }
-        if !arguments.silent {
-            self.tell_flags(&messages, arguments.by_uid).await?;
+        if arguments.silent {
+            // RFC 3501 §6.4.6: silence is about what the client asked, not about what others did.
+            surprises.sort_unstable();
+            messages.retain(|(_, uid)| surprises.binary_search(uid).is_ok());
         }
+        self.tell_flags(&messages, arguments.by_uid).await?;
         Ok(Done::new("STORE completed"))
     }
 
-    async fn store_step(&mut self, who: Who, step: &Step, ranges: Vec<(u32, u32)>) -> Result<(), Failure> {
+    /// Returns the UIDs of messages that now differ in more than what was asked: others changed them meanwhile.
+    async fn store_step(
+        &mut self,
+        who: Who,
+        step: &Step,
+        ranges: Vec<(u32, u32)>,
+    ) -> Result<Vec<u32>, Failure> {
         let store = self.store();
-        let selected = self.selected_mut()?;
+        let Self { selected, wire, .. } = self;
+        let selected = selected.as_deref_mut().ok_or(NO_FOLDER)?;
         let Step { action, flags, keywords } = step;
         let changed = store
             .store_flags(selected.folder, who.private_seen_of, ranges, *action, *flags, keywords.clone())
             .await?
             .ok_or(Failure::No(Some(Code::Limit), "The folder has too many keywords"))?;
-        for change in changed {
-            selected.view.note_flags(change.uid.0, change.flags, change.keywords);
-        }
         let is_known = |name: &String| selected.keywords.iter().any(|known| known.eq_ignore_ascii_case(name));
-        if *action != FlagAction::Remove && !keywords.iter().all(is_known) {
-            selected.keywords = store.keywords(selected.folder).await?;
-            let names = selected.keywords.clone();
-            response::folder_flags(&mut self.wire.out, SYSTEM, names.iter().map(String::as_str));
+        let are_new = *action != FlagAction::Remove && !keywords.iter().all(is_known);
+        if are_new || changed.iter().any(|change| selected.lacks_name(change.keywords)) {
+            learn_keywords(selected, &store, &mut wire.out).await?;
         }
-        Ok(())
+        let bits = keyword_bits(&selected.keywords, keywords);
+        let mut surprises = Vec::new();
+        for change in changed {
+            let uid = change.uid.0;
+            let after = (change.flags, change.keywords);
+            let before = selected.view.entry(uid).map(|entry| (entry.flags, entry.keywords));
+            if before.is_some_and(|before| applied(*action, before, (*flags, bits)) != after) {
+                surprises.push(uid);
+            }
+            selected.view.note_flags(uid, change.flags, change.keywords);
+        }
+        Ok(surprises)
     }
 
     /// Answers with the flags of every message addressed, changed or not.
@@ -74,6 +92,22 @@ impl Connection {
             }
         }
         Ok(())
+    }
+}
+
+/// The bits of these keywords, of those that the folder has.
+fn keyword_bits(known: &[String], names: &[String]) -> u64 {
+    let is_named = |known: &String| names.iter().any(|name| name.eq_ignore_ascii_case(known));
+    let bits = known.iter().take(64).enumerate().filter(|(_, known)| is_named(known));
+    bits.fold(0, |bits, (bit, _)| bits | 1 << bit)
+}
+
+/// What a message's flags and keywords become if nobody else changes them.
+fn applied(action: FlagAction, before: (SystemFlags, u64), named: (SystemFlags, u64)) -> (SystemFlags, u64) {
+    match action {
+        FlagAction::Replace => named,
+        FlagAction::Add => (before.0.union(named.0), before.1 | named.1),
+        FlagAction::Remove => (before.0.without(named.0), before.1 & !named.1),
     }
 }
 
@@ -115,6 +149,17 @@ mod tests {
 
     fn asked(system: SystemFlags, keyword: &str) -> FlagList {
         FlagList { system, keywords: vec![keyword.to_owned()] }
+    }
+
+    #[test]
+    fn what_was_asked_is_told_apart_from_what_others_did() {
+        let known = ["old".to_owned(), "New".to_owned()];
+        let named = (SystemFlags::FLAGGED, keyword_bits(&known, &["new".to_owned()]));
+        let before = (SystemFlags::SEEN, 1);
+        let both = SystemFlags::SEEN.union(SystemFlags::FLAGGED);
+        assert_eq!(applied(FlagAction::Add, before, named), (both, 3));
+        assert_eq!(applied(FlagAction::Replace, before, named), (SystemFlags::FLAGGED, 2));
+        assert_eq!(applied(FlagAction::Remove, (both, 3), named), before);
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Telling the client what changed in the selected folder (RFC 3501 §5.2, §5.5, §7.4.1).
 
-use crate::state::{Connection, Failure, keyword_names};
+use crate::state::{Connection, Failure, Selected, keyword_names};
 use imap_session::command::CommandBody;
 use imap_session::response;
 use imap_session::view::{Change, Untagged};
 use mail_types::SystemFlags;
-use store::FolderChanges;
+use store::{FolderChanges, Store};
 
 /// The five that every folder has.
 pub(crate) const SYSTEM: SystemFlags = SystemFlags(31);
@@ -98,6 +98,17 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+/// Reads the names of keywords again, and tells them.
+pub(crate) async fn learn_keywords(
+    selected: &mut Selected,
+    store: &Store,
+    out: &mut Vec<u8>,
+) -> Result<(), store::Error> {
+    selected.keywords = store.keywords(selected.folder).await?;
+    response::folder_flags(out, SYSTEM, selected.keywords.iter().map(String::as_str));
+    Ok(())
 }
 
 fn in_order(read: &FolderChanges) -> Vec<Change> {

@@ -34,6 +34,8 @@ pub enum Code {
     CopyUid(u32, Vec<u32>, Vec<u32>),
     /// EXPIRED
     Expired,
+    /// EXPUNGEISSUED (RFC 5530): messages named by number are gone, which the client may not be told yet.
+    ExpungeIssued,
     /// HASCHILDREN
     HasChildren,
     /// HIGHESTMODSEQ (RFC 7162)
@@ -109,6 +111,7 @@ impl fmt::Display for Code {
             Self::Closed => "CLOSED",
             Self::ContactAdmin => "CONTACTADMIN",
             Self::Expired => "EXPIRED",
+            Self::ExpungeIssued => "EXPUNGEISSUED",
             Self::HasChildren => "HASCHILDREN",
             Self::InUse => "INUSE",
             Self::Limit => "LIMIT",
@@ -153,6 +156,7 @@ mod tests {
             (Code::PermanentFlags(SystemFlags::default(), vec![], false), "PERMANENTFLAGS ()"),
             (Code::Unseen(12), "UNSEEN 12"),
             (Code::ReadWrite, "READ-WRITE"),
+            (Code::ExpungeIssued, "EXPUNGEISSUED"),
         ] {
             assert_eq!(code.to_string(), text);
         }

@@ -45,7 +45,7 @@ fn file_faults(config: &Config) -> Vec<(String, String, String)> {
     }
     match crate::trust::judged_snapshot(config, Clock::system().now()) {
         Ok((_, lists)) => {
-            faults.extend(lists.into_iter().map(|(file, cause)| (file, "trust.crl_files".to_owned(), cause)))
+            faults.extend(lists.into_iter().map(|(file, cause)| (file, "trust.crl_files".to_owned(), cause)));
         }
         Err(error) => faults.push((own.clone(), "trust.anchors".to_owned(), format!("{error:#}"))),
     }
