@@ -68,6 +68,9 @@ impl Reader {
     }
 }
 
+/// Octets of SQLite's write-ahead log above which it is emptied.
+const WAL_MAX: u64 = 64 * 1024 * 1024;
+
 /// Where an operator's rows are, and the pool that reads them.
 #[derive(Clone, Debug)]
 pub(crate) enum Engine {
@@ -182,6 +185,23 @@ impl Engine {
             ));
         }
         Ok(())
+    }
+
+    /// SQLite: empties a write-ahead log that grew past [`WAL_MAX`]. Under steady reads the checkpoints of the writer never find a moment to start the log
+    /// anew; this one waits for that moment, a few milliseconds, with writers held back. True when there was something to do.
+    pub(crate) async fn trim_log(&self) -> Result<bool, Error> {
+        let Self::Sqlite { options, .. } = self else { return Ok(false) };
+        let mut log = options.get_filename().as_os_str().to_owned();
+        log.push("-wal");
+        let size = std::fs::metadata(log).map_or(0, |metadata| metadata.len());
+        if size <= WAL_MAX {
+            return Ok(false);
+        }
+        let options = options.as_ref().clone().busy_timeout(Duration::from_secs(2));
+        let mut conn = SqliteConnection::connect_with(&options).await?;
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut conn).await?;
+        conn.close().await?;
+        Ok(true)
     }
 
     pub(crate) async fn close(&self) {

@@ -28,6 +28,11 @@ impl Store {
         Ok(looked_at)
     }
 
+    /// Gives back the space of a write-ahead log that grew (SQLite). True when there was something to do.
+    pub async fn trim_log(&self) -> Result<bool, Error> {
+        self.engine().trim_log().await
+    }
+
     /// Removes spool files and body files older than 24 h that no row knows, and forgets accepted units past their window. How many files went.
     pub async fn sweep_orphans(&self) -> Result<usize, Error> {
         let limit = self.now().plus_millis(-ORPHAN_AGE_MS);

@@ -395,6 +395,7 @@ async fn housekeeping(store: Store, mut drain: Drain) {
 
 async fn sweep_all(store: &Store) -> Result<usize, store::Error> {
     let mut freed = 0;
+    store.trim_log().await?;
     loop {
         match store.sweep_released().await? {
             0 => return Ok(freed),
