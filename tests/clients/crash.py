@@ -57,8 +57,8 @@ class Sender(threading.Thread):
     def send(self, client, key):
         sender = self.demo.mailbox(0, "personal")["address"]
         recipients = [mailbox["address"] for mailbox in readers(self.demo)]
-        # Every tenth message is large enough to lie in a file of its own.
-        size = 600_000 if hash(key) % 10 == 0 else 3_000
+        # Some messages are large enough to lie in a file of their own.
+        size = 300_000 if int(key.split("-")[1]) % 40 == 0 else 3_000
         noise = random.Random(key).randbytes(size).hex()
         lines = "\r\n".join(noise[i:i + 76] for i in range(0, len(noise), 76))
         text = f"From: <{sender}>\r\nTo: <{recipients[0]}>\r\nDate: Sat, 21 Nov 2026 08:00:00 +0000\r\nMessage-ID: <{key}@crash.test>\r\nSubject: {key}\r\n\r\n{lines}\r\n"
@@ -88,10 +88,19 @@ def keys_in_mailbox(demo, user):
 
 
 def main():
+    demo = Demo()
+    try:
+        play(demo)
+    finally:
+        demo.kill()
+
+
+def play(demo):
     rounds = int(sys.argv[1])
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1 << 30)
     chance = random.Random(seed)
-    demo = Demo()
+    for mailbox in readers(demo):
+        demo.command(1, "mailbox", "set-quota", mailbox["address"], "1T")
     demo.port_base = min(min(o["ports"].values()) for o in demo.description["operators"])
     stopping = threading.Event()
     senders = [Sender(demo, f"k{i}", i % 2 == 0, stopping) for i in range(SENDERS)]
@@ -118,7 +127,6 @@ def main():
         duplicates += sum(count - 1 for count in found.values())
         unacknowledged |= set(found) - set(acknowledged)
     repeats = sum(sender.repeats for sender in senders)
-    demo.stop()
     print(f"crash: seed {seed}, {rounds} kills, {len(acknowledged)} acknowledged, {repeats} repeats, {duplicates} duplicates in {len(readers(demo))} mailboxes, "
           f"{len(unacknowledged)} stored without an acknowledgement seen")
     # A message may be stored whose 250 the last kill took with it: at most one for each sender.

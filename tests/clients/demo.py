@@ -44,6 +44,11 @@ class Demo:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(timeout=15)
 
+    def command(self, operator, *words):
+        """Runs a command of the program on an operator's store, beside the running demo."""
+        config = self.operator(operator)["config_file"]
+        subprocess.run([BINARY, *words, "--config", config], check=True, capture_output=True, timeout=60)
+
     def operator(self, index):
         return self.description["operators"][index]
 

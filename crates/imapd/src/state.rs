@@ -171,10 +171,6 @@ impl Connection {
         self.selected.as_deref().ok_or(NO_FOLDER)
     }
 
-    pub(crate) fn selected_mut(&mut self) -> Result<&mut Selected, Failure> {
-        self.selected.as_deref_mut().ok_or(NO_FOLDER)
-    }
-
     /// The folder of that name, if it can hold messages.
     pub(crate) async fn folder(&self, name: &str) -> Result<Option<FolderRow>, Failure> {
         let folder = self.shared.store.folder(self.who()?.mailbox, name).await?;
