@@ -101,7 +101,6 @@ def play(demo):
     chance = random.Random(seed)
     for mailbox in readers(demo):
         demo.command(1, "mailbox", "set-quota", mailbox["address"], "1T")
-    demo.port_base = min(min(o["ports"].values()) for o in demo.description["operators"])
     stopping = threading.Event()
     senders = [Sender(demo, f"k{i}", i % 2 == 0, stopping) for i in range(SENDERS)]
     for sender in senders:

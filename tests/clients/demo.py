@@ -2,7 +2,9 @@
 import json
 import os
 import pathlib
+import random
 import signal
+import socket
 import ssl
 import subprocess
 import tempfile
@@ -12,13 +14,26 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("VAGUEMESTRE_BIN", str(ROOT / "target/debug/vaguemestre"))
 
 
+def free_ports(count):
+    """The first of `count` free ports below the range that outgoing connections take theirs from: a restart finds them free again."""
+    while True:
+        base = random.SystemRandom().randrange(12_000, 30_000)
+        try:
+            for port in range(base, base + count):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+            return base
+        except OSError:
+            continue
+
+
 class Demo:
     """A running demo. `restart` goes on with the same data folder and ports."""
 
     def __init__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="vaguemestre-clients-"))
         self.process = None
-        self.port_base = 0
+        self.port_base = free_ports(12)
         self.start()
 
     def start(self):
