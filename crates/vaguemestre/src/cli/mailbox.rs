@@ -117,8 +117,7 @@ pub(crate) async fn make(
             format!("{address}: a {kind} mailbox without --owner has nobody to give a password to")
         })?;
         let hash = auth::hash_password(&password).with_context(|| address.to_string())?;
-        // Named by its mailbox: giving a person one more mailbox leaves the passwords that they have.
-        store.set_application_password(user.actor, &address.canonical(), &hash).await?;
+        store.set_application_password(user.actor, "command line", &hash).await?;
     }
     Ok((id, is_new))
 }
