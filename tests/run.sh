@@ -22,8 +22,8 @@ step() { # name command...
 export CARGO_TERM_PROGRESS_WHEN=never
 ulimit -n "$(ulimit -Hn)" 2>/dev/null || true
 step "build" cargo build --quiet -p vaguemestre
-step "unit tests" cargo test --quiet --workspace --exclude scenarios
-step "wire scenarios" cargo test --quiet -p scenarios
+step "unit tests" cargo test --quiet --no-fail-fast --workspace --exclude scenarios
+step "wire scenarios" cargo test --quiet --no-fail-fast -p scenarios
 step "clients" python3 tests/clients/clients.py
 step "SIGKILL under load, 20 kills" python3 tests/clients/crash.py 20
 if [ "$what" = all ]; then
