@@ -2,9 +2,14 @@
 # Installs the Debian packages that building and testing need, if they are missing. packages.sh build|test|all
 set -eu
 build="clang mold"
-test="$build ca-certificates curl swaks libnet-ssleay-perl libio-socket-ssl-perl isync python3 openssl procps"
+test="$build ca-certificates curl swaks libnet-ssleay-perl libio-socket-ssl-perl isync msmtp mutt tmux python3 python3-venv openssl procps"
+all="$test offlineimap3 fetchmail neomutt alpine"
+# Node may come from elsewhere than Debian, whose npm would drive it out.
+command -v node >/dev/null 2>&1 || all="$all nodejs"
+command -v npm >/dev/null 2>&1 || all="$all npm"
 case "${1:-test}" in
   build) wanted=$build ;;
+  all) wanted=$all ;;
   *) wanted=$test ;;
 esac
 missing=

@@ -27,6 +27,7 @@ step "wire scenarios" cargo test --quiet --no-fail-fast -p scenarios
 step "clients" python3 tests/clients/clients.py
 step "SIGKILL under load, 20 kills" python3 tests/clients/crash.py 20
 if [ "$what" = all ]; then
+  step "every client" python3 tests/clients/clients.py all
   step "lints" make --no-print-directory lint
   step "SIGKILL under load, 200 kills" python3 tests/clients/crash.py 200
 fi
