@@ -126,8 +126,10 @@ fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok) {
         let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
-        if path.is_dir() && !path.is_symlink() {
-            if name != "target" && name != "demo-data" && name != ".git" {
+        if name == ".git" {
+            // A folder, or in a second worktree a file that names the first one's.
+        } else if path.is_dir() && !path.is_symlink() {
+            if name != "target" && name != "demo-data" {
                 found.extend(files(&path, ending));
             }
         } else if name.ends_with(ending) {
