@@ -16,11 +16,11 @@ release: packages-build
 demo: release
 	./target/release/vaguemestre demo $(DEMO_FLAGS)
 
-## Unit tests, wire scenarios, one client of each family.
+## Unit tests; wire scenarios, one client of each family and a short crash loop, each on SQLite and on PostgreSQL.
 test: packages
 	tests/run.sh
 
-## The same, with the long crash loop and every client.
+## The same, with the long crash loops, full outages and every client.
 test-all: packages-all
 	tests/run.sh all
 

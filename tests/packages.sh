@@ -3,6 +3,8 @@
 set -eu
 build="clang mold"
 test="$build ca-certificates curl swaks libnet-ssleay-perl libio-socket-ssl-perl isync msmtp mutt tmux python3 python3-venv openssl procps"
+# Any installed server does; Debian 12's is the one that results are stated for.
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || test="$test postgresql-15"
 all="$test offlineimap3 fetchmail neomutt alpine"
 # Node may come from elsewhere than Debian, whose npm would drive it out.
 command -v node >/dev/null 2>&1 || all="$all nodejs"
@@ -24,6 +26,15 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 echo "installing:$missing"
 export DEBIAN_FRONTEND=noninteractive
+case $missing in
+  *postgresql*)
+    # The tests start a server of their own: no cluster of the system's is wanted, nor started.
+    [ -e /etc/postgresql-common/createcluster.conf ] || {
+      mkdir -p /etc/postgresql-common
+      echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
+    }
+    ;;
+esac
 apt-get update -qq >/dev/null
 # shellcheck disable=SC2086  # a list of words
 apt-get install -y -qq --no-install-recommends $missing >/dev/null

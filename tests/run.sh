@@ -1,8 +1,14 @@
 #!/bin/sh
 # All tests, with a summary. run.sh [all]
+# What speaks to the running program is run on SQLite and on PostgreSQL; ENGINES="sqlite" leaves one out.
 set -u
 cd "$(dirname "$0")/.."
 what=${1:-usual}
+engines=${ENGINES:-sqlite postgres}
+case $engines in
+  # One PostgreSQL for the whole run, stopped at its end whatever happens.
+  *postgres*) [ -n "${VAGUEMESTRE_TEST_POSTGRES:-}" ] || exec tests/postgres.sh with tests/run.sh "$@" ;;
+esac
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 failed=0
@@ -14,24 +20,46 @@ step() { # name command...
   if "$@" >"$out/log" 2>&1; then result=ok; else result=FAILED; failed=1; fi
   p=$(grep -Eo '[0-9]+ passed' "$out/log" | awk '{s+=$1} END {print s+0}')
   f=$(grep -Eo '[0-9]+ failed' "$out/log" | awk '{s+=$1} END {print s+0}')
+  # A step that could not even run its tests counts as one failure.
+  [ "$result" = ok ] || [ "$f" -gt 0 ] || f=1
   passed=$((passed + p)); bad=$((bad + f))
-  printf '%-34s %-7s %4s passed %3s failed %5ss\n' "$name" "$result" "$p" "$f" "$(( $(date +%s) - start ))"
+  engine_passed=$((engine_passed + p)); engine_bad=$((engine_bad + f))
+  printf '%-38s %-7s %4s passed %3s failed %5ss\n' "$name" "$result" "$p" "$f" "$(( $(date +%s) - start ))"
   grep -E '^crash:' "$out/log" | sed 's/^/    /'
   [ "$result" = ok ] || { tail -n 60 "$out/log" | sed 's/^/    /'; }
 }
+engine_passed=0 engine_bad=0 totals=
 export CARGO_TERM_PROGRESS_WHEN=never
 ulimit -n "$(ulimit -Hn)" 2>/dev/null || true
-step "build" cargo build --quiet -p vaguemestre
-step "unit tests" cargo test --quiet --no-fail-fast --workspace --exclude scenarios
-step "wire scenarios" cargo test --quiet --no-fail-fast -p scenarios
-step "clients" python3 tests/clients/clients.py
-step "SIGKILL under load, 20 kills" python3 tests/clients/crash.py 20
+scenarios=$(ls tests/tests/*.rs | sed 's|.*/\(.*\)\.rs|--test \1|' | grep -v architecture)
+contracts=$(ls crates/*/tests/*.rs crates/*/tests/*/main.rs 2>/dev/null | sed 's|/main.rs$||; s|.*/\([^/.]*\).*|--test \1|' | sort -u)
+kills=20 clients=
 if [ "$what" = all ]; then
-  step "every client" python3 tests/clients/clients.py all
-  step "lints" make --no-print-directory lint
-  step "SIGKILL under load, 200 kills" python3 tests/clients/crash.py 200
+  kills=200 clients=all
+  export VAGUEMESTRE_TEST_OUTAGE_SECS=${VAGUEMESTRE_TEST_OUTAGE_SECS:-60}
 fi
-# A step that could not even run its tests counts as one failure.
-[ "$failed" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+step "build" cargo build --quiet -p vaguemestre
+# Always the whole workspace, so that its dependencies are compiled once for all steps.
+# shellcheck disable=SC2086  # a list of words
+step "unit tests" cargo test --quiet --no-fail-fast --workspace --lib --bins $contracts
+step "examples in the documentation" cargo test --quiet --workspace --doc
+step "architecture" cargo test --quiet --workspace --test architecture
+for engine in $engines; do
+  export VAGUEMESTRE_TEST_ENGINE="$engine"
+  # A scenario that is about one engine bears its name.
+  case $engine in sqlite) other=postgres ;; *) other=sqlite ;; esac
+  engine_passed=0 engine_bad=0
+  # shellcheck disable=SC2086  # a list of words
+  step "wire scenarios ($engine)" cargo test --quiet --no-fail-fast --workspace $scenarios -- --skip $other
+  # shellcheck disable=SC2086  # a word or none
+  step "clients ($engine)" python3 tests/clients/clients.py $clients
+  # On PostgreSQL the leases of a killed node still have to run out.
+  [ "$engine" = postgres ] || step "SIGKILL under load, $kills kills ($engine)" python3 tests/clients/crash.py $kills
+  totals="$totals$(printf '%-38s %12s passed %3s failed' "on $engine" $engine_passed $engine_bad)
+"
+done
+unset VAGUEMESTRE_TEST_ENGINE
+[ "$what" != all ] || step "lints" make --no-print-directory lint
+printf '%s' "$totals"
 echo "$passed passed, $bad failed"
 exit "$failed"

@@ -1,4 +1,9 @@
-"""Starts `vaguemestre demo` for client checks, and stops it."""
+"""Starts `vaguemestre demo` for client checks, and stops it.
+
+VAGUEMESTRE_TEST_ENGINE=sqlite|postgres chooses where its rows are; the PostgreSQL of the run (VAGUEMESTRE_TEST_POSTGRES), or one of this process, holds them.
+"""
+import atexit
+import functools
 import json
 import os
 import pathlib
@@ -12,6 +17,27 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("VAGUEMESTRE_BIN", str(ROOT / "target/debug/vaguemestre"))
+ENGINE = os.environ.get("VAGUEMESTRE_TEST_ENGINE") or "sqlite"
+POSTGRES = str(ROOT / "tests/postgres.sh")
+if ENGINE not in ("sqlite", "postgres"):
+    raise SystemExit(f"VAGUEMESTRE_TEST_ENGINE is `sqlite` or `postgres`, not `{ENGINE}`")
+
+
+@functools.cache
+def postgres_url():
+    """The server of the run, or one that ends with this process: its supervisor waits for the end of its input."""
+    given = os.environ.get("VAGUEMESTRE_TEST_POSTGRES")
+    if given:
+        return given
+    postgres_url.supervisor = subprocess.Popen([POSTGRES, "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    word, _, url = postgres_url.supervisor.stdout.readline().strip().partition(" ")
+    if word != "ready":
+        raise RuntimeError("PostgreSQL did not start: " + url)
+    return url
+
+
+def sql(statements):
+    subprocess.run([POSTGRES, "sql", postgres_url() + "/postgres"], input=statements, text=True, check=True, capture_output=True, timeout=120)
 
 
 def free_ports(count):
@@ -34,6 +60,14 @@ class Demo:
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="vaguemestre-clients-"))
         self.process = None
         self.port_base = free_ports(12)
+        self.store = []
+        if ENGINE == "postgres":
+            name = f"clients_{os.getpid()}_{self.port_base}"
+            databases = [f"{name}_{operator}" for operator in ("chu_nord", "clinique_sud")]
+            sql("\n".join(f"CREATE DATABASE {database};" for database in databases))
+            # A statement a line: each runs outside a transaction of its neighbours.
+            atexit.register(sql, "\n".join(f"DROP DATABASE {database} WITH (FORCE);" for database in databases))
+            self.store = ["--store-url", f"{postgres_url()}/{name}_{{operator}}"]
         self.start()
 
     def start(self):
@@ -41,7 +75,7 @@ class Demo:
         describe.unlink(missing_ok=True)
         with open(self.dir / "log", "ab") as log:
             self.process = subprocess.Popen(
-                [BINARY, "demo", "--data", str(self.dir / "data"), "--port-base", str(self.port_base), "--describe", str(describe)],
+                [BINARY, "demo", "--data", str(self.dir / "data"), "--port-base", str(self.port_base), "--describe", str(describe), *self.store],
                 stdout=subprocess.DEVNULL, stderr=log)
         deadline = time.monotonic() + 60
         while not describe.exists():

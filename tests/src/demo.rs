@@ -1,6 +1,8 @@
 //! `vaguemestre demo`, described by the file that it writes.
 
 use crate::authority::{self, Certificate, now};
+use crate::engine::Rows;
+use crate::postgres::Postgres;
 use crate::process::{Finished, Process, run_with_input};
 use crate::tls::ClientTls;
 use crate::wait::DEADLINE;
@@ -145,7 +147,14 @@ pub struct Demo {
     process: Process,
     description: Description,
     list_number: AtomicU64,
-    folder: Arc<TempDir>,
+    home: Arc<Home>,
+}
+
+/// What outlives a run of the demo.
+#[derive(Debug)]
+struct Home {
+    folder: TempDir,
+    rows: Rows,
 }
 
 impl Deref for Demo {
@@ -159,7 +168,22 @@ impl Deref for Demo {
 impl Demo {
     /// Starts a demo.
     pub fn start() -> Self {
-        Self::start_in(Arc::new(TempDir::new().expect("a temporary folder")))
+        Self::start_with(Rows::of_demo())
+    }
+
+    /// Starts a demo whose rows are kept by a PostgreSQL of the scenario's own, whatever the engine of the run.
+    pub fn start_on(postgres: &Postgres) -> Self {
+        Self::start_through(postgres, postgres.port())
+    }
+
+    /// The same, by way of another port of this machine that leads there.
+    pub fn start_through(postgres: &Postgres, door: u16) -> Self {
+        Self::start_with(Rows::of_demo_on(postgres, door))
+    }
+
+    fn start_with(rows: Rows) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        Self::start_in(Arc::new(Home { folder, rows }))
     }
 
     /// One demo for all scenarios of a file that run at the same time. For those that disturb nobody.
@@ -173,12 +197,13 @@ impl Demo {
         })
     }
 
-    fn start_in(folder: Arc<TempDir>) -> Self {
-        let path = |name: &str| folder.path().join(name).to_str().expect("paths are UTF-8").to_owned();
+    fn start_in(home: Arc<Home>) -> Self {
+        let path = |name: &str| home.folder.path().join(name).to_str().expect("paths are UTF-8").to_owned();
         let (data, file, log) = (path("data"), path("description.json"), path("stderr.log"));
         // The description of an earlier run must not be taken for this one's.
         let _ = std::fs::remove_file(&file);
         let arguments = ["demo", "--data", &data, "--port-base", "0", "--describe", &file, "--log", "info"];
+        let arguments = [&arguments, home.rows.arguments().as_slice()].concat();
         let mut process = Process::start(&arguments, Path::new(&log));
         let begin = Instant::now();
         while !Path::new(&file).exists() {
@@ -189,14 +214,14 @@ impl Demo {
         let text = std::fs::read_to_string(&file).expect("the description can be read");
         let description = serde_json::from_str(&text).expect("the description has the promised form");
         let list_number = AtomicU64::new(now().secs().unsigned_abs() + 1000);
-        Self { process, description, list_number, folder }
+        Self { process, description, list_number, home }
     }
 
     /// Ends it and starts it again on the same folder, after `meanwhile`.
     pub fn restarted(mut self, end: impl FnOnce(&mut Process), meanwhile: impl FnOnce(&Description)) -> Self {
         end(&mut self.process);
         meanwhile(&self.description);
-        Self::start_in(self.folder.clone())
+        Self::start_in(self.home.clone())
     }
 
     /// chu-nord.
@@ -221,7 +246,7 @@ impl Demo {
 
     /// The description file.
     pub fn description_file(&self) -> PathBuf {
-        self.folder.path().join("description.json")
+        self.home.folder.path().join("description.json")
     }
 
     /// The issuing authority.

@@ -8,12 +8,14 @@
 
 mod authority;
 mod demo;
+mod engine;
 mod fake_dns;
 mod fake_server;
 mod https;
 mod imap;
 mod letter;
 mod operator;
+mod postgres;
 mod process;
 mod tls;
 mod wait;
@@ -21,12 +23,14 @@ mod wire;
 
 pub use authority::{Certificate, now};
 pub use demo::{Demo, Description, Mailbox, Site};
+pub use engine::Engine;
 pub use fake_dns::{FakeDns, Name};
 pub use fake_server::{FakeServer, Received, Script};
 pub use https::get;
 pub use imap::{Imap, Response};
 pub use letter::{Letter, without_trace};
 pub use operator::{Operator, free_port};
+pub use postgres::Postgres;
 pub use process::{Finished, Process, program, run, run_with_input};
 pub use tls::ClientTls;
 pub use wait::{DEADLINE, until, within};

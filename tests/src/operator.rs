@@ -1,6 +1,7 @@
 //! One operator set up by hand: `init`, an edited configuration, `serve`.
 
 use crate::authority::{self, Certificate, now};
+use crate::engine::Rows;
 use crate::process::{Finished, Process, run, run_with_input};
 use crate::tls::ClientTls;
 use crate::wait::DEADLINE;
@@ -24,20 +25,33 @@ pub struct Operator {
     pub domain: String,
     process: Option<Process>,
     folder: TempDir,
+    rows: Rows,
 }
 
 impl Operator {
     /// `init` on free ports of this machine, without `serve`.
     pub fn init(domain: &str) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        let dir = folder.path().join("operator");
-        run(&["init", "--domain", domain, "--dir", dir.to_str().expect("paths are UTF-8")]).ok();
-        let operator = Self { ports: free_ports(), domain: domain.to_owned(), process: None, folder };
+        let operator = Self {
+            ports: free_ports(),
+            domain: domain.to_owned(),
+            process: None,
+            folder,
+            rows: Rows::of_operator(),
+        };
+        operator.init_again();
         for (name, usual) in USUAL_PORTS {
             let port = operator.ports[name];
             operator.edit(&format!("0.0.0.0:{usual}\""), &format!("127.0.0.1:{port}\""));
         }
         operator
+    }
+
+    /// The same `init` once more.
+    pub fn init_again(&self) {
+        let dir = self.dir();
+        let arguments = ["init", "--domain", &self.domain, "--dir", dir.to_str().expect("paths are UTF-8")];
+        run(&[&arguments, self.rows.arguments().as_slice()].concat()).ok();
     }
 
     /// Its folder.

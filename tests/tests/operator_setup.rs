@@ -35,8 +35,7 @@ fn init_makes_an_operator_without_fault_and_is_fine_twice() {
     let before: Vec<Vec<u8>> =
         files(&operator.file("keys")).iter().map(|file| std::fs::read(file).unwrap()).collect();
     let config = std::fs::read(operator.config_file()).unwrap();
-    let dir = operator.dir();
-    scenarios::run(&["init", "--domain", DOMAIN, "--dir", dir.to_str().unwrap()]).ok();
+    operator.init_again();
     assert_eq!(std::fs::read(operator.config_file()).unwrap(), config);
     assert_eq!(
         files(&operator.file("keys")).iter().map(|file| std::fs::read(file).unwrap()).collect::<Vec<_>>(),
