@@ -5,7 +5,16 @@ use crate::{Delivery, notification};
 use intake::NotificationError;
 use mail_types::Timestamp;
 use smtp_session::client::ServerReply;
+use std::time::Duration;
 use store::{Acceptance, AttemptOutcome, Claimed};
+use tokio::time::Instant;
+
+/// How long a store that does not answer is asked again: less than a lease, past which the entries are somebody else's.
+const ASK_MAX: Duration = Duration::from_secs(10 * 60);
+/// The first pause between two questions; each is twice the one before, up to [`ASK_EVERY`].
+const ASK_FIRST: Duration = Duration::from_millis(250);
+/// The longest pause.
+const ASK_EVERY: Duration = Duration::from_secs(4);
 
 /// The answer for one recipient.
 #[derive(Clone, Debug)]
@@ -23,34 +32,55 @@ pub(crate) enum AnswerKind {
     Permanent,
 }
 
-/// Records the answer in one transaction with the notification that it causes.
+/// Records the answer in one transaction with the notification that it causes. A store that does not answer is asked again: what another operator
+/// said is not forgotten for an outage.
 pub(crate) async fn record(delivery: &Delivery, entry: &Claimed, answer: &Answer) {
+    match until_answered(|| conclude(delivery, entry, answer)).await {
+        Ok(Some(word)) => {
+            delivery.metrics.recipients.get_or_create(&OutcomeLabel { outcome: word }).inc();
+            tracing::info!(entry = %entry.id, unit = %entry.unit, outcome = word, code = answer.reply.code, "attempt concluded");
+        }
+        Ok(None) => tracing::warn!(entry = %entry.id, "the lease was lost before the attempt was concluded"),
+        Err(error) => {
+            tracing::error!(entry = %entry.id, %error, "an attempt could not be recorded; it will be made again");
+        }
+    }
+}
+
+/// The word of the outcome once it is written, or nothing when the lease was lost. Without its notification an outcome is not recorded.
+async fn conclude(
+    delivery: &Delivery,
+    entry: &Claimed,
+    answer: &Answer,
+) -> Result<Option<&'static str>, store::Error> {
     let now = delivery.store.now();
     let outcome = outcome(delivery, entry, answer, now);
     let notification = match &outcome {
         AttemptOutcome::Bounced { .. } | AttemptOutcome::Expired { .. } => {
-            notify(delivery, entry, answer, now).await
+            notify(delivery, entry, answer, now).await?
         }
-        AttemptOutcome::Relayed { .. } | AttemptOutcome::Deferred { .. } => Ok(None),
-    };
-    let notification = match notification {
-        Ok(notification) => notification,
-        Err(error) => {
-            // Without its notification the outcome is not recorded: the lease runs out and the attempt is made again.
-            tracing::error!(entry = %entry.id, %error, "a notification could not be written; the entry stays queued");
-            return;
-        }
+        AttemptOutcome::Relayed { .. } | AttemptOutcome::Deferred { .. } => None,
     };
     let word = word(&outcome);
-    match delivery.store.conclude(entry, outcome, notification).await {
-        Ok(true) => {
-            delivery.metrics.recipients.get_or_create(&OutcomeLabel { outcome: word }).inc();
-            tracing::info!(entry = %entry.id, unit = %entry.unit, outcome = word, code = answer.reply.code, "attempt concluded");
+    Ok(delivery.store.conclude(entry, outcome, notification).await?.then_some(word))
+}
+
+/// Asks the store until it answers, for as long as a lease lasts. Faults other than a database that does not answer are given back at once.
+pub(crate) async fn until_answered<T, F>(mut ask: impl FnMut() -> F) -> Result<T, store::Error>
+where
+    F: Future<Output = Result<T, store::Error>>,
+{
+    let end = Instant::now() + ASK_MAX;
+    let mut pause = ASK_FIRST;
+    loop {
+        match ask().await {
+            Err(error @ (store::Error::Database(_) | store::Error::Commit(_))) if Instant::now() < end => {
+                tracing::warn!(%error, "the store does not answer the queue runner; asking again");
+            }
+            answer => return answer,
         }
-        Ok(false) => tracing::warn!(entry = %entry.id, "the lease was lost before the attempt was concluded"),
-        Err(error) => {
-            tracing::error!(entry = %entry.id, %error, "an attempt could not be recorded; it will be made again");
-        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(ASK_EVERY);
     }
 }
 

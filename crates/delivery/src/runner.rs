@@ -4,7 +4,7 @@ use crate::Delivery;
 use crate::connection::{Connection, Failure, local_reply};
 use crate::metrics::OutcomeLabel;
 use crate::next_hop::NoTarget;
-use crate::outcome::{Answer, AnswerKind, record};
+use crate::outcome::{Answer, AnswerKind, record, until_answered};
 use listener::Drain;
 use mail_types::{BodyKind, Domain, DsnRet, ForwardPath, MailParameters, RcptParameters};
 use policy::Reason;
@@ -187,7 +187,7 @@ fn no_target_answer(cause: NoTarget) -> Answer {
 /// Sends one message to its recipients and records each answer. Gives the connection back if it can be used again.
 async fn send(delivery: &Delivery, mut connection: Connection, message: &[Claimed]) -> Option<Connection> {
     let host = connection.host.clone();
-    match delivery.store.renew_leases(message, LEASE_MS).await {
+    match until_answered(|| delivery.store.renew_leases(message, LEASE_MS)).await {
         Ok(true) => {}
         // Somebody else tries it now, or the store cannot say: not sending is the safe side, sending twice is not.
         Ok(false) | Err(_) => {
