@@ -5,7 +5,7 @@ build="clang mold"
 test="$build ca-certificates curl swaks libnet-ssleay-perl libio-socket-ssl-perl isync msmtp mutt tmux python3 python3-venv openssl procps"
 # Any installed server does; Debian 12's is the one that results are stated for.
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || test="$test postgresql-15"
-all="$test offlineimap3 fetchmail neomutt alpine"
+all="$test postfix offlineimap3 fetchmail neomutt alpine"
 # Node may come from elsewhere than Debian, whose npm would drive it out.
 command -v node >/dev/null 2>&1 || all="$all nodejs"
 command -v npm >/dev/null 2>&1 || all="$all npm"
@@ -34,6 +34,10 @@ case $missing in
       echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
     }
     ;;
+esac
+case $missing in
+  # The tests bring a configuration of their own; the system's Postfix is neither configured nor started.
+  *postfix*) echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections ;;
 esac
 apt-get update -qq >/dev/null
 # shellcheck disable=SC2086  # a list of words
