@@ -32,7 +32,7 @@ lint:
 fmt:
 	$(CARGO) fmt --all
 
-## First figures beside Postfix + Dovecot; see docs/performance.md.
+## Figures beside Postfix + Dovecot, in one run; see docs/performance.md. QUICK=1 for a quick look.
 bench: release
 	tests/bench/run.sh
 

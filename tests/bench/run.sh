@@ -1,45 +1,186 @@
 #!/bin/bash
-# Measures this server beside Postfix + Dovecot, alternating, in one run. Policy is never switched off: client certificate, revocation list and white list are
-# enforced on our side, and Postfix asks for the certificate too.
-#   run.sh [ROUNDS]       environment: BENCH_DIR (the load driver and its set-up, default ../shared/bench), SECTIONS, STORE_URL, BINARY
-# Needs root (Postfix), and the Debian packages postfix dovecot-imapd dovecot-lmtpd, whose own services must not run.
+# Measures this server, on SQLite and on PostgreSQL, beside Postfix + Dovecot: all in one run, alternating, on this machine. Policy is never switched off: client
+# certificate, revocation list and white list are enforced on our side, and Postfix asks for the certificate too.
+#
+#   run.sh [ROUNDS]       rounds of each section, 3 if not told; QUICK=1: one round of small counts, to see that everything runs
+#
+# Environment: SECTIONS (drain large e2e fetch idle cold), CONTENDERS (sqlite postgres peer), BINARY (target/release/vaguemestre), BENCH_DIR (the load driver and the
+# peer's set-up, ../shared/bench), MB (the driver, built here if not told), TMPDIR (where everything is put; not a tmpfs), and the counts below.
+#
+# Needs root: Postfix, limits for the peer's IMAP processes, PostgreSQL as a user of its own. Needs the Debian packages postfix dovecot-imapd dovecot-lmtpd postgresql
+# (their own services are not used and must not run).
 set -eu
 cd "$(dirname "$0")/../.."
 root=$PWD
-rounds=${1:-3}
-bench=$(cd "${BENCH_DIR:-../shared/bench}" 2>/dev/null && pwd) || { echo "the load driver is not in ${BENCH_DIR:-../shared/bench}; set BENCH_DIR" >&2; exit 1; }
+[ "$(id -u)" -eq 0 ] || { echo "this needs root: Postfix and PostgreSQL are started as users of their own" >&2; exit 1; }
+if [ -n "${QUICK:-}" ]; then
+  : "${DRAIN_COUNT:=500}" "${LARGE_COUNT:=10}" "${E2E_COUNT:=5}" "${FETCH_COUNT:=1000}" "${IDLE_CONNECTIONS:=100}" "${COLD_COUNT:=2000}" "${ROUNDS:=1}"
+fi
+rounds=${1:-${ROUNDS:-3}}
+sections=${SECTIONS:-drain large e2e fetch idle cold}
+contenders=${CONTENDERS:-sqlite postgres peer}
+drain_count=${DRAIN_COUNT:-5000}         # messages of 10 KiB on 10 connections
+large_count=${LARGE_COUNT:-60}           # messages of 5 MiB on 10 connections
+e2e_count=${E2E_COUNT:-20}               # submissions that an IDLE client waits for
+fetch_count=${FETCH_COUNT:-10000}        # messages of 10 KiB in one folder
+idle_connections=${IDLE_CONNECTIONS:-1000}
+cold_count=${COLD_COUNT:-100000}         # messages of 2 KiB in the store, besides what the other sections left
 binary=${BINARY:-$root/target/release/vaguemestre}
-sections=${SECTIONS:-"drain e2e"}
-work=$(mktemp -d /tmp/vaguemestre-bench.XXXXXX)
+[ -x "$binary" ] || { echo "there is no $binary; run make release, or set BINARY" >&2; exit 1; }
+bench=$(cd "${BENCH_DIR:-../shared/bench}" 2>/dev/null && pwd) || { echo "the load driver is not in ${BENCH_DIR:-../shared/bench}; set BENCH_DIR" >&2; exit 1; }
+work=$(mktemp -d -t vaguemestre-bench.XXXXXX)
+[ "$(stat -f -c %T "$work")" != tmpfs ] || { echo "$work is on a tmpfs, where nothing is durable; set TMPDIR" >&2; exit 1; }
+chmod 755 "$work"
 cp -r "$bench" "$work/bench"
 chmod -R u+w "$work/bench"
-driver=$root/target/mailbench
-CARGO_TARGET_DIR=$driver cargo build --quiet --release --manifest-path "$work/bench/mailbench/Cargo.toml"
-export MB=$driver/release/mailbench MXCERT=1 REPS=1
-setup=$work/bench/setup-postfix-dovecot.sh
+if [ -z "${MB:-}" ]; then
+  CARGO_TARGET_DIR=$root/target/mailbench cargo build --quiet --release --manifest-path "$work/bench/mailbench/Cargo.toml"
+  MB=$root/target/mailbench/release/mailbench
+fi
+peer=$work/bench/setup-postfix-dovecot.sh
 export BASE=$work/pd
-bash "$setup" setup >"$work/setup.log" 2>&1
-bash "$work/bench/make-certs.sh" "$work/tls"
-sh tests/bench/setup.sh "$binary" "$work/operator" "$work/tls" 4000 >>"$work/setup.log"
-"$binary" serve --config "$work/operator/vaguemestre.toml" --log warn >"$work/serve.log" 2>&1 </dev/null &
-echo $! >"$work/serve.pid"
-# The peer's daemons keep our standard output open if they are given it.
-bash "$setup" start >>"$work/setup.log" 2>&1 </dev/null
+: >"$work/log"
+
+has() { case " $1 " in *" $2 "*) true ;; *) false ;; esac; }
+serves() { has "$contenders" "$1"; }
+
+# ---- the contenders
+
+base_of() { case $1 in sqlite) echo 4000 ;; postgres) echo 6000 ;; peer) echo 2000 ;; esac; }
+tls_of() { case $1 in peer) echo "$BASE/tls" ;; *) echo "$work/tls" ;; esac; }
+
+prepare() { # CONTENDER
+  case $1 in
+    peer) bash "$peer" setup ;;
+    postgres)
+      bash tests/bench/postgres.sh start "$work/postgres" 6432 || return 1
+      STORE_URL="postgres://vaguemestre@127.0.0.1:6432/vaguemestre" sh tests/bench/setup.sh "$binary" "$work/operator-$1" "$work/tls" 6000 ;;
+    sqlite) STORE_URL="" sh tests/bench/setup.sh "$binary" "$work/operator-$1" "$work/tls" 4000 ;;
+  esac
+}
+
+start() { # CONTENDER
+  case $1 in
+    peer) bash "$peer" start ;;
+    *)
+      "$binary" serve --config "$work/operator-$1/vaguemestre.toml" --log warn >>"$work/serve-$1.log" 2>&1 &
+      echo $! >"$work/$1.pid" ;;
+  esac
+  python3 tests/bench/cold.py wait "$(($(base_of "$1") + 525))" "$(($(base_of "$1") + 143))"
+}
+
+stop() { # CONTENDER
+  case $1 in
+    peer) bash "$peer" stop ;;
+    *)
+      [ -f "$work/$1.pid" ] || return 0
+      kill "$(cat "$work/$1.pid")" 2>/dev/null || true
+      wait "$(cat "$work/$1.pid")" 2>/dev/null || true
+      rm -f "$work/$1.pid" ;;
+  esac
+}
+
 finish() {
-  kill "$(cat "$work/serve.pid")" 2>/dev/null || true
-  bash "$setup" stop >/dev/null 2>&1 </dev/null || true
+  set +e
+  for contender in $contenders; do stop "$contender" >>"$work/log" 2>&1 </dev/null; done
+  ! serves postgres || bash tests/bench/postgres.sh stop "$work/postgres" >>"$work/log" 2>&1 </dev/null
+  [ -z "${instances:-}" ] || echo "$instances" >/proc/sys/fs/inotify/max_user_instances
 }
 trap finish EXIT
-until curl -s --max-time 2 "imap://127.0.0.1:4143/" >/dev/null 2>&1 || [ $? -ne 7 ]; do sleep 0.1; done
-for _ in $(seq "$rounds"); do
-  for section in $sections; do
-    (cd "$work/bench" && OUT=$work/ours.jsonl MX=4525 SUB=4587 IMAP=4143 TLS=$work/tls PIDS="cat $work/serve.pid" bash run-all.sh "$section") >/dev/null
-    (cd "$work/bench" && OUT=$work/peer.jsonl TLS=$BASE/tls PIDS="$setup pids" bash run-all.sh "$section") >/dev/null
+trap 'exit 1' INT TERM
+
+# ---- one measurement: a line of JSON in the contender's file
+
+drive() { # CONTENDER LABEL DRIVER-ARGUMENTS...
+  local who=$1 label=$2 tls
+  shift 2
+  tls=$(tls_of "$who")
+  timeout 900 "$MB" "$@" --label "$label" --ca "$tls/ca.pem" --users-fmt "u%03d@bench.test" --pass secret --imap-port "$(($(base_of "$who") + 143))" \
+    >>"$work/$who.jsonl" 2>>"$work/log" </dev/null || echo "{\"label\":\"$label\",\"failed\":\"$1\"}" >>"$work/$who.jsonl"
+}
+mx() { # CONTENDER LABEL DRIVER-ARGUMENTS...
+  local who=$1 label=$2 tls
+  shift 2
+  tls=$(tls_of "$who")
+  drive "$who" "$label" smtp-in --port "$(($(base_of "$who") + 525))" --cert "$tls/client.pem" --key "$tls/client.key" --users 20 --conns 10 --wait-visible "$@"
+}
+imap() { # CONTENDER LABEL COMMAND DRIVER-ARGUMENTS...
+  local who=$1 label=$2 command=$3
+  shift 3
+  drive "$who" "$label" "$command" --port "$(($(base_of "$who") + 143))" "$@"
+}
+memory() { # CONTENDER LABEL
+  local measure=(bash tests/bench/memory.sh "$work" "$1")
+  echo "{\"label\":\"$2\",\"pss_kib\":$("${measure[@]}"),\"own_pss_kib\":$("${measure[@]}" own)}" >>"$work/$1.jsonl"
+}
+
+# ---- the sections; each is called once for each contender in each round
+
+section_drain() { mx "$1" drain --size 10k --count "$drain_count"; }
+section_large() { mx "$1" large --size 5m --count "$large_count"; }
+section_e2e() { drive "$1" e2e e2e --port "$(($(base_of "$1") + 587))" --users 2 --count "$e2e_count" --gap-ms 700 --size 4k; }
+section_fetch() {
+  [ "$2" -gt 1 ] || imap "$1" fill imap-fill --user-start 30 --mailbox Big --create --count "$fetch_count" --size 10k
+  # The first of the driver's rounds warms up and is not counted.
+  imap "$1" fetch imap-fetch --user-start 30 --mailbox Big --rounds 3
+}
+section_idle() {
+  # As many connections are held meanwhile: memory that earlier work freed and kept is taken by them, and not by those that are measured.
+  local holder port tls
+  : >"$work/held"
+  port=$(($(base_of "$1") + 143)) tls=$(tls_of "$1")
+  "$MB" idle --port "$port" --ca "$tls/ca.pem" --users-fmt "u%03d@bench.test" --pass secret --users 100 --conns "$idle_connections" --settle 0 --hold 900 \
+    >>"$work/log" 2>"$work/held" </dev/null &
+  holder=$!
+  until grep -q READY "$work/held" || ! kill -0 "$holder" 2>/dev/null; do sleep 0.2; done
+  imap "$1" idle idle --users 100 --conns "$idle_connections" --settle 4 --probe-cmd "bash $root/tests/bench/memory.sh $work $1"
+  kill "$holder" 2>/dev/null || echo "{\"label\":\"idle\",\"failed\":\"the connections that were held broke\"}" >>"$work/$1.jsonl"
+  wait "$holder" 2>/dev/null || true
+  sleep 3
+}
+section_cold() {
+  [ "$2" -gt 1 ] || imap "$1" cold-fill imap-fill --users 10 --conns 10 --user-start 80 --mailbox Cold --create --count "$cold_count" --size 2k
+}
+
+cold_starts() { # CONTENDER
+  local mx=$(($(base_of "$1") + 525)) imap=$(($(base_of "$1") + 143))
+  case $1 in
+    peer) python3 tests/bench/cold.py measure "$mx" "$imap" "dovecot -c $BASE/dovecot/dovecot.conf && postfix -c $BASE/postfix/etc start" "bash $peer stop" ;;
+    *) python3 tests/bench/cold.py measure "$mx" "$imap" "exec $binary serve --config $work/operator-$1/vaguemestre.toml --log warn" ;;
+  esac >>"$work/$1.jsonl"
+}
+
+# ---- the run
+
+ulimit -n "$(ulimit -Hn)"
+instances=$(cat /proc/sys/fs/inotify/max_user_instances)
+# Each of the peer's IMAP processes in IDLE takes one.
+echo 65536 >/proc/sys/fs/inotify/max_user_instances
+bash "$work/bench/make-certs.sh" "$work/tls" >>"$work/log" 2>&1
+for contender in $contenders; do
+  # Daemons keep the standard output that they are given.
+  { prepare "$contender" && start "$contender"; } >>"$work/log" 2>&1 </dev/null || { tail -n 20 "$work/log" >&2; echo "$contender did not start; logs: $work" >&2; exit 1; }
+done
+sleep 3
+for contender in $contenders; do memory "$contender" rest; done
+for section in $sections; do
+  for round in $(seq "$rounds"); do
+    echo "$(date +%T) $section, round $round of $rounds" >&2
+    for contender in $contenders; do "section_$section" "$contender" "$round"; done
   done
 done
-for who in ours peer; do
-  echo "$who"
-  python3 "$work/bench/table.py" "$work/$who.jsonl" msgs_per_s visible_msgs_per_s eod_p50_ms eod_p99_ms visible_p50_ms others_cpu_s errors load1
-done
-echo "ours at the end: $(awk '/VmRSS|VmHWM/ {printf "%s %s kB  ", $1, $2}' "/proc/$(cat "$work/serve.pid")/status")"
+sleep 5
+for contender in $contenders; do memory "$contender" after; done
+for contender in $contenders; do [ "$contender" = peer ] || awk '/VmHWM/ {printf "{\"label\":\"peak\",\"kib\":%s}\n", $2}' "/proc/$(cat "$work/$contender.pid")/status" >>"$work/$contender.jsonl"; done
+if has "$sections" cold; then
+  for contender in $contenders; do stop "$contender" >>"$work/log" 2>&1 </dev/null; done
+  for round in $(seq "$rounds"); do
+    echo "$(date +%T) cold start, round $round of $rounds" >&2
+    for contender in $contenders; do cold_starts "$contender"; done
+  done
+fi
+echo "$rounds rounds; drain $drain_count, large $large_count, e2e $e2e_count, fetch $fetch_count, idle $idle_connections, cold $cold_count; load $(cut -d' ' -f1-3 /proc/loadavg)"
+status=0
+python3 tests/bench/report.py "$work" || status=1
 echo "logs and raw figures: $work"
+exit "$status"
