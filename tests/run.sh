@@ -53,6 +53,7 @@ for engine in $engines; do
   step "wire scenarios ($engine)" cargo test --quiet --no-fail-fast --workspace $scenarios -- --skip $other
   # shellcheck disable=SC2086  # a word or none
   step "clients ($engine)" python3 tests/clients/clients.py $clients
+  [ "$what" != all ] || step "Thunderbird ($engine)" python3 tests/clients/thunderbird.py
   [ "$what" != all ] || step "Postfix as another operator ($engine)" python3 tests/clients/postfix_peer.py
   # On PostgreSQL the leases of a killed node still have to run out.
   [ "$engine" = postgres ] || step "SIGKILL under load, $kills kills ($engine)" python3 tests/clients/crash.py $kills
