@@ -5,8 +5,8 @@ use crate::command::{CommandBody, FetchArguments, FetchItem, Partial, Section, S
 
 /// Each item may cost the whole message in the answer.
 const ITEMS_MAX: usize = 256;
-/// `message` scans no deeper.
-const PART_DEPTH_MAX: usize = 64;
+/// `message` opens 64 containers at most; what the last one holds is one deeper.
+const PART_DEPTH_MAX: usize = 65;
 
 /// `SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")") [SP modifiers]`
 pub(super) fn arguments(cursor: &mut Cursor<'_>, by_uid: bool) -> Parsed<CommandBody> {
