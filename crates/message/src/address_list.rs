@@ -58,11 +58,14 @@ impl Reader<'_> {
                     self.skip_to_separator();
                     // The separator is left for the loop, which sees it after no word.
                 }
-                Some(Token::Special(b':')) if !self.in_group => {
+                // The name of a group inside a group goes: groups do not nest, and its members are members.
+                Some(Token::Special(b':')) if self.in_group => words = Words::default(),
+                Some(Token::Special(b':')) => {
                     self.in_group = true;
                     self.entries.push(Entry::GroupStart(words.phrase()));
                     return true;
                 }
+                Some(Token::Special(b'>')) => {}
                 Some(Token::Special(b',')) => {
                     self.push_bare(words);
                     return true;
@@ -87,10 +90,19 @@ impl Reader<'_> {
     fn read_angle(&mut self, phrase: &mut Words) -> Mailbox {
         let (mut words, mut route) = (Words::default(), None);
         loop {
+            let before = self.lexer.rest;
             match self.lexer.next() {
                 Some(Token::Special(b'>')) | None => break,
-                Some(Token::Special(b':')) if route.is_none() => {
-                    route = Some(std::mem::take(&mut words).joined());
+                // The bracket was forgotten, unless these are the commas of a route.
+                Some(Token::Special(b',' | b';')) if !words.is_route() => {
+                    self.lexer.rest = before;
+                    break;
+                }
+                Some(Token::Special(b'<')) => {}
+                Some(Token::Special(b':')) => {
+                    // What stands before a colon and is no route is the scheme of a URL.
+                    let before = std::mem::take(&mut words);
+                    route = route.or(before.is_route().then(|| before.route()));
                 }
                 Some(token) => words.push(token),
             }
@@ -99,7 +111,7 @@ impl Reader<'_> {
             phrase.comment = Some(comment);
         }
         let name = if phrase.pieces.is_empty() { phrase.comment.take() } else { Some(phrase.phrase()) };
-        Mailbox { name, route, ..words.addr_spec() }
+        Mailbox { name: name.filter(|name| is_shown(name)), route, ..words.addr_spec() }
     }
 
     fn skip_to_separator(&mut self) {
@@ -118,7 +130,7 @@ impl Reader<'_> {
 
     fn push_bare(&mut self, mut words: Words) {
         if !words.pieces.is_empty() {
-            let name = words.comment.take();
+            let name = words.comment.take().filter(|name| is_shown(name));
             self.entries.push(Entry::Mailbox(Mailbox { name, ..words.addr_spec() }));
         }
     }
@@ -156,19 +168,35 @@ impl Words {
         join(&self.pieces)
     }
 
-    /// As a route: no white space.
-    fn joined(self) -> Vec<u8> {
-        self.pieces.into_iter().flat_map(|piece| piece.text).collect()
+    /// Whether they begin as a source route does.
+    fn is_route(&self) -> bool {
+        self.pieces.iter().find(|piece| piece.text != b",").is_some_and(|piece| piece.at)
+    }
+
+    /// As a route: no white space, no empty member.
+    fn route(self) -> Vec<u8> {
+        let text: Vec<u8> = self.pieces.into_iter().flat_map(|piece| piece.text).collect();
+        let members: Vec<_> = text.split(|b| *b == b',').filter(|member| !member.is_empty()).collect();
+        members.join(&b',')
     }
 
     /// As `local-part@domain`, split at the last `@`.
     fn addr_spec(self) -> Mailbox {
         let at = self.pieces.iter().rposition(|piece| piece.at).unwrap_or(self.pieces.len());
         let (local, domain) = self.pieces.split_at(at);
-        let domain = domain.iter().skip(1).flat_map(|piece| piece.text.iter().copied()).collect();
-        let present = |text: Vec<u8>| (!text.is_empty()).then_some(text);
-        Mailbox { local_part: present(join_dotted(local)), domain: present(domain), ..Mailbox::default() }
+        let domain = join_dotted(domain.get(1..).unwrap_or_default());
+        Mailbox {
+            // An empty quoted string is a local part too.
+            local_part: (!local.is_empty()).then(|| join_dotted(local)),
+            domain: (!domain.is_empty()).then_some(domain),
+            ..Mailbox::default()
+        }
     }
+}
+
+/// Whether a display name shows anything.
+fn is_shown(name: &[u8]) -> bool {
+    !name.trim_ascii().is_empty()
 }
 
 fn join(pieces: &[Piece]) -> Vec<u8> {
@@ -182,7 +210,7 @@ fn join(pieces: &[Piece]) -> Vec<u8> {
     out
 }
 
-/// Like [`join`], but white space around a dot goes (RFC 5322 §4.4 `obs-local-part`).
+/// Like [`join`], but white space around a dot goes (RFC 5322 §4.4 `obs-local-part`, `obs-domain`). What stays shows that this is no address.
 fn join_dotted(pieces: &[Piece]) -> Vec<u8> {
     let mut out: Vec<u8> = Vec::new();
     for piece in pieces {
@@ -210,7 +238,8 @@ struct Lexer<'a> {
 
 impl Lexer<'_> {
     fn next(&mut self) -> Option<Token> {
-        let blanks = self.rest.iter().take_while(|b| b.is_ascii_whitespace()).count();
+        // A parenthesis that closes nothing says nothing.
+        let blanks = self.rest.iter().take_while(|b| b.is_ascii_whitespace() || **b == b')').count();
         self.rest = &self.rest[blanks..];
         let (&first, tail) = self.rest.split_first()?;
         let spaced = blanks > 0;
@@ -228,11 +257,11 @@ impl Lexer<'_> {
                 Some(Token::Comment(self.comment()))
             }
             b'[' => {
-                let end = memchr::memchr(b']', self.rest).map_or(self.rest.len(), |at| at + 1);
+                let end = self.literal_length();
                 Some(Token::Word { text: self.split(end), spaced })
             }
             _ => {
-                let special = |b: &u8| b.is_ascii_whitespace() || b"<>,;:@\"([".contains(b);
+                let special = |b: &u8| b.is_ascii_whitespace() || b"<>,;:@\"()[".contains(b);
                 let end = tail.iter().position(special).map_or(self.rest.len(), |at| at + 1);
                 Some(Token::Word { text: self.split(end), spaced })
             }
@@ -250,6 +279,17 @@ impl Lexer<'_> {
         let (word, rest) = self.rest.split_at(at);
         self.rest = rest;
         word.to_vec()
+    }
+
+    /// The octets of the domain literal at the start, brackets and escapes included.
+    fn literal_length(&self) -> usize {
+        let mut escaped = false;
+        let closes = |b: &u8| {
+            let closes = *b == b']' && !escaped;
+            escaped = *b == b'\\' && !escaped;
+            closes
+        };
+        self.rest.iter().position(closes).map_or(self.rest.len(), |at| at + 1)
     }
 
     /// The content of a quoted string whose first quote was taken; without a second quote it is the rest.
@@ -338,6 +378,18 @@ mod tests {
             ("\"unterminated", "-=unterminated@?"),
             ("(only a comment)", ""),
             ("<a@b", "-=a@b"),
+            ("A <a@b, C <c@d>", "A=a@b C=c@d"),
+            ("g: A <a@b; c@d", "[g A=a@b ] -=c@d"),
+            ("A <<a@b>>, c@d>", "A=a@b -=c@d"),
+            ("<mailto:a@b>", "-=a@b"),
+            ("< @a , , @b : c@d >", "-=@a,@b|c@d"),
+            ("un: a@b, deux: c@d;, e@f;", "[un -=a@b -=c@d ] -=e@f"),
+            ("\"\" <a@b>, \"  \" <c@d>, e@f ()", "-=a@b -=c@d -=e@f"),
+            ("\"\"@b", "-=@b"),
+            ("a@[ 1\\]2 ], c@d", "-=a@[ 1\\]2 ] -=c@d"),
+            ("a@b ) , c@d)", "-=a@b -=c@d"),
+            ("a@b c@d", "-=a@b c@d"),
+            ("a@b \"C\"", "-=a@b C"),
         ] {
             assert_eq!(shown(value), expected, "{value}");
         }
@@ -346,7 +398,7 @@ mod tests {
     #[test]
     fn lists_are_bounded_and_hostile_ones_linear() {
         assert_eq!(parse("a@b,".repeat(5000).as_bytes(), ENTRIES_MAX).len(), ENTRIES_MAX);
-        for piece in ["(", "<", "\"", "[", "\\", ":;", "<(", "a:", ">"] {
+        for piece in ["(", "<", "\"", "[", "\\", ":;", "<(", "a:", ">", ")", "<@:", "<@,", "[\\"] {
             parse(piece.repeat(200_000).as_bytes(), ENTRIES_MAX);
         }
     }

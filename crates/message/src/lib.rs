@@ -24,6 +24,7 @@
 #![warn(missing_docs)]
 
 mod address_list;
+mod continuations;
 mod encoded_word;
 mod html;
 mod mime_fields;

@@ -1,8 +1,9 @@
 //! What the header of an entity says of its body: the `Content-*` fields (RFC 2045, RFC 2183, RFC 3282, RFC 2557).
 //!
-//! Values are kept raw: no RFC 2047 or RFC 2231 decoding. The first field of a name counts. Which kinds of entity are descended into is
+//! Values are kept raw, not decoded; only the pieces of a continued parameter are joined (RFC 2231 §3 and §6). The first field of a name counts. Which kinds of entity are descended into is
 //! not decided here.
 
+use crate::continuations;
 use crate::header::Field;
 
 /// At most this many parameters of one field are read.
@@ -77,6 +78,10 @@ impl ContentType {
         reader.skip_blanks();
         reader.rest = reader.rest.strip_prefix(b"/")?;
         let subtype = reader.token()?;
+        // A subtype that goes on in octets that no token has is not a shorter subtype.
+        if reader.rest.first().is_some_and(|b| !b.is_ascii()) {
+            return None;
+        }
         Some(Self { media_type, subtype, parameters: reader.parameters() })
     }
 
@@ -98,13 +103,23 @@ fn parse_disposition(value: &[u8]) -> Option<(Vec<u8>, Vec<Parameter>)> {
     Some((kind.into_bytes(), reader.parameters()))
 }
 
+/// One word. `7 bit` and `charset=x` name no encoding; senders do write a semicolon after one.
 fn parse_encoding(value: &[u8]) -> Option<Vec<u8>> {
-    Reader { rest: value }.token().map(String::into_bytes)
+    let mut reader = Reader { rest: value };
+    let token = reader.token()?;
+    reader.skip_blanks();
+    matches!(reader.rest.first(), None | Some(b';')).then(|| token.into_bytes())
 }
 
+/// The tags that are one word each; what is no tag is passed over.
 fn parse_languages(value: &[u8]) -> Vec<Vec<u8>> {
-    let tags = value.split(|b| *b == b',').take(PARAMETERS_MAX);
-    tags.filter_map(|tag| Reader { rest: tag }.token().map(String::into_bytes)).collect()
+    let tag = |tag| {
+        let mut reader = Reader { rest: tag };
+        let word = reader.token()?;
+        reader.skip_blanks();
+        reader.rest.is_empty().then(|| word.into_bytes())
+    };
+    value.split(|b| *b == b',').take(PARAMETERS_MAX).filter_map(tag).collect()
 }
 
 struct Reader<'a> {
@@ -130,16 +145,17 @@ impl Reader<'_> {
             let Some(rest) = self.rest.strip_prefix(b"=") else { continue };
             self.rest = rest;
             self.skip_blanks();
-            let value = self.value();
+            let paths = !name.eq_ignore_ascii_case("boundary");
+            let value = self.value(paths);
             found.push((name.into_bytes(), value));
         }
-        found
+        continuations::join(found)
     }
 
-    fn value(&mut self) -> Vec<u8> {
+    fn value(&mut self, paths: bool) -> Vec<u8> {
         if let Some(rest) = self.rest.strip_prefix(b"\"") {
             self.rest = rest;
-            return self.quoted();
+            return self.quoted(paths);
         }
         // Senders leave quotes out around spaces, so only `;` and a comment end the value.
         let end = self.rest.iter().position(|b| matches!(b, b';' | b'(')).unwrap_or(self.rest.len());
@@ -148,17 +164,18 @@ impl Reader<'_> {
         value.trim_ascii_end().to_vec()
     }
 
-    fn quoted(&mut self) -> Vec<u8> {
+    /// A quoted string whose first quote was taken. With `paths`, a backslash before anything but a quote or a backslash is one of a
+    /// Windows path of a careless sender; what a delimiter must equal is read to the letter.
+    fn quoted(&mut self, paths: bool) -> Vec<u8> {
         let mut value = Vec::new();
         while let Some((&b, tail)) = self.rest.split_first() {
             self.rest = tail;
             match (b, tail.split_first()) {
                 (b'"', _) => break,
-                (b'\\', Some((&escaped @ (b'"' | b'\\'), after))) => {
+                (b'\\', Some((&escaped, after))) if !paths || matches!(escaped, b'"' | b'\\') => {
                     value.push(escaped);
                     self.rest = after;
                 }
-                // A backslash before anything else is a Windows path of a careless sender.
                 _ => value.push(b),
             }
         }
@@ -173,7 +190,7 @@ impl Reader<'_> {
             self.rest = tail;
             match b {
                 b';' => return true,
-                b'"' => drop(self.quoted()),
+                b'"' => drop(self.quoted(true)),
                 _ => {}
             }
         }
@@ -221,7 +238,9 @@ mod tests {
             ("multipart/mixed; boundary=\"a;b \\\"c\"", "multipart/mixed boundary=\"a;b \\\"c\""),
             ("text/plain (a;b) ; (c) charset (d) = x (e); y=z", "text/plain charset=\"x\" y=\"z\""),
             ("application/pdf; name=compte rendu.pdf; x", "application/pdf name=\"compte rendu.pdf\""),
-            ("a/b; name*0*=utf-8''%C3%A9; name*1=x", "a/b name*0*=\"utf-8''%C3%A9\" name*1=\"x\""),
+            ("a/b; name*0*=utf-8''%C3%A9; name*1=x", "a/b name*=\"utf-8''%C3%A9x\""),
+            ("a/b; boundary=\"b\\c\\\"d\"", "a/b boundary=\"bc\\\"d\""),
+            ("a/bé", "-"),
             ("a/b;;; ;x=1;=2;y", "a/b x=\"1\""),
             ("a / b", "a/b"),
             ("a/b junk \"; x=1\"; y=2", "a/b y=\"2\""),
@@ -233,6 +252,20 @@ mod tests {
             ("", "-"),
         ] {
             assert_eq!(shown(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn an_encoding_is_one_word() {
+        for (value, expected) in [
+            ("(a) BASE64 (b)", "BASE64"),
+            ("base64;", "base64"),
+            ("7 bit", "-"),
+            ("charset=utf-8", "-"),
+            ("", "-"),
+        ] {
+            let parsed = parse_encoding(value.as_bytes()).unwrap_or_else(|| b"-".to_vec());
+            assert_eq!(parsed, expected.as_bytes(), "{value}");
         }
     }
 

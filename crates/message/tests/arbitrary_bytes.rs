@@ -1,8 +1,11 @@
 //! Whatever the bytes, nothing panics and every answer stays inside the message and inside the grammar.
 
+mod grammar;
+
 use message::structure::{SectionKind, Structure, StructureScanner};
 use message::{date, header, submission, text};
 use proptest::prelude::*;
+use std::ops::Range;
 
 /// Pieces that make interesting messages more often than chance does.
 fn pieces() -> impl Strategy<Value = Vec<u8>> {
@@ -25,6 +28,9 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
         b"Content-Transfer-Encoding: base64\r\n",
         b"Content-Disposition: attachment; filename*0=",
         b"Content-Language: a,b\r\n",
+        b"; name*0=a; name*1*=b",
+        b"--b\r\n\r\n",
+        b"--b\r\nContent-Type: multipart/mixed; boundary=bb\r\n\r\n--bb\r\n",
         b"From: ",
         b"To: a:b@c,<@d:e@f>;",
         b"Subject: ",
@@ -58,46 +64,25 @@ fn scan<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> Structure {
     scanner.finish()
 }
 
-/// One parenthesised list and nothing after it: strings and literals skipped, parentheses balanced.
-fn is_one_list(item: &[u8]) -> bool {
-    let (mut at, mut depth) = (0, 0usize);
-    while let Some(&b) = item.get(at) {
-        at += 1;
-        match b {
-            b'(' => depth += 1,
-            b')' => {
-                depth = match depth.checked_sub(1) {
-                    Some(0) => return at == item.len(),
-                    Some(depth) => depth,
-                    None => return false,
-                }
-            }
-            b'"' => loop {
-                match item.get(at) {
-                    Some(b'\\') => at += 2,
-                    Some(b'"') => break at += 1,
-                    Some(0 | b'\r' | b'\n' | 0x80..) | None => return false,
-                    Some(_) => at += 1,
-                }
-            },
-            b'{' => {
-                let digits: String =
-                    item[at..].iter().take_while(|b| b.is_ascii_digit()).map(|b| *b as char).collect();
-                let Ok(length) = digits.parse::<usize>() else { return false };
-                at += digits.len();
-                if !item[at..].starts_with(b"}\r\n") {
-                    return false;
-                }
-                at += 3 + length;
-            }
-            b' ' | b'0'..=b'9' | b'N' | b'I' | b'L' => {}
-            _ => return false,
-        }
-        if depth == 0 {
-            return false;
+/// Each part lies in what holds it, after the part before it; its header ends where its body begins.
+fn assert_nested(structure: &Structure, path: &[u32], outer: &Range<u64>) {
+    let mut from = outer.start;
+    for number in 1..=20 {
+        let inner = [path, &[number]].concat();
+        let Some(body) = structure.section(&inner, SectionKind::Content) else { return };
+        let mime = structure.section(&inner, SectionKind::Mime).expect("a part has a header");
+        assert!(mime.start <= mime.end && mime.end == body.start && body.start <= body.end, "{inner:?}");
+        // The one part of a message that is no multipart has the header of the message.
+        let holds_it = mime.start >= from || path.is_empty() || number == 1;
+        assert!(
+            holds_it && body.start >= from && body.end <= outer.end,
+            "{inner:?}: {mime:?} {body:?} in {outer:?}"
+        );
+        from = body.end;
+        if path.len() < 3 {
+            assert_nested(structure, &inner, &body);
         }
     }
-    false
 }
 
 proptest! {
@@ -108,9 +93,17 @@ proptest! {
         let structure = scan(std::iter::once(message.as_slice()));
         prop_assert_eq!(scan(message.chunks(cut)).encode(), structure.encode());
         prop_assert_eq!(Structure::decode(&structure.encode()), Ok(structure.clone()));
-        for item in [structure.envelope(), structure.bodystructure(), structure.body()] {
-            prop_assert!(is_one_list(item), "{}", String::from_utf8_lossy(item));
+        let items = [
+            (grammar::envelope(structure.envelope()), structure.envelope()),
+            (grammar::body(structure.bodystructure(), true), structure.bodystructure()),
+            (grammar::body(structure.body(), false), structure.body()),
+        ];
+        for (read, item) in items {
+            if let Err(grammar::Fault(at)) = read {
+                prop_assert!(false, "at octet {at} of {}", String::from_utf8_lossy(item));
+            }
         }
+        assert_nested(&structure, &[], &(0..message.len() as u64));
         let size = message.len() as u64;
         prop_assert_eq!(structure.size(), size);
         for leaf in structure.leaves() {

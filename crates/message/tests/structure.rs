@@ -81,7 +81,7 @@ fn extension_data_follow_only_in_bodystructure() {
         Content-Language: fr\r\nContent-Location: l\r\n\r\nx\r\n--b \t\r\n\r\ny\r\n\r\n--b--\r\nepilogue\r\n--b\r\n";
     assert_eq!(
         bodystructure(message),
-        "((\"a\" \"b\" NIL NIL NIL \"7bit\" 1 \"m\" (\"attachment\" (\"filename\" \"f\")) \"fr\" \"l\")\
+        "((\"a\" \"b\" NIL NIL NIL \"7bit\" 1 \"m\" (\"attachment\" (\"filename\" \"f\")) (\"fr\") \"l\")\
          (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 3 1 NIL NIL NIL NIL) \
          \"mixed\" (\"boundary\" \"b\") NIL (\"fr\" \"en\") NIL)"
     );
@@ -147,7 +147,7 @@ fn a_boundary_may_begin_with_another() {
 #[test]
 fn a_part_ends_before_the_line_end_of_its_delimiter() {
     let message = "Content-Type: multipart/mixed; boundary=b\n\n--b\nA: b\n\nx\n\n--b\n\n--b\nA: b\n--b--\n";
-    for (number, text, mime) in [(1, "x\n", "A: b\n\n"), (2, "", "\n"), (3, "", "A: b")] {
+    for (number, text, mime) in [(1, "x\n", "A: b\n\n"), (2, "", ""), (3, "", "A: b")] {
         assert_eq!(content(message, &[number], SectionKind::Content), Some(text));
         assert_eq!(content(message, &[number], SectionKind::Mime), Some(mime));
     }
@@ -159,6 +159,10 @@ fn envelopes_render_as_other_servers_do() {
     let from = "((NIL NIL \"a\" \"b\"))";
     for (header, expected) in [
         ("\r\n", "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)".to_owned()),
+        (
+            "To: a@b\r\nSubject: 1\r\nTo: (c\r\nsubject: 2\r\nTO: c@d\r\n\r\n",
+            "(NIL \"1\" NIL NIL NIL ((NIL NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")) NIL NIL NIL NIL)".to_owned(),
+        ),
         (
             "Date: d\r\nSubject: =?utf-8?Q?x?=\r\n\ty\r\nFrom: a@b\r\nIn-Reply-To: <r>\r\nMessage-ID: <m>\r\n\r\n",
             format!("(\"d\" \"=?utf-8?Q?x?=\ty\" {from} {from} {from} NIL NIL NIL \"<r>\" \"<m>\")"),
@@ -276,6 +280,28 @@ fn leaves_carry_what_search_needs() {
     let headers: Vec<_> =
         structure.embedded_headers().map(|range| &message[range.start as usize..][..10]).collect();
     assert_eq!(headers, ["Subject: i", "Subject: i"]);
+}
+
+#[test]
+fn past_the_bound_the_last_part_keeps_the_rest() {
+    let parts = |count: usize| "--b\r\n\r\nx\r\n".repeat(count);
+    let head = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
+    let last = PARTS_MAX as u32 - 1;
+    let full = format!("{head}{}--b--\r\nend\r\n", parts(PARTS_MAX - 1));
+    assert_eq!(content(&full, &[last], SectionKind::Content), Some("x"));
+    let over = format!("{head}{}--b--\r\nend\r\n", parts(PARTS_MAX));
+    assert_eq!(content(&over, &[last], SectionKind::Content), Some("x\r\n--b\r\n\r\nx"));
+    assert_eq!(content(&over, &[last + 1], SectionKind::Content), None);
+}
+
+#[test]
+fn parts_between_touching_delimiters_lie_inside_what_holds_them() {
+    let message = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n\
+        --c\r\n--b\r\n\r\ntwo\r\n--b--\r\n";
+    let outer = scan(message.as_bytes()).section(&[1], SectionKind::Content).unwrap();
+    let inner = scan_in_all_ways(message.as_bytes()).section(&[1, 1], SectionKind::Content).unwrap();
+    assert_eq!((outer.end, inner.clone()), (inner.start, inner.end..inner.end));
+    assert_eq!(content(message, &[2], SectionKind::Content), Some("two"));
 }
 
 #[test]

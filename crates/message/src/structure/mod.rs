@@ -7,6 +7,7 @@
 //! * a multipart without a boundary parameter or in which no delimiter is found is a `text/plain` leaf (RFC 2045 §5.2);
 //! * `message/rfc822` under a transfer encoding, and containers beyond [`DEPTH_MAX`] or [`PARTS_MAX`], are leaves shown as
 //!   `application/octet-stream`, their ids, parameters and other facts kept;
+//! * from [`PARTS_MAX`] on, the last part keeps what would be further parts, so that every octet can be fetched;
 //! * `text/plain` without a charset parameter is shown with `us-ascii` (RFC 2046 §4.1.2);
 //! * line counts are counts of line ends, as other servers count them.
 //!

@@ -148,17 +148,17 @@ impl Writer {
     }
 }
 
+/// A list even of one, as other servers send it.
 fn languages(tags: &[Vec<u8>], out: &mut Vec<u8>) {
-    match tags {
-        [] | [_] => nstring(tags.first().map(Vec::as_slice), out),
-        _ => {
-            for (i, tag) in tags.iter().enumerate() {
-                out.push(if i == 0 { b'(' } else { b' ' });
-                string(tag, out);
-            }
-            out.push(b')');
-        }
+    if tags.is_empty() {
+        out.extend_from_slice(b"NIL");
+        return;
     }
+    for (i, tag) in tags.iter().enumerate() {
+        out.push(if i == 0 { b'(' } else { b' ' });
+        string(tag, out);
+    }
+    out.push(b')');
 }
 
 fn is_text(part: &Part) -> bool {

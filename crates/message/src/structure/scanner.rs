@@ -199,7 +199,9 @@ impl StructureScanner {
         let broken = self.line.broken;
         self.line_ends += u64::from(broken > 0);
         let content = &self.line.start[..self.line.start.len().saturating_sub(broken as usize)];
-        let hit = if whole { delimiter(content, &self.open) } else { None };
+        let full = self.parts.len() >= PARTS_MAX;
+        // Past the bound the last part keeps the rest, so that nothing of the message is out of reach.
+        let hit = delimiter(content, &self.open).filter(|hit| whole && (hit.closes || !full));
         if let Some(hit) = hit {
             self.cut(hit, broken);
         } else if self.reading_header && self.line.length == broken {
@@ -218,7 +220,7 @@ impl StructureScanner {
         let end = line_start - self.line.break_before;
         self.close_above(hit.index + 1, end, lines_before - u64::from(self.line.break_before > 0));
         let role = self.digest_or_body(hit.index);
-        if hit.closes || self.parts.len() >= PARTS_MAX {
+        if hit.closes {
             self.open[hit.index].boundary = None;
             self.awaited -= 1;
         } else {
@@ -272,7 +274,11 @@ impl StructureScanner {
         let Some(closed) = self.open.pop() else { return };
         self.awaited -= usize::from(closed.boundary.is_some());
         let part = &mut self.parts[closed.part];
-        part.body.end = end.max(part.body.start);
+        // The line end before a delimiter is the delimiter's, even where it ends a header or another delimiter.
+        for edge in [&mut part.header.start, &mut part.header.end, &mut part.body.start] {
+            *edge = end.min(*edge);
+        }
+        part.body.end = end;
         part.lines = lines.saturating_sub(closed.lines_before);
         if part.kind == Kind::Multipart && part.children == 0 {
             part.kind = Kind::Leaf;
