@@ -7,9 +7,9 @@ from process import Terminal, home, private
 
 
 @contextlib.contextmanager
-def opened(account, port="submission", password=None, trust=None):
+def opened(account, port="submission", reading="imaps", password=None, trust=None):
     """Alpine in the INBOX, after the password was typed."""
-    imap = f"{{localhost:{account.port('imaps')}/ssl/user={account.username}}}"
+    imap = f"{{localhost:{account.port(reading)}/{'ssl' if reading == 'imaps' else 'tls'}/user={account.username}}}"
     smtp = f"localhost:{account.port(port)}/{'tls' if port == 'submission' else 'ssl'}/user={account.username}"
     with home() as folder:
         settings = private(folder / "pinerc", f"""personal-name=Docteur
@@ -129,6 +129,15 @@ def alpine_saves_a_large_attachment(demo):
         terminal.until(lambda: saved.exists() and saved.read_bytes() == content)
 
 
+def alpine_reads_with_starttls(demo):
+    account = Account.new(demo, "alpine")
+    account.append("INBOX", letter("alpine-starttls", account.address, account.address))
+    with opened(account, reading="imap") as terminal:
+        terminal.sees("alpine-starttls")
+        terminal.keys("Enter")
+        terminal.sees("un point seul avant")
+
+
 def alpine_is_told_of_a_wrong_password(demo):
     account = Account.of_demo(demo, 0)
     with opened(account, password="wrong") as terminal:
@@ -145,5 +154,5 @@ def alpine_refuses_a_server_of_an_unknown_authority(demo):
 
 
 USUAL = []
-MORE = [alpine_reads_flags_files_and_deletes, alpine_sends_an_attachment_and_files_it, alpine_saves_a_large_attachment, alpine_is_told_of_a_wrong_password,
+MORE = [alpine_reads_flags_files_and_deletes, alpine_sends_an_attachment_and_files_it, alpine_saves_a_large_attachment, alpine_reads_with_starttls, alpine_is_told_of_a_wrong_password,
         alpine_refuses_a_server_of_an_unknown_authority]

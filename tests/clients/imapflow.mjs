@@ -8,8 +8,9 @@ const { ImapFlow } = createRequire(`${process.env.NODE_PACKAGES}/`)('imapflow');
 const facts = JSON.parse(readFileSync(0, 'utf8'));
 
 function client() {
+    const implicit = facts.port !== 'imap';
     return new ImapFlow({
-        host: facts.host, port: facts.ports.imaps, secure: true, logger: false,
+        host: facts.host, port: facts.ports[facts.port ?? 'imaps'], secure: implicit, doSTARTTLS: implicit ? undefined : true, logger: false,
         auth: { user: facts.user, pass: facts.password },
     });
 }

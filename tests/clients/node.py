@@ -53,6 +53,15 @@ def imapflow_downloads_a_large_attachment(demo):
         assert (folder / "source").read_bytes() == text
 
 
+def imapflow_downloads_with_starttls(demo):
+    account = Account.new(demo, "imapflow")
+    text = with_attachment("imapflow-4", account.address, account.address, "bref.pdf", attachment(10_000))
+    account.append("INBOX", text)
+    with home() as folder:
+        node("imapflow.mjs", "downloads", account, port="imap", into=str(folder / "file"), source=str(folder / "source"))
+        assert (folder / "source").read_bytes() == text
+
+
 def imapflow_is_told_of_a_wrong_password(demo):
     known = Account.of_demo(demo, 0)
     account = Account(demo, 0, known.address, known.username, "wrong")
@@ -108,6 +117,6 @@ def nodemailer_refuses_a_server_of_an_unknown_authority(demo):
 
 
 USUAL = []
-MORE = [imapflow_works_a_mailbox, imapflow_is_told_by_idle, imapflow_downloads_a_large_attachment, imapflow_is_told_of_a_wrong_password,
+MORE = [imapflow_works_a_mailbox, imapflow_is_told_by_idle, imapflow_downloads_a_large_attachment, imapflow_downloads_with_starttls, imapflow_is_told_of_a_wrong_password,
         imapflow_refuses_a_server_of_an_unknown_authority, nodemailer_sends, nodemailer_sends_octets_as_they_are, nodemailer_sends_many_on_one_connection,
         nodemailer_is_told_of_a_wrong_password, nodemailer_refuses_a_server_of_an_unknown_authority]

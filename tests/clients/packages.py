@@ -18,6 +18,7 @@ def python_packages():
         subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True, capture_output=True, timeout=120)
         installed = subprocess.run([folder / "venv/bin/pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--target", folder / "lib", "-r", wanted],
                                    capture_output=True, timeout=300)
+        shutil.rmtree(folder / "venv")
         assert installed.returncode == 0, f"pip could not install {wanted.name}: {installed.stderr.decode(errors='replace')[-1000:]}"
     folder = installed_once("python", [wanted], install) / "lib"
     if str(folder) not in sys.path:

@@ -7,7 +7,7 @@ from process import Terminal, environment, home, named, private, run
 TEXT = "Cher confrère,\n\nmerci de votre avis.\n.un point\n"
 
 
-def settings(account, folder, port="submission", password=None, trust=None):
+def settings(account, folder, port="submission", reading="imaps", password=None, trust=None):
     """A configuration as the manual shows it; the two programs read the same."""
     editor = folder / "editor"
     editor.write_text(f"#!/bin/sh\ncat >>\"$1\" <<'END'\n{TEXT}END\n")
@@ -16,7 +16,7 @@ def settings(account, folder, port="submission", password=None, trust=None):
     user, secret = account.username.replace("@", "%40"), password or account.password
     return private(folder / "muttrc", f"""set ssl_force_tls=yes ssl_starttls=yes ssl_verify_host=yes ssl_verify_dates=yes
 set ssl_ca_certificates_file="{trust or account.demo.ca}" certificate_file="{folder}/certificates"
-set folder="imaps://{user}@localhost:{account.port('imaps')}/" imap_pass="{secret}"
+set folder="{reading}://{user}@localhost:{account.port(reading)}/" imap_pass="{secret}"
 set spoolfile="=INBOX" record="=Sent" postponed="=Drafts" imap_check_subscribed=yes imap_idle=yes timeout=1 mail_check=1
 set smtp_url="{scheme}://{user}@localhost:{account.port(port)}" smtp_pass="{secret}"
 set from="{account.address}" realname="Docteur Accentué" use_from=yes envelope_from=yes hostname=localhost use_8bitmime=yes
@@ -118,6 +118,15 @@ def opens_a_large_attachment(program, demo):
         terminal.until(lambda: (folder / "saved.pdf").exists() and (folder / "saved.pdf").read_bytes() == content)
 
 
+def reads_with_starttls(program, demo):
+    account = Account.new(demo, program)
+    account.append("INBOX", letter(f"{program}-starttls", account.address, account.address))
+    with home() as folder, Terminal(folder, program, "-F", settings(account, folder, reading="imap")) as terminal:
+        terminal.sees(f"{program}-starttls")
+        terminal.keys("Enter")
+        terminal.sees("un point seul avant")
+
+
 def is_told_of_a_wrong_password(program, demo):
     account = Account.of_demo(demo, 0)
     with home() as folder:
@@ -146,7 +155,7 @@ def refuses_a_server_of_an_unknown_authority(program, demo):
         run(program, "-F", rc, "-e", "set record=", "-s", "x", "--", account.address, input=b"x\n", env=environment(folder), status=1)
 
 
-ALL = [reads_flags_files_and_deletes, is_told_of_a_wrong_password, composes_on_the_terminal, sends_from_a_script, opens_a_large_attachment,
+ALL = [reads_flags_files_and_deletes, is_told_of_a_wrong_password, composes_on_the_terminal, sends_from_a_script, opens_a_large_attachment, reads_with_starttls,
        refuses_a_server_of_an_unknown_authority]
 USUAL = [named("mutt", what, "mutt") for what in ALL[:4]]
 MORE = [named("mutt", what, "mutt") for what in ALL[4:]] + [named("neomutt", what, "neomutt") for what in ALL]

@@ -10,16 +10,16 @@ NO_MAIL, PROTOCOL_OR_TLS, AUTHENTICATION = 1, {2, 5, 11, 14}, 3
 
 
 class Fetchmail:
-    def __init__(self, account, folder, options, password=None, trust=None):
+    def __init__(self, account, folder, options, port="imaps", password=None, trust=None):
         self.folder, self.delivered = folder, folder / "delivered"
         self.delivered.mkdir()
         # A delivery agent in the least of forms: one file for each letter.
         agent = folder / "deliver"
         agent.write_text(f'#!/bin/sh\nexec cat >"$(mktemp {self.delivered}/XXXXXX)"\n')
         agent.chmod(0o700)
-        self.settings = private(folder / "fetchmailrc", f"""poll localhost service {account.port('imaps')} protocol IMAP
+        self.settings = private(folder / "fetchmailrc", f"""poll localhost service {account.port(port)} protocol IMAP
  user "{account.username}" password "{password or account.password}"
- ssl sslcertck sslcertfile "{trust or account.demo.ca}"
+ {'ssl' if port == 'imaps' else 'sslproto "TLS1.2+"'} sslcertck sslcertfile "{trust or account.demo.ca}"
  mda "{agent}" {options}
 """)
 
@@ -73,6 +73,14 @@ def fetchmail_delivers_and_deletes_on_the_server(demo):
         assert account.count("INBOX") == 0 and account.count("Analyses") == 0
 
 
+def fetchmail_delivers_with_starttls(demo):
+    account = filled(demo)
+    with home() as folder:
+        client = Fetchmail(account, folder, "keep", port="imap")
+        client.poll()
+        expect_whole(client, account, [f"fetchmail-{i}" for i in range(3)])
+
+
 def fetchmail_keeps_what_the_delivery_agent_refused(demo):
     account = filled(demo)
     with home() as folder:
@@ -95,5 +103,5 @@ def fetchmail_refuses_a_server_of_an_unknown_authority(demo):
 
 
 USUAL = []
-MORE = [fetchmail_delivers_and_keeps, fetchmail_delivers_and_deletes_on_the_server, fetchmail_keeps_what_the_delivery_agent_refused, fetchmail_is_told_of_a_wrong_password,
+MORE = [fetchmail_delivers_and_keeps, fetchmail_delivers_and_deletes_on_the_server, fetchmail_delivers_with_starttls, fetchmail_keeps_what_the_delivery_agent_refused, fetchmail_is_told_of_a_wrong_password,
         fetchmail_refuses_a_server_of_an_unknown_authority]

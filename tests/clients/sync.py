@@ -18,15 +18,15 @@ class Mbsync:
     accented = ACCENTED_WIRE
     failure = 1
 
-    def __init__(self, account, folder, password=None, trust=None):
+    def __init__(self, account, folder, port="imaps", password=None, trust=None):
         self.folder, self.mail = folder, folder / "mail"
         self.mail.mkdir()
         self.settings = private(folder / "mbsyncrc", f"""IMAPAccount demo
 Host localhost
-Port {account.port('imaps')}
+Port {account.port(port)}
 User {account.username}
 Pass {password or account.password}
-SSLType IMAPS
+SSLType {'IMAPS' if port == 'imaps' else 'STARTTLS'}
 SystemCertificates no
 CertificateFile {trust or account.demo.ca}
 
@@ -58,7 +58,7 @@ class Offlineimap:
     accented = ACCENTED
     failure = set(range(1, 256))
 
-    def __init__(self, account, folder, password=None, trust=None):
+    def __init__(self, account, folder, port="imaps", password=None, trust=None):
         self.folder, self.mail = folder, folder / "mail"
         self.settings = private(folder / "offlineimaprc", f"""[general]
 accounts = demo
@@ -80,10 +80,11 @@ sep = /
 [Repository remote]
 type = IMAP
 remotehost = localhost
-remoteport = {account.port('imaps')}
+remoteport = {account.port(port)}
 remoteuser = {account.username}
 remotepass = {password or account.password}
-ssl = yes
+ssl = {'yes' if port == 'imaps' else 'no'}
+starttls = {'no' if port == 'imaps' else 'yes'}
 sslcacertfile = {trust or account.demo.ca}
 """)
 
@@ -168,6 +169,15 @@ def unflagged(file):
     os.rename(file, file.with_name(file.name.replace("FS", "S")))
 
 
+def copies_with_starttls(kind, name, demo):
+    account = Account.new(demo, name)
+    text = letter(f"{name}-starttls", account.address, account.address)
+    account.append("INBOX", text)
+    with client(kind, account, port="imap") as sync:
+        sync.sync()
+        assert [octets for octets, _, _ in local(sync, "INBOX").values()] == [text.replace(b"\r\n", b"\n")]
+
+
 def wrong_password_ends_it(kind, name, demo):
     account = Account.of_demo(demo, 0)
     with client(kind, account, password="wrong") as sync, few_refusals(demo):
@@ -183,6 +193,6 @@ def unknown_authority_ends_it(kind, name, demo):
         assert not list(sync.mail.rglob("cur/*"))
 
 
-USUAL = [named("mbsync", what, Mbsync, "mbsync") for what in (first_copy_is_whole, changes_go_both_ways, wrong_password_ends_it)]
-MORE = [named("mbsync", unknown_authority_ends_it, Mbsync, "mbsync")]
-MORE += [named("offlineimap", what, Offlineimap, "offlineimap") for what in (first_copy_is_whole, changes_go_both_ways, wrong_password_ends_it, unknown_authority_ends_it)]
+ALL = [first_copy_is_whole, changes_go_both_ways, wrong_password_ends_it, copies_with_starttls, unknown_authority_ends_it]
+USUAL = [named("mbsync", what, Mbsync, "mbsync") for what in ALL[:3]]
+MORE = [named("mbsync", what, Mbsync, "mbsync") for what in ALL[3:]] + [named("offlineimap", what, Offlineimap, "offlineimap") for what in ALL]

@@ -58,6 +58,14 @@ def curl_sends_a_large_attachment_with_implicit_tls(demo):
     assert fetched == arrived
 
 
+def curl_reads_with_starttls(demo):
+    account = Account.new(demo, "curl")
+    text = letter("curl-5", account.address, account.address)
+    account.append("INBOX", text)
+    read, _ = curl(account, "--ssl-reqd", f"imap://localhost:{account.port('imap')}/INBOX;MAILINDEX=1")
+    assert read == text, read
+
+
 def curl_files_flags_copies_and_deletes(demo):
     account = Account.new(demo, "curl")
     text = letter("curl-4", account.address, account.address)
@@ -80,4 +88,4 @@ def curl_files_flags_copies_and_deletes(demo):
 
 
 USUAL = [curl_sends_with_starttls_and_reads, curl_is_told_of_a_wrong_password]
-MORE = [curl_refuses_a_server_of_an_unknown_authority, curl_sends_a_large_attachment_with_implicit_tls, curl_files_flags_copies_and_deletes]
+MORE = [curl_refuses_a_server_of_an_unknown_authority, curl_sends_a_large_attachment_with_implicit_tls, curl_reads_with_starttls, curl_files_flags_copies_and_deletes]
