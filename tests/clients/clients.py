@@ -14,10 +14,11 @@ import readers
 import retrieval
 import submission
 import sync
+import together
 import transfer
 from demo import Demo
 
-FAMILIES = [transfer, submission, sync, retrieval, readers, alpine, libraries, node]
+FAMILIES = [transfer, submission, sync, retrieval, readers, alpine, libraries, node, together]
 
 
 def chosen(words):

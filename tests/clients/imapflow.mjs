@@ -99,6 +99,17 @@ async function downloads() {
     }));
 }
 
+// Every letter of INBOX, in hexadecimal digits.
+async function sources() {
+    return connected(flow => inFolder(flow, 'INBOX', async () => {
+        const found = [];
+        for await (const message of flow.fetch('1:*', { source: true, bodyStructure: true, envelope: true })) {
+            found.push(message.source.toString('hex'));
+        }
+        return found;
+    }));
+}
+
 // The error that a login meets.
 async function fails() {
     const flow = client();
@@ -114,5 +125,5 @@ async function fails() {
     return {};
 }
 
-const todo = { works, idles, downloads, fails };
+const todo = { works, idles, downloads, sources, fails };
 console.log(JSON.stringify(await todo[process.argv[2]]()));
