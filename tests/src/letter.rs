@@ -2,6 +2,9 @@
 
 use crate::now;
 
+/// The holder of the demo's first personal mailbox.
+const AUTHOR: &str = "claire.martin@chu-nord.mssante.test";
+
 /// A complete letter: nothing is missing that a submission server would add.
 #[derive(Clone, Debug)]
 pub struct Letter {
@@ -17,13 +20,19 @@ impl Letter {
         Self::with_fields(name, "", body)
     }
 
-    /// The same, with more header fields, each with its CRLF.
+    /// The same, with more header fields, each with its CRLF. It is from the first user of the demo: see [`Letter::by`].
     pub fn with_fields(name: &str, fields: &str, body: &[u8]) -> Self {
         let marker = format!("{name}-{}", now().0);
         let header = format!(
-            "Date: Sat, 21 Nov 2026 09:00:00 +0100\r\nMessage-ID: <{marker}@scenario.example>\r\nSubject: =?utf-8?Q?Lettre?=\r\n{fields}\r\n"
+            "From: <{AUTHOR}>\r\nDate: Sat, 21 Nov 2026 09:00:00 +0100\r\nMessage-ID: <{marker}@scenario.example>\r\nSubject: =?utf-8?Q?Lettre?=\r\n{fields}\r\n"
         );
         Self { marker, content: [header.as_bytes(), body].concat() }
+    }
+
+    /// The same letter from somebody else.
+    pub fn by(self, author: &str) -> Self {
+        let rest = &self.content[format!("From: <{AUTHOR}>").len()..];
+        Self { content: [format!("From: <{author}>").as_bytes(), rest].concat(), ..self }
     }
 
     /// A body that trips careless programs: 8-bit text, lines that begin with dots, a long line, blanks at ends, no final text line.

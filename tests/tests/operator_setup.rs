@@ -370,7 +370,7 @@ async fn an_operator_set_up_by_hand_serves_mail() {
     wire.expect("220 mx.ville.example").await;
     wire.ask("EHLO client.example", "250").await;
     wire.ask("AUTH PLAIN AGFAdmlsbGUuZXhhbXBsZQBjb3JyZWN0LWhvcnNlLWJhdHRlcnk=", "235").await;
-    let letter = Letter::new("main", b"a\r\n");
+    let letter = Letter::new("main", b"a\r\n").by("a@ville.example");
     let reply = wire.letter("a@ville.example", &["a@ville.example"], &letter.content).await;
     assert!(reply.text().starts_with("250"), "{wire:?}");
     let mut imap = Imap::connect(operator.ports["imaps"], &tls).await;

@@ -122,7 +122,7 @@ async fn the_administrator_of_an_organizational_mailbox_sends_and_reads_as_that_
     let demo = Demo::shared();
     let mailbox = demo.north().mailbox("organizational");
     assert_ne!(mailbox.username.as_ref(), Some(&mailbox.address));
-    let letter = Letter::new("secretariat", b"Bonjour\r\n");
+    let letter = Letter::new("secretariat", b"Bonjour\r\n").by(&mailbox.address);
     let mut wire = Wire::submission(&demo, demo.north(), mailbox).await;
     let reply = wire.letter(&mailbox.address, &[&mailbox.address], &letter.content).await;
     assert!(reply.text().starts_with("250"), "{wire:?}");
@@ -134,7 +134,8 @@ async fn the_administrator_of_an_organizational_mailbox_sends_and_reads_as_that_
 async fn a_complete_letter_reaches_local_recipients_unchanged_and_at_once() {
     let demo = Demo::shared();
     let north = demo.north();
-    let letter = Letter::with_fields("locale", "X-MSS-Inconnu: oui\r\nFROM : x\r\n", &Letter::awkward_body());
+    let letter =
+        Letter::with_fields("locale", "X-MSS-Inconnu: oui\r\nSUBJECT : x\r\n", &Letter::awkward_body());
     let mut wire = Wire::submission(&demo, north, north.personal(0)).await;
     let (hugo, cabinet) = (north.personal(1), north.mailbox("cabinet"));
     let to = [hugo.address.as_str(), &cabinet.address, &hugo.address];
@@ -153,7 +154,7 @@ async fn a_complete_letter_reaches_local_recipients_unchanged_and_at_once() {
 }
 
 #[tokio::test]
-async fn date_and_message_id_are_added_and_bcc_removed_and_nothing_else() {
+async fn from_date_and_message_id_are_added_and_bcc_removed_and_nothing_else() {
     let demo = Demo::shared();
     let north = demo.north();
     let mailbox = north.new_mailbox("incomplet", "1M");
@@ -174,8 +175,49 @@ async fn date_and_message_id_are_added_and_bcc_removed_and_nothing_else() {
         .lines()
         .filter(|line| !line.starts_with("Date: ") && !line.starts_with("Message-ID: <"))
         .collect();
-    assert_eq!(kept, [&format!("X-Marker: {marker}"), "Subject:  two  blanks", "To: a@b.example"]);
-    assert_eq!(header.lines().count(), 5, "{header}");
+    let from = format!("From: <{}>", north.personal(0).address);
+    assert_eq!(kept, [&format!("X-Marker: {marker}"), "Subject:  two  blanks", "To: a@b.example", &from]);
+    assert_eq!(header.lines().count(), 6, "{header}");
+}
+
+#[tokio::test]
+async fn a_user_writes_in_their_own_name_only() {
+    let demo = Demo::shared();
+    let north = demo.north();
+    let (claire, mailbox) = (north.personal(0), north.new_mailbox("auteur", "1M"));
+    let mut wire = Wire::submission(&demo, north, claire).await;
+    let own = &claire.address;
+    let other = "hugo.bernard@chu-nord.mssante.test";
+    for originators in [
+        format!("From: <{other}>"),
+        format!("From: Claire Martin <{other}>"),
+        format!("From: \"{own}\" <x@y.example>"),
+        format!("From: <{own}>, <{other}>\r\nSender: <{own}>"),
+        format!("From: <{other}>\r\nSender: <{own}>"),
+        format!("From: <{own}>\r\nSender: <{other}>"),
+        format!("From: <{own}>\r\nFrom: <{other}>"),
+        format!("From: <{own}>\r\nfrom : <{own}>"),
+        format!("From:\r\n <{other}>"),
+        "From: nobody at all".to_owned(),
+        format!("From: undisclosed:;\r\nX-From: <{own}>"),
+        "From: ".to_owned(),
+    ] {
+        let content = format!("{originators}\r\nSubject: x\r\n\r\nx\r\n");
+        let reply = wire.letter(own, &[&mailbox.address], content.as_bytes()).await;
+        assert!(reply.text().starts_with("550 5.7.1"), "{originators}: {wire:?}");
+    }
+    let mut imap = Imap::login(&demo, north, &mailbox).await;
+    assert!(imap.messages("INBOX").await.is_empty(), "a refused letter was delivered");
+    for originators in [
+        format!("From: <{own}>"),
+        format!("from : Docteur Martin <{}>\r\nSender: <{own}>", own.to_uppercase()),
+        format!("From: =?utf-8?Q?Cl=C3=A9?=\r\n\t<{own}>"),
+    ] {
+        let letter = format!("{originators}\r\nSubject: x\r\n\r\n{}\r\n", originators.len());
+        let reply = wire.letter(own, &[&mailbox.address], letter.as_bytes()).await;
+        assert!(reply.text().starts_with("250"), "{originators}: {wire:?}");
+    }
+    assert_eq!(imap.messages("INBOX").await.len(), 3);
 }
 
 #[tokio::test]

@@ -1,7 +1,10 @@
 //! The header gate: content waits here until its header is whole, then passes with our trace fields before it.
 
-use crate::Refusal;
-use mail_types::Reply;
+use crate::{Refusal, permit, send_as};
+use mail_types::{Principal, Reply};
+use message::originator::Originators;
+use message::submission::Completion;
+use policy::OriginatorFacts;
 
 /// Longest header that is looked at as a whole.
 const HEADER_MAX: usize = 1024 * 1024;
@@ -13,8 +16,8 @@ const HOPS_MAX: usize = 50;
 pub(crate) enum HeaderRule {
     /// From another operator: nothing is touched.
     AsReceived,
-    /// From a user: Date and Message-ID are added where missing, Bcc removed (RFC 6409 §8).
-    Complete { now: mail_types::Timestamp, message_id: String },
+    /// From a user: From must be the user's; From, Date and Message-ID are added where missing, Bcc removed (RFC 6409 §8).
+    Complete { principal: Box<Principal>, now: mail_types::Timestamp, message_id: String },
 }
 
 /// Content up to the end of the header, and what came of it.
@@ -83,12 +86,31 @@ impl HeaderGate {
                 reply: Reply::new(552, (5, 3, 4), "The header of the message is too large"),
                 reason: "header_size",
             }),
-            HeaderRule::Complete { now, message_id } => Ok(message::submission::complete_header(
-                &header,
-                &message::submission::Completion { now: *now, message_id },
-            )),
+            HeaderRule::Complete { principal, now, message_id } => {
+                complete(&header, principal, &Completion { now: *now, message_id })
+            }
         }
     }
+}
+
+fn complete(header: &[u8], principal: &Principal, completion: &Completion<'_>) -> Result<Vec<u8>, Refusal> {
+    let originators = Originators::of(header);
+    permit(policy::submission_originators(
+        send_as(principal),
+        &OriginatorFacts {
+            from_fields: originators.from_fields,
+            authors: &originators.authors,
+            sender_fields: originators.sender_fields,
+            senders: &originators.senders,
+        },
+    ))?;
+    let mut complete = message::submission::complete_header(header, completion);
+    if originators.from_fields == 0 {
+        // What was completed ends with its blank line.
+        complete.truncate(complete.len().saturating_sub(2));
+        complete.extend_from_slice(format!("From: <{}>\r\n\r\n", principal.address).as_bytes());
+    }
+    Ok(complete)
 }
 
 /// What may be written: the header when it just became known, then content as it came.

@@ -6,7 +6,7 @@
 //!
 //! It does not know which protocol called, and keeps no connection.
 //!
-//! Standards: RFC 5321 §3.3, §4.4, §6.1, §6.3; RFC 6409 §8.
+//! Standards: RFC 5321 §3.3, §4.4, §6.1, §6.3; RFC 6409 §6.1, §8.
 #![warn(missing_docs)]
 
 mod content;
@@ -20,7 +20,7 @@ pub use transaction::Transaction;
 
 use arc_swap::ArcSwapOption;
 use mail_types::{MailParameters, PeerIdentity, Principal, Reply, ReversePath};
-use policy::{MxSenderFacts, Reason, Verdict, WhiteList};
+use policy::{MxSenderFacts, Reason, SendAs, Verdict, WhiteList};
 use std::net::IpAddr;
 use std::sync::Arc;
 use store::Store;
@@ -99,9 +99,7 @@ impl Intake {
                     reverse_path: &reverse_path,
                 })
             }
-            Origin::Submission { principal } => {
-                policy::submission_sender(&principal.address, principal.may_send, &reverse_path)
-            }
+            Origin::Submission { principal } => policy::submission_sender(send_as(principal), &reverse_path),
         };
         permit(verdict)?;
         Ok(Transaction::new(self.clone(), session.clone(), reverse_path, parameters))
@@ -136,6 +134,10 @@ impl From<Reason> for Refusal {
     fn from(reason: Reason) -> Self {
         Self { reply: reason.reply(), reason: reason.as_str() }
     }
+}
+
+pub(crate) fn send_as(principal: &Principal) -> SendAs<'_> {
+    SendAs { own: &principal.address, may_send: principal.may_send }
 }
 
 pub(crate) fn permit(verdict: Verdict) -> Result<(), Refusal> {

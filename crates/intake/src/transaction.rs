@@ -130,11 +130,12 @@ impl Transaction {
             .map_err(|e| Refusal::of_store(&e))?;
         let return_path = message::trace::return_path(&self.reverse_path);
         let now = self.intake.store().now();
-        let (protocol, peer_ip, rule) = match self.session.origin {
+        let (protocol, peer_ip, rule) = match &self.session.origin {
             Origin::Mx { .. } => ("ESMTPS", Some(self.session.peer_ip), HeaderRule::AsReceived),
-            Origin::Submission { .. } => {
+            Origin::Submission { principal } => {
                 let message_id = format!("<{}@{}>", self.unit, settings.hostname);
-                ("ESMTPSA", None, HeaderRule::Complete { now, message_id })
+                let principal = Box::new(principal.clone());
+                ("ESMTPSA", None, HeaderRule::Complete { principal, now, message_id })
             }
         };
         let id = self.unit.to_string();

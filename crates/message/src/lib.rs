@@ -33,6 +33,7 @@ mod transfer;
 pub mod date;
 pub mod dsn;
 pub mod header;
+pub mod originator;
 pub mod structure;
 pub mod submission;
 pub mod text;

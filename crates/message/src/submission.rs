@@ -1,9 +1,8 @@
 //! What a submission server adds to and takes from a header (RFC 6409 §8), and nothing else.
 
-use crate::address_list::{self, ENTRIES_MAX, Entry, Mailbox};
 use crate::date;
-use crate::header::{self, Blocks, parse_field};
-use mail_types::{Address, Timestamp};
+use crate::header::{Blocks, parse_field};
+use mail_types::Timestamp;
 
 pub use crate::header::header_split;
 
@@ -46,33 +45,6 @@ pub fn complete_header(header: &[u8], completion: &Completion<'_>) -> Vec<u8> {
     out
 }
 
-/// The addresses of all From fields that are addresses in our sense, in order. Others are left out, so a policy that must know
-/// every author also compares with [`from_count`].
-pub fn from_addresses(header: &[u8]) -> Vec<Address> {
-    from_mailboxes(header).filter_map(|mailbox| address(&mailbox)).collect()
-}
-
-/// How many authors the From fields name, readable or not.
-pub fn from_count(header: &[u8]) -> usize {
-    from_mailboxes(header).count()
-}
-
-fn from_mailboxes(header: &[u8]) -> impl Iterator<Item = Mailbox> {
-    let lists = header::fields(header).filter(|field| field.is("From"));
-    lists.flat_map(|field| address_list::parse(&field.value(), ENTRIES_MAX)).filter_map(|entry| match entry {
-        Entry::Mailbox(mailbox) => Some(mailbox),
-        Entry::GroupStart(_) | Entry::GroupEnd => None,
-    })
-}
-
-fn address(mailbox: &Mailbox) -> Option<Address> {
-    let local = std::str::from_utf8(mailbox.local_part.as_deref()?).ok()?;
-    let domain = std::str::from_utf8(mailbox.domain.as_deref()?).ok()?;
-    let plain = format!("{local}@{domain}").parse();
-    let quoted = || format!("\"{}\"@{domain}", local.replace('\\', "\\\\").replace('"', "\\\"")).parse();
-    plain.or_else(|_| quoted()).ok().filter(|found: &Address| found.local_part() == local)
-}
-
 /// A message identifier in angle brackets, without characters that could end the field.
 pub(crate) fn bracketed(message_id: &str) -> String {
     let id: String =
@@ -108,20 +80,5 @@ mod tests {
         assert!(out.starts_with(b"Date: ") && out.ends_with(b"<i@d.fr>\r\n\r\n"));
         let out = complete_header(b"A: b", &COMPLETION);
         assert!(out.starts_with(b"A: b\r\nDate: "));
-    }
-
-    #[test]
-    fn authors_are_read_from_every_from_field() {
-        let header = b"From: \"X <z@evil.fr>\" <a@b.fr>, g: c@d.fr;\r\nfrom: e@f.fr, broken\r\nTo: t@u.fr\r\n\r\nFrom: n@o.fr\r\n";
-        let found: Vec<_> = from_addresses(header).iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["a@b.fr", "c@d.fr", "e@f.fr"]);
-        assert_eq!(from_count(header), 4);
-    }
-
-    #[test]
-    fn a_quoted_local_part_cannot_move_the_domain() {
-        let found = from_addresses(b"From: \"a@evil.fr\"@d.fr, \"x y\"@d.fr\r\n\r\n");
-        let found: Vec<_> = found.iter().map(|a| (a.local_part(), a.domain().as_str())).collect();
-        assert_eq!(found, [("a@evil.fr", "d.fr"), ("x y", "d.fr")]);
     }
 }

@@ -3,7 +3,7 @@
 mod grammar;
 
 use message::structure::{SectionKind, Structure, StructureScanner};
-use message::{date, header, submission, text};
+use message::{date, header, originator, submission, text};
 use proptest::prelude::*;
 use std::ops::Range;
 
@@ -131,7 +131,7 @@ proptest! {
         header::fields(&bytes).for_each(|field| { header::decode_value(&field.value()); });
         let both = [false, true].map(|negate| header::select_fields(&bytes, &["subject", "from"], negate).len());
         prop_assert!(both.iter().sum::<usize>() <= bytes.len() + 8);
-        submission::from_addresses(&bytes);
+        originator::Originators::of(&bytes);
         date::parse_rfc5322(&bytes);
         for name in ["base64", "quoted-printable", "7bit"] {
             text::strip_html(&text::decode_body(&bytes, text::Encoding::named(name), Some("utf-8")));

@@ -16,6 +16,6 @@ mod whitelist;
 pub use next_hop::{NextHopFacts, next_hop};
 pub use recipient::{RecipientFacts, recipient};
 pub use routes::{Route, RouteHost, Routes};
-pub use sender::{MxSenderFacts, sender, submission_sender};
+pub use sender::{MxSenderFacts, OriginatorFacts, SendAs, sender, submission_originators, submission_sender};
 pub use verdict::{Reason, Verdict};
 pub use whitelist::{LineFault, WhiteList};

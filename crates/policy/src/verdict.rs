@@ -26,6 +26,8 @@ pub enum Reason {
     RevocationUnknown,
     /// The user may not send with this address.
     NotOwner,
+    /// The message says that it is from somebody else.
+    NotAuthor,
     /// The recipient's domain is not ours, and this origin may not relay.
     Relay,
     /// No such mailbox.
@@ -49,6 +51,7 @@ impl Reason {
             Self::NoWhiteList => "no_white_list",
             Self::RevocationUnknown => "revocation_unknown",
             Self::NotOwner => "not_owner",
+            Self::NotAuthor => "not_author",
             Self::Relay => "relay",
             Self::UnknownMailbox => "unknown_mailbox",
             Self::Suspended => "suspended",
@@ -70,6 +73,11 @@ impl Reason {
             Self::NotOwner => {
                 Reply::new(550, (5, 7, 1), "Sender address does not belong to the authenticated user")
             }
+            Self::NotAuthor => Reply::new(
+                550,
+                (5, 7, 1),
+                "The From and Sender fields must name the address of the authenticated user and no other",
+            ),
             Self::Relay => Reply::new(550, (5, 7, 1), "Relaying denied"),
             Self::UnknownMailbox => Reply::new(550, (5, 1, 1), "No such mailbox"),
             Self::Suspended => Reply::new(450, (4, 2, 1), "Mailbox is closed for now"),

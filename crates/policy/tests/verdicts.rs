@@ -1,10 +1,10 @@
 //! The table of verdicts.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use mail_types::{MailboxStatus, PeerIdentity, ReversePath, RevocationState};
+use mail_types::{Address, MailboxStatus, PeerIdentity, ReversePath, RevocationState};
 use policy::{
-    MxSenderFacts, NextHopFacts, Reason, RecipientFacts, Verdict, WhiteList, next_hop, recipient, sender,
-    submission_sender,
+    MxSenderFacts, NextHopFacts, OriginatorFacts, Reason, RecipientFacts, SendAs, Verdict, WhiteList,
+    next_hop, recipient, sender, submission_originators, submission_sender,
 };
 
 fn peer(subject: &str, revocation: RevocationState) -> PeerIdentity {
@@ -90,11 +90,40 @@ fn a_mailbox_out_of_service_and_a_stranger_are_refused() {
 #[test]
 fn a_user_sends_with_their_own_address_only() {
     let own = "Jean.Dupont@a.example".parse().unwrap();
-    assert_eq!(submission_sender(&own, true, &path("jean.dupont@A.example")), Verdict::Accept);
-    assert_eq!(
-        submission_sender(&own, false, &path("jean.dupont@a.example")),
-        Verdict::Reject(Reason::NotOwner)
-    );
-    assert_eq!(submission_sender(&own, true, &path("marie@a.example")), Verdict::Reject(Reason::NotOwner));
-    assert_eq!(submission_sender(&own, true, &ReversePath::Null), Verdict::Reject(Reason::NotOwner));
+    let ask = |may_send, path: &ReversePath| submission_sender(SendAs { own: &own, may_send }, path);
+    assert_eq!(ask(true, &path("jean.dupont@A.example")), Verdict::Accept);
+    assert_eq!(ask(false, &path("jean.dupont@a.example")), Verdict::Reject(Reason::NotOwner));
+    assert_eq!(ask(true, &path("marie@a.example")), Verdict::Reject(Reason::NotOwner));
+    assert_eq!(ask(true, &ReversePath::Null), Verdict::Reject(Reason::NotOwner));
+}
+
+#[test]
+fn a_user_writes_in_their_own_name_only() {
+    let own: Address = "Jean.Dupont@a.example".parse().unwrap();
+    let (mine, other): (Option<Address>, Option<Address>) =
+        ("jean.dupont@A.EXAMPLE".parse().ok(), "marie@a.example".parse().ok());
+    let ask = |may_send, from: Option<&[Option<Address>]>, sender: Option<&[Option<Address>]>| {
+        let facts = OriginatorFacts {
+            from_fields: usize::from(from.is_some()),
+            authors: from.unwrap_or_default(),
+            sender_fields: usize::from(sender.is_some()),
+            senders: sender.unwrap_or_default(),
+        };
+        submission_originators(SendAs { own: &own, may_send }, &facts)
+    };
+    let refused = Verdict::Reject(Reason::NotAuthor);
+    let (mine, other, unreadable) = ([mine], [other], [None]);
+    let both = [mine[0].clone(), other[0].clone()];
+    assert_eq!(ask(true, Some(&mine), None), Verdict::Accept);
+    assert_eq!(ask(true, Some(&mine), Some(&mine)), Verdict::Accept);
+    assert_eq!(ask(true, None, None), Verdict::Accept);
+    assert_eq!(ask(false, Some(&mine), None), refused);
+    assert_eq!(ask(true, Some(&other), None), refused);
+    assert_eq!(ask(true, Some(&other), Some(&mine)), refused, "a Sender does not lend an address");
+    assert_eq!(ask(true, Some(&mine), Some(&other)), refused);
+    assert_eq!(ask(true, Some(&both), Some(&mine)), refused);
+    assert_eq!(ask(true, Some(&unreadable), None), refused);
+    assert_eq!(ask(true, Some(&[]), None), refused, "an empty From names nobody");
+    let twice = OriginatorFacts { from_fields: 2, authors: &mine, sender_fields: 0, senders: &[] };
+    assert_eq!(submission_originators(SendAs { own: &own, may_send: true }, &twice), refused);
 }
