@@ -24,6 +24,23 @@ pub struct Script {
     pub drop_at: Option<&'static str>,
     /// A pause before each reply.
     pub slow: Duration,
+    /// The greeting.
+    pub greeting: Option<String>,
+    /// Replies to whole commands by their verb, once TLS is active.
+    pub replies: HashMap<String, String>,
+    /// 8BITMIME is not offered.
+    pub without_8bitmime: bool,
+    /// A connection ends after this many messages: by 421 to the next MAIL, or without a word.
+    pub messages_max: Option<(usize, Goodbye)>,
+}
+
+/// How a server ends a connection that has served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goodbye {
+    /// 421 to the next command, then it closes.
+    Told,
+    /// It closes at once.
+    Silent,
 }
 
 /// A message that was accepted.
@@ -75,7 +92,7 @@ impl FakeServer {
         let shared = state.clone();
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let session = Session { state: shared.clone(), buffer: Vec::new(), message: None };
+                let session = Session { state: shared.clone(), buffer: Vec::new(), message: None, taken: 0 };
                 // A peer that hangs up ends its session only.
                 tokio::spawn(async move { session.run(stream).await.is_some() });
             }
@@ -124,6 +141,8 @@ struct Session {
     state: Arc<Mutex<State>>,
     buffer: Vec<u8>,
     message: Option<Received>,
+    /// Messages of this connection.
+    taken: usize,
 }
 
 enum Next {
@@ -133,7 +152,9 @@ enum Next {
 
 impl Session {
     async fn run(mut self, mut stream: TcpStream) -> Option<()> {
-        stream.write_all(b"220 mx.third.example ESMTP\r\n").await.ok()?;
+        let greeting = lock(&self.state).script.greeting.clone();
+        let greeting = greeting.unwrap_or_else(|| "220 mx.third.example ESMTP".to_owned());
+        stream.write_all(format!("{greeting}\r\n").as_bytes()).await.ok()?;
         loop {
             if let Next::StartTls = self.command(&mut stream, false).await? {
                 break;
@@ -162,10 +183,18 @@ impl Session {
             return None;
         }
         tokio::time::sleep(script.slow).await;
+        if verb == "MAIL" && script.messages_max.is_some_and(|(max, _)| self.taken >= max) {
+            stream.write_all(b"421 4.7.0 Enough for this connection\r\n").await.ok()?;
+            return None;
+        }
         let offers_tls = !is_tls && !script.without_starttls;
         let answer = match verb.as_str() {
             "EHLO" if offers_tls => {
                 "250-mx.third.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 STARTTLS".to_owned()
+            }
+            _ if is_tls && script.replies.contains_key(&verb) => script.replies[&verb].clone(),
+            "EHLO" if script.without_8bitmime => {
+                "250-mx.third.example\r\n250-PIPELINING\r\n250 SIZE 52428800".to_owned()
             }
             "EHLO" => {
                 "250-mx.third.example\r\n250-PIPELINING\r\n250-SIZE 52428800\r\n250 8BITMIME".to_owned()
@@ -185,6 +214,10 @@ impl Session {
         stream.flush().await.ok()?;
         if answer.starts_with("354") {
             self.content(stream, &script).await?;
+            self.taken += 1;
+            if script.messages_max == Some((self.taken, Goodbye::Silent)) {
+                return None;
+            }
         }
         match verb.as_str() {
             "QUIT" => None,

@@ -25,7 +25,7 @@ pub use authority::{Certificate, now};
 pub use demo::{Demo, Description, Mailbox, Site};
 pub use engine::Engine;
 pub use fake_dns::{FakeDns, Name};
-pub use fake_server::{FakeServer, Received, Script};
+pub use fake_server::{FakeServer, Goodbye, Received, Script};
 pub use https::get;
 pub use imap::{Imap, Response};
 pub use letter::{Letter, without_trace};

@@ -104,6 +104,14 @@ impl Operator {
         self.process.as_mut().expect("`serve` runs")
     }
 
+    /// Resident memory of the running server, KiB.
+    ///
+    /// # Panics
+    /// Before [`Operator::serve`].
+    pub fn resident_kib(&self) -> u64 {
+        self.process.as_ref().expect("`serve` runs").resident_kib()
+    }
+
     /// What `init` trusts.
     pub fn ca_file(&self) -> PathBuf {
         self.dir().join("trust/anchors.pem")

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use std::fmt::Write as _;
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
 
 /// The socket, in clear or under TLS.
@@ -65,6 +65,28 @@ impl Wire {
     pub async fn connect(port: u16) -> Self {
         let stream =
             within("a connection", TcpStream::connect(("127.0.0.1", port))).await.expect("the port answers");
+        stream.set_nodelay(true).expect("TCP_NODELAY");
+        Self { stream: Stream::Clear(stream), buffer: Vec::new(), dialogue: String::new() }
+    }
+
+    /// Connects in clear from an address of this machine, `127.0.0.2`: to be somebody else.
+    pub async fn connect_from(address: &str, port: u16) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        let own = format!("{address}:0").parse().expect("an IPv4 address");
+        socket.bind(own).expect("an address of this machine");
+        Self::connect_by(socket, port).await
+    }
+
+    /// Connects in clear with a receive buffer that is soon full.
+    pub async fn connect_with_small_buffers(port: u16) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("a small buffer");
+        Self::connect_by(socket, port).await
+    }
+
+    async fn connect_by(socket: TcpSocket, port: u16) -> Self {
+        let there = ([127, 0, 0, 1], port).into();
+        let stream = within("a connection", socket.connect(there)).await.expect("the port answers");
         stream.set_nodelay(true).expect("TCP_NODELAY");
         Self { stream: Stream::Clear(stream), buffer: Vec::new(), dialogue: String::new() }
     }
@@ -140,6 +162,12 @@ impl Wire {
         if let Err(error) = sent.await {
             panic!("could not send ({error}):\n{}", self.dialogue);
         }
+    }
+
+    /// Sends octets until the server, of which nothing is read, takes no more for good.
+    pub async fn send_until_let_go(&mut self, octets: &[u8]) {
+        let stream = self.stream.duplex();
+        within("the server lets go", async { while stream.write_all(octets).await.is_ok() {} }).await;
     }
 
     /// The next reply.

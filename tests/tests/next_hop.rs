@@ -50,6 +50,7 @@ impl Site {
     }
 
     async fn send(&self, to: &str, letter: &Letter) {
+        let letter = letter.clone().by(&self.mailbox.address);
         let mut wire = Wire::login(self.operator.ports["submissions"], &self.tls, &self.mailbox).await;
         let reply = wire.letter(&self.mailbox.address, &[to], &letter.content).await;
         assert!(reply.text().starts_with("250"), "{wire:?}");
@@ -160,4 +161,55 @@ async fn a_recipient_that_is_never_reached_is_given_up_at_its_expiry() {
         site.server.commands().iter().filter(|command| command.starts_with("MAIL")).count() >= 2,
         "it was tried once only"
     );
+}
+
+#[tokio::test]
+async fn a_machine_without_dns_servers_starts_and_mail_waits_until_there_is_one() {
+    let mut operator = Operator::init("ville.example");
+    let certificate =
+        Certificate::issue_for(&operator.authority(), "third.example", &["mx.third.example"], now());
+    std::fs::write(operator.file("trust/whitelist.txt"), format!("third.example;{}\n", certificate.subject))
+        .unwrap();
+    for missing in [true, false] {
+        if !missing {
+            std::fs::write(operator.file("resolv.conf"), "search ville.example\n").unwrap();
+        } else {
+            operator.edit(
+                "[routes]\n",
+                "[delivery]\nresolv_conf = \"resolv.conf\"\nretry_first_secs = 1\n[routes]\n",
+            );
+            let arguments =
+                ["mailbox", "create", "a@ville.example", "--kind", "personal", "--password-stdin"];
+            operator.cli_with_input(&arguments, "correct-horse-battery\n").ok();
+        }
+        operator.serve();
+        let log = operator.process().log();
+        assert!(log.contains("WARN") && log.contains("dns_servers"), "the operator is not warned:\n{log}");
+        let mailbox = Mailbox {
+            username: Some("a@ville.example".into()),
+            password: Some("correct-horse-battery".into()),
+            kind: "personal".into(),
+            address: "a@ville.example".into(),
+        };
+        let tls = ClientTls::anonymous(&operator.ca_file());
+        let mut wire = Wire::login(operator.ports["submissions"], &tls, &mailbox).await;
+        let letter = Letter::new("sans-dns", b"a\r\n").by(&mailbox.address);
+        let to = ["x@third.example", &mailbox.address];
+        let reply = wire.letter(&mailbox.address, &to, &letter.content).await;
+        assert!(reply.text().starts_with("250"), "{wire:?}");
+        let waiting = until("a deferred entry", async || {
+            let list = operator.cli(&["queue", "list", "--json"]).json();
+            list.as_array().unwrap().iter().find(|entry| entry["state"] == "deferred").cloned()
+        })
+        .await;
+        assert!(waiting["last_reply"].as_str().unwrap().contains("dns_servers"), "{waiting}");
+        let mut imap = Imap::connect(operator.ports["imaps"], &tls).await;
+        imap.ok(&format!("LOGIN {} correct-horse-battery", mailbox.address)).await;
+        assert_eq!(
+            imap.letters(&letter.marker).await.len(),
+            1,
+            "mail between our own mailboxes needs no DNS"
+        );
+        operator.process().terminate();
+    }
 }

@@ -1,7 +1,9 @@
 //! The queue and outbound delivery: what leaves, to whom, and what the sender is told.
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails the scenario")]
 
-use scenarios::{Certificate, Demo, FakeServer, Imap, Letter, Mailbox, Script, Wire, until, without_trace};
+use scenarios::{
+    Certificate, Demo, FakeServer, Goodbye, Imap, Letter, Mailbox, Script, Wire, until, without_trace,
+};
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -402,4 +404,135 @@ async fn our_own_certificate_is_presented_to_the_peer() {
     let bounce = String::from_utf8(imap.letter(&letter.marker).await).unwrap();
     assert_eq!(field(&bounce, "Status"), Some("5.1.1"));
     assert_eq!(field(&bounce, "Final-Recipient"), Some("rfc822; nobody@clinique-sud.mssante.test"));
+}
+
+#[tokio::test]
+async fn a_server_that_puts_off_any_step_gets_the_letter_later() {
+    let third = Third::start(Script::default()).await;
+    let steps = ["GREETING", "EHLO", "MAIL", "RCPT", "DATA", "CONTENT"];
+    for (count, step) in steps.into_iter().enumerate() {
+        let later = "421 4.3.2 Later".to_owned();
+        let mut script = Script::default();
+        match step {
+            "GREETING" => script.greeting = Some(later),
+            "CONTENT" => script.content = Some("452 4.3.1 Later".to_owned()),
+            "EHLO" => script.replies = replies(&[("EHLO", &later)]),
+            verb => script.replies = replies(&[(verb, "451 4.3.2 Later")]),
+        }
+        third.server.follow(script);
+        let letter = Letter::new(&format!("remise-{step}"), b"a\r\n");
+        third.send(&["a@third.example", "b@third.example"], &letter).await;
+        let reply = third.deferred().await["last_reply"].as_str().unwrap().to_owned();
+        assert!(reply.contains("Later"), "{step}: {reply}");
+        third.server.follow(Script::default());
+        third.retry();
+        let received = third.delivered(count + 1).await;
+        assert_eq!(received.len(), count + 1, "{step}: sent twice");
+        assert_eq!(received[count].to.len(), 2, "{step}");
+        third.queue_is_empty().await;
+    }
+    // Nobody was told of a failure.
+    let mut imap = Imap::login(&third.demo, third.demo.north(), third.sender()).await;
+    assert!(imap.letters("remise-").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_any_step_for_good_bounces_the_letter() {
+    let third = Third::start(Script::default()).await;
+    for step in ["MAIL", "RCPT", "DATA"] {
+        let mut script = Script::default();
+        script.replies.insert(step.to_owned(), "554 5.7.1 Never".to_owned());
+        third.server.follow(script);
+        let letter = Letter::new(&format!("jamais-{step}"), b"a\r\n");
+        third.send(&["a@third.example"], &letter).await;
+        let bounce = third.bounce(&letter).await;
+        assert_eq!(field(&bounce, "Status"), Some("5.7.1"), "{step}");
+        assert!(field(&bounce, "Diagnostic-Code").unwrap().contains("554 5.7.1 Never"), "{step}: {bounce}");
+        third.queue_is_empty().await;
+    }
+    assert!(third.server.received().is_empty());
+}
+
+/// Letters that wait together leave over one connection, which the server ends between two of them.
+async fn leaves_at_once_over_another_connection(goodbye: Goodbye) {
+    let third = Third::start(Script { mail: Some("450 4.3.0 Later".into()), ..Script::default() }).await;
+    const LETTERS: usize = 5;
+    for number in 0..LETTERS {
+        third.send(&["a@third.example"], &Letter::new(&format!("file-{number}"), b"a\r\n")).await;
+    }
+    let put_off = until("every letter is put off", async || {
+        let waiting = queue(&third.demo);
+        waiting.iter().all(|entry| entry["state"] == "deferred").then_some(waiting)
+    })
+    .await;
+    third.server.follow(Script { messages_max: Some((2, goodbye)), ..Script::default() });
+    third.retry();
+    third.queue_is_empty().await;
+    assert_eq!(third.server.received().len(), LETTERS, "{:?}", third.server.commands());
+    let all = third.demo.north().cli(&["queue", "list", "--all", "--json"]).json();
+    for entry in put_off {
+        let last = all.as_array().unwrap().iter().find(|last| last["id"] == entry["id"]).unwrap();
+        let (before, after) = (entry["attempts"].as_u64().unwrap(), last["attempts"].as_u64().unwrap());
+        assert_eq!(after, before + 1, "the end of a connection put a letter off: {last}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_closes_between_two_letters_gets_the_next_at_once() {
+    leaves_at_once_over_another_connection(Goodbye::Silent).await;
+}
+
+#[tokio::test]
+async fn a_server_that_has_had_enough_of_a_connection_gets_the_next_letter_at_once() {
+    leaves_at_once_over_another_connection(Goodbye::Told).await;
+}
+
+#[tokio::test]
+async fn a_server_without_8bitmime_gets_seven_bit_parts_that_say_the_same() {
+    let third = Third::start(Script { without_8bitmime: true, ..Script::default() }).await;
+    let text = "\u{c9}t\u{e9}, c\u{153}ur = 100 %\r\n.\r\n".repeat(5_000);
+    let letter = Letter::with_fields(
+        "sept-bits",
+        "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: 8bit\r\n",
+        format!(
+            "--b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{text}\r\n--b\r\nContent-Type: application/octet-stream\r\n\r\n\u{e9}\r\n--b--\r\n"
+        )
+        .as_bytes(),
+    );
+    third.send(&["a@third.example"], &letter).await;
+    let received = third.delivered(1).await;
+    let content = String::from_utf8(received[0].content.clone()).unwrap();
+    assert!(content.is_ascii(), "octets over 127 left");
+    assert!(
+        !third.server.commands().iter().any(|line| line.contains("BODY=")),
+        "{:?}",
+        third.server.commands()
+    );
+    assert!(content.contains("Content-Transfer-Encoding: quoted-printable\r\n"), "{content}");
+    assert!(content.contains("Content-Transfer-Encoding: base64\r\n\r\nw6k=\r\n"), "{content}");
+    assert!(!content.contains("8bit"), "a label is wrong now");
+    let line = "=C3=89t=C3=A9, c=C5=93ur =3D 100 %\r\n.\r\n";
+    assert_eq!(content.matches(line).count(), 5_000);
+    third.queue_is_empty().await;
+    // A letter of seven bits is left alone.
+    let plain = Letter::new("ascii", b"a\r\n");
+    third.send(&["a@third.example"], &plain).await;
+    let received = third.delivered(2).await;
+    assert!(without_trace(&received[1].content).1 == plain.content);
+}
+
+#[tokio::test]
+async fn a_signed_letter_that_a_server_without_8bitmime_cannot_take_bounces() {
+    let third = Third::start(Script { without_8bitmime: true, ..Script::default() }).await;
+    let letter = Letter::with_fields(
+        "signee",
+        "MIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=b; protocol=\"application/pkcs7-signature\"; micalg=sha-256\r\n",
+        "--b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\u{e9}\r\n--b\r\nContent-Type: application/pkcs7-signature\r\nContent-Transfer-Encoding: base64\r\n\r\nMIIB\r\n--b--\r\n".as_bytes(),
+    );
+    third.send(&["a@third.example"], &letter).await;
+    let bounce = third.bounce(&letter).await;
+    assert_eq!(field(&bounce, "Status"), Some("5.6.3"), "{bounce}");
+    assert!(bounce.contains("signed"), "the cause is not told:\n{bounce}");
+    assert!(!third.server.heard("MAIL"), "{:?}", third.server.commands());
+    third.queue_is_empty().await;
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Keys that the example file must show.
 #[cfg(test)]
-pub(crate) const ALL_KEYS: [&str; 34] = [
+pub(crate) const ALL_KEYS: [&str; 40] = [
     "hostname",
     "postmaster",
     "url",
@@ -23,6 +23,7 @@ pub(crate) const ALL_KEYS: [&str; 34] = [
     "eku",
     "file",
     "dns_servers",
+    "resolv_conf",
     "retry_first_secs",
     "retry_max_secs",
     "lifetime_secs",
@@ -32,9 +33,14 @@ pub(crate) const ALL_KEYS: [&str; 34] = [
     "recipients_max",
     "smtp_connections_max",
     "imap_connections_max",
-    "connections_per_address_max",
+    "smtp_connections_per_address_max",
+    "imap_connections_per_address_max",
+    "http_connections_per_address_max",
     "smtp_command_timeout_secs",
     "smtp_data_timeout_secs",
+    "smtp_data_grace_secs",
+    "smtp_data_rate_min",
+    "smtp_write_timeout_secs",
     "imap_timeout_secs",
     "login_timeout_secs",
     "tls_handshake_timeout_secs",
@@ -250,8 +256,10 @@ impl Routes {
 /// `[delivery]`
 #[derive(Clone, Debug)]
 pub struct Delivery {
-    /// `dns_servers`: `ADDRESS:PORT` each; the system's when empty.
+    /// `dns_servers`: `ADDRESS:PORT` each; those of `resolv_conf` when empty.
     pub dns_servers: Vec<SocketAddr>,
+    /// `resolv_conf`: the system's list of DNS servers, resolv.conf(5).
+    pub resolv_conf: PathBuf,
     /// `port`: where other operators listen.
     pub port: u16,
     /// `retry_first_secs`: wait after the first failure; it doubles at each.
@@ -275,6 +283,7 @@ impl Delivery {
         }
         Self {
             dns_servers,
+            resolv_conf: section.path("resolv_conf", Some("/etc/resolv.conf")),
             port: u16::try_from(section.number("port", 25, 1, 65_535)).unwrap_or(25),
             retry_first_secs: section.number("retry_first_secs", 60, 1, 86_400),
             retry_max_secs: section.number("retry_max_secs", 7_200, 1, 86_400),
@@ -302,12 +311,22 @@ pub struct Limits {
     pub imap_connections_max: usize,
     /// `http_connections_max`: at one time.
     pub http_connections_max: usize,
-    /// `connections_per_address_max`: at one time from one IP address, on each listener.
-    pub connections_per_address_max: usize,
-    /// `smtp_command_timeout_secs`: silence before a command.
+    /// `smtp_connections_per_address_max`: at one time from one IP address (IPv6: one /64), on each SMTP or submission listener.
+    pub smtp_connections_per_address_max: usize,
+    /// `imap_connections_per_address_max`: the same, on each IMAP listener.
+    pub imap_connections_per_address_max: usize,
+    /// `http_connections_per_address_max`: the same, on each HTTPS listener.
+    pub http_connections_per_address_max: usize,
+    /// `smtp_command_timeout_secs`: from our reply to the end of the next command (RFC 5321 §4.5.3.2.7: at least 300).
     pub smtp_command_timeout_secs: u64,
-    /// `smtp_data_timeout_secs`: silence within a message.
+    /// `smtp_data_timeout_secs`: silence within a message (RFC 5321 §4.5.3.2.5: at least 180).
     pub smtp_data_timeout_secs: u64,
+    /// `smtp_data_grace_secs`: time that a message may take whatever its size.
+    pub smtp_data_grace_secs: u64,
+    /// `smtp_data_rate_min`: octets a second that earn a message more time.
+    pub smtp_data_rate_min: u64,
+    /// `smtp_write_timeout_secs`: for a client to read the replies that wait for it.
+    pub smtp_write_timeout_secs: u64,
     /// `imap_timeout_secs`: silence of a logged-in client (RFC 9051 §5.4: at least 1800).
     pub imap_timeout_secs: u64,
     /// `login_timeout_secs`: time to log in.
@@ -326,14 +345,29 @@ impl Limits {
             smtp_connections_max: bounded(section.number("smtp_connections_max", 2_000, 1, 100_000)),
             imap_connections_max: bounded(section.number("imap_connections_max", 20_000, 1, 200_000)),
             http_connections_max: bounded(section.number("http_connections_max", 500, 1, 100_000)),
-            connections_per_address_max: bounded(section.number(
-                "connections_per_address_max",
-                20_000,
+            smtp_connections_per_address_max: bounded(section.number(
+                "smtp_connections_per_address_max",
+                200,
+                1,
+                100_000,
+            )),
+            imap_connections_per_address_max: bounded(section.number(
+                "imap_connections_per_address_max",
+                10_000,
                 1,
                 200_000,
             )),
+            http_connections_per_address_max: bounded(section.number(
+                "http_connections_per_address_max",
+                100,
+                1,
+                100_000,
+            )),
             smtp_command_timeout_secs: section.number("smtp_command_timeout_secs", 300, 1, 3_600),
             smtp_data_timeout_secs: section.number("smtp_data_timeout_secs", 180, 1, 3_600),
+            smtp_data_grace_secs: section.number("smtp_data_grace_secs", 600, 1, 86_400),
+            smtp_data_rate_min: section.number("smtp_data_rate_min", 500, 1, 1_000_000),
+            smtp_write_timeout_secs: section.number("smtp_write_timeout_secs", 60, 1, 3_600),
             imap_timeout_secs: section.number("imap_timeout_secs", 1_860, 1, 86_400),
             login_timeout_secs: section.number("login_timeout_secs", 180, 1, 3_600),
             tls_handshake_timeout_secs: section.number("tls_handshake_timeout_secs", 30, 1, 300),

@@ -30,7 +30,21 @@ impl Failure {
 
     /// As if the server had said it.
     pub(crate) fn as_reply(&self) -> ServerReply {
-        ServerReply::local(451, (4, 4, 2), &self.text)
+        ServerReply::local(451, self.status(), &self.text)
+    }
+
+    /// RFC 3463 §3.5 to §3.8, RFC 5248: what kind of cause it is.
+    fn status(&self) -> (u8, u16, u16) {
+        match self.word {
+            "connect" => (4, 4, 1),
+            "broken" | "timeout" | "greeting" | "hello" => (4, 4, 2),
+            "protocol" => (4, 5, 0),
+            "body" => (4, 3, 0),
+            "starttls" => (4, 7, 10),
+            "not_listed" | "no_white_list" => (4, 7, 1),
+            // What remains is said of certificates.
+            _ => (4, 7, 5),
+        }
     }
 }
 
@@ -64,6 +78,8 @@ pub(crate) struct Connection {
     replies: ReplyParser,
     pub(crate) extensions: Extensions,
     pub(crate) host: String,
+    /// Whether a message was sent, or tried, over it.
+    pub(crate) was_used: bool,
 }
 
 impl Connection {
@@ -80,6 +96,7 @@ impl Connection {
             replies: ReplyParser::new(),
             extensions: Extensions::default(),
             host: target.host.clone(),
+            was_used: false,
         };
         connection.expect_greeting().await?;
         connection.hello(&delivery.hostname).await?;
@@ -150,6 +167,7 @@ impl Connection {
             replies: ReplyParser::new(),
             extensions: Extensions::default(),
             host: self.host,
+            was_used: false,
         };
         secured.hello(&delivery.hostname).await?;
         Ok(secured)

@@ -12,15 +12,17 @@
 #![warn(missing_docs)]
 
 mod connection;
+mod content;
 mod metrics;
 mod next_hop;
 mod notification;
 mod outcome;
 mod runner;
 mod schedule;
+mod transfer;
 
 pub use metrics::DeliveryMetrics;
-pub use next_hop::{DnsError, NextHops};
+pub use next_hop::NextHops;
 pub use runner::Runner;
 pub use schedule::Schedule;
 

@@ -1,14 +1,17 @@
 //! Where a domain's mail goes: the routes file, then MX records, then the domain's own address (RFC 5321 §5.1).
 
+use arc_swap::ArcSwapOption;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::RData;
+use hickory_resolver::system_conf::parse_resolv_conf;
 use mail_types::Domain;
 use pki::ReferenceNames;
 use policy::{Route, RouteHost};
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Servers tried for one domain, at most.
@@ -35,17 +38,25 @@ pub(crate) enum NoTarget {
     NoHost,
     /// DNS did not answer.
     Unanswered,
+    /// This machine has no DNS server to ask.
+    NoResolver,
 }
 
-/// The resolver could not be set up.
+/// Why there is nobody to ask.
 #[derive(Debug, thiserror::Error)]
-#[error("the DNS resolver could not be set up: {0}")]
-pub struct DnsError(String);
+#[error("[delivery] dns_servers is empty and {} gives no DNS server: {cause}", .file.display())]
+struct NoResolver {
+    file: PathBuf,
+    cause: String,
+}
 
 /// Finds servers by DNS.
 #[derive(Clone)]
 pub struct NextHops {
-    resolver: Arc<TokioResolver>,
+    /// None while this machine has no DNS server; looked for again at each use.
+    resolver: Arc<ArcSwapOption<TokioResolver>>,
+    servers: Arc<[SocketAddr]>,
+    resolv_conf: Arc<Path>,
     port: u16,
 }
 
@@ -56,18 +67,40 @@ impl std::fmt::Debug for NextHops {
 }
 
 impl NextHops {
-    /// Asks `servers`, or the system's when there is none; other operators listen on `port`.
+    /// Asks `servers`, or those of the file `resolv_conf` when there is none; other operators listen on `port`.
     ///
-    /// # Errors
-    /// [`DnsError`].
-    pub fn new(servers: &[SocketAddr], port: u16) -> Result<Self, DnsError> {
-        let builder = if servers.is_empty() {
-            TokioResolver::builder_tokio().map_err(|e| DnsError(e.to_string()))?
+    /// Without anybody to ask it warns, and mail that no route leads waits until there is somebody: mail from outside and mail between our
+    /// own mailboxes need no DNS.
+    pub fn new(servers: &[SocketAddr], resolv_conf: &Path, port: u16) -> Self {
+        let next_hops =
+            Self { resolver: Arc::default(), servers: servers.into(), resolv_conf: resolv_conf.into(), port };
+        if let Err(error) = next_hops.resolver() {
+            tracing::warn!(%error, "mail that no route leads waits until there is a DNS server");
+        }
+        next_hops
+    }
+
+    fn resolver(&self) -> Result<Arc<TokioResolver>, NoResolver> {
+        if let Some(resolver) = self.resolver.load_full() {
+            return Ok(resolver);
+        }
+        let built =
+            self.build().map_err(|cause| NoResolver { file: self.resolv_conf.to_path_buf(), cause })?;
+        let resolver = Arc::new(built);
+        self.resolver.store(Some(resolver.clone()));
+        Ok(resolver)
+    }
+
+    fn build(&self) -> Result<TokioResolver, String> {
+        let provider = TokioRuntimeProvider::default();
+        let builder = if self.servers.is_empty() {
+            let text = std::fs::read(&self.resolv_conf).map_err(|e| e.to_string())?;
+            let (config, options) = parse_resolv_conf(text).map_err(|e| e.to_string())?;
+            TokioResolver::builder_with_config(config, provider).with_options(options)
         } else {
-            TokioResolver::builder_with_config(asking(servers), TokioRuntimeProvider::default())
+            TokioResolver::builder_with_config(asking(&self.servers), provider)
         };
-        let resolver = builder.build().map_err(|e| DnsError(e.to_string()))?;
-        Ok(Self { resolver: Arc::new(resolver), port })
+        builder.build().map_err(|e| e.to_string())
     }
 
     /// Servers for a domain, the preferred first.
@@ -105,7 +138,10 @@ impl NextHops {
             }
             RouteHost::Name(host) => {
                 // Our own routes file leads there: a name that does not resolve is a cause of ours, never a reason to give up.
-                let addresses = self.addresses(host).await.map_err(|_| NoTarget::Unanswered)?;
+                let addresses = self.addresses(host).await.map_err(|cause| match cause {
+                    NoTarget::NoResolver => cause,
+                    _ => NoTarget::Unanswered,
+                })?;
                 Ok(addresses.into_iter().map(|ip| target(host, ip, route.port)).collect())
             }
         }
@@ -113,7 +149,8 @@ impl NextHops {
 
     /// MX hosts by preference. [`NoTarget::NoHost`] when the domain has none.
     async fn exchangers(&self, domain: &Domain) -> Result<Vec<Domain>, NoTarget> {
-        let lookup = match self.resolver.mx_lookup(format!("{domain}.")).await {
+        let resolver = self.resolver().map_err(|_| NoTarget::NoResolver)?;
+        let lookup = match resolver.mx_lookup(format!("{domain}.")).await {
             Ok(lookup) => lookup,
             Err(error) => return Err(no_target(&error)),
         };
@@ -134,7 +171,8 @@ impl NextHops {
     }
 
     async fn addresses(&self, host: &Domain) -> Result<Vec<IpAddr>, NoTarget> {
-        match self.resolver.lookup_ip(format!("{host}.")).await {
+        let resolver = self.resolver().map_err(|_| NoTarget::NoResolver)?;
+        match resolver.lookup_ip(format!("{host}.")).await {
             Ok(lookup) => Ok(lookup.iter().collect()),
             Err(error) => Err(no_target(&error)),
         }
@@ -171,4 +209,27 @@ fn target(host: &Domain, ip: IpAddr, port: u16) -> Target {
 fn routed_address(domain: &Domain, ip: IpAddr, port: u16) -> Target {
     let names = ReferenceNames { hosts: Vec::new(), ips: vec![ip], under: Some(domain.to_string()) };
     Target { address: SocketAddr::new(ip, port), names, host: format!("[{ip}]") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_dns_servers_is_told_of_and_served_once_it_has_one() {
+        let folder = std::env::temp_dir().join(format!("vaguemestre-resolv-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("resolv.conf");
+        let next_hops = NextHops::new(&[], &file, 25);
+        let cause = next_hops.resolver().unwrap_err().to_string();
+        assert!(cause.contains("resolv.conf gives no DNS server"), "{cause}");
+        for empty in ["", "# nothing\n", "search chu.example\n"] {
+            std::fs::write(&file, empty).unwrap();
+            assert!(next_hops.resolver().is_err(), "{empty:?}");
+        }
+        std::fs::write(&file, "nameserver 192.0.2.53\n").unwrap();
+        next_hops.resolver().unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+        assert!(NextHops::new(&["192.0.2.53:53".parse().unwrap()], &file, 25).resolver().is_ok());
+    }
 }

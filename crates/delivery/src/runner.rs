@@ -4,15 +4,16 @@ use crate::Delivery;
 use crate::connection::{Connection, Failure, local_reply};
 use crate::metrics::OutcomeLabel;
 use crate::next_hop::NoTarget;
-use crate::outcome::{Answer, AnswerKind, record, until_answered};
+use crate::outcome::{Answer, AnswerKind, record};
+use crate::transfer::{self, Sent};
 use listener::Drain;
-use mail_types::{BodyKind, Domain, DsnRet, ForwardPath, MailParameters, RcptParameters};
+use mail_types::Domain;
 use policy::Reason;
-use smtp_session::client::{DotStuffer, Outcome, ServerReply, State, Transaction};
+use smtp_session::client::ServerReply;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{BodyReader, Claimed};
+use store::Claimed;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -21,11 +22,9 @@ const CLAIM_MAX: u32 = 200;
 /// Messages sent over one connection.
 const PER_CONNECTION_MAX: usize = 50;
 /// A runner that died is replaced after this; it is renewed before each message.
-const LEASE_MS: i64 = 15 * 60 * 1000;
+pub(crate) const LEASE_MS: i64 = 15 * 60 * 1000;
 /// Entries made by other processes are noticed after this at the latest.
 const POLL: Duration = Duration::from_secs(2);
-/// Octets of content read and sent at a time.
-const PIECE: u64 = 256 * 1024;
 
 /// Runs the queue of one operator.
 #[derive(Debug)]
@@ -98,36 +97,47 @@ fn by_domain(claimed: Vec<Claimed>) -> Vec<(Domain, Vec<Vec<Claimed>>)> {
     groups
 }
 
-/// Tries every message of a group, over as few connections as it takes.
+/// Tries every message of a group, over as few connections as it takes. Where no server can be reached none is asked again.
 async fn attempt(delivery: &Delivery, domain: &Domain, messages: Vec<Vec<Claimed>>) {
-    let mut connection = match reach(delivery, domain).await {
-        Ok(connection) => Some(connection),
-        Err(answer) => {
-            tracing::warn!(%domain, code = answer.reply.code, cause = %answer.reply, "domain not reached");
-            for entry in messages.iter().flatten() {
-                record(delivery, entry, &answer).await;
-            }
-            return;
-        }
-    };
-    for message in messages {
-        if connection.is_none() {
-            connection = reach(delivery, domain).await.ok();
-        }
-        connection = match connection {
-            Some(connection) => send(delivery, connection, &message).await,
-            None => {
-                let answer =
-                    transient(&Failure::new("broken", "the connection broke and could not be made again"));
-                for entry in &message {
+    let mut connection = None;
+    for (index, message) in messages.iter().enumerate() {
+        match attempt_one(delivery, domain, connection, message).await {
+            Ok(usable) => connection = usable,
+            Err(answer) => {
+                tracing::warn!(%domain, code = answer.reply.code, cause = %answer.reply, "domain not reached");
+                for entry in messages[index..].iter().flatten() {
                     record(delivery, entry, &answer).await;
                 }
-                None
+                return;
             }
-        };
+        }
     }
     if let Some(connection) = connection {
         connection.quit().await;
+    }
+}
+
+/// Tries one message. Gives back a connection that can be used again; the answer of a domain that cannot be reached is still to be
+/// recorded.
+async fn attempt_one(
+    delivery: &Delivery,
+    domain: &Domain,
+    open: Option<Connection>,
+    message: &[Claimed],
+) -> Result<Option<Connection>, Answer> {
+    if let Some(connection) = open {
+        match transfer::send(delivery, connection, message).await {
+            Sent::Concluded(connection) => return Ok(connection),
+            // Servers close a connection when they have had enough of it: no reason to make the message wait.
+            Sent::NotBegun => {
+                tracing::debug!(%domain, "the server closed between two messages; connecting again");
+            }
+        }
+    }
+    let connection = reach(delivery, domain).await?;
+    match transfer::send(delivery, connection, message).await {
+        Sent::Concluded(connection) => Ok(connection),
+        Sent::NotBegun => Ok(None),
     }
 }
 
@@ -156,7 +166,7 @@ async fn reach(delivery: &Delivery, domain: &Domain) -> Result<Connection, Answe
     Err(transient(&last))
 }
 
-fn transient(failure: &Failure) -> Answer {
+pub(crate) fn transient(failure: &Failure) -> Answer {
     Answer { reply: failure.as_reply(), kind: AnswerKind::Transient, host: None }
 }
 
@@ -180,126 +190,12 @@ fn no_target_answer(cause: NoTarget) -> Answer {
         NoTarget::Unanswered => {
             (AnswerKind::Transient, 451, (4, 4, 3), "DNS did not answer for the recipient's domain")
         }
+        NoTarget::NoResolver => (
+            AnswerKind::Transient,
+            451,
+            (4, 3, 5),
+            "This server has no DNS server to ask; see [delivery] dns_servers",
+        ),
     };
     Answer { reply: ServerReply::local(code, enhanced, text), kind, host: None }
-}
-
-/// Sends one message to its recipients and records each answer. Gives the connection back if it can be used again.
-async fn send(delivery: &Delivery, mut connection: Connection, message: &[Claimed]) -> Option<Connection> {
-    let host = connection.host.clone();
-    match until_answered(|| delivery.store.renew_leases(message, LEASE_MS)).await {
-        Ok(true) => {}
-        // Somebody else tries it now, or the store cannot say: not sending is the safe side, sending twice is not.
-        Ok(false) | Err(_) => {
-            tracing::warn!(unit = %message[0].unit, "a lease ran out before its message was sent; skipped");
-            return Some(connection);
-        }
-    }
-    let mut reader = match delivery.store.queued_content(&message[0]).await {
-        Ok(reader) => reader,
-        Err(error) => {
-            let answer = transient(&unreadable(&message[0], &error));
-            for entry in message {
-                record(delivery, entry, &answer).await;
-            }
-            return Some(connection);
-        }
-    };
-    let mut transaction = begin(&connection, message, reader.size());
-    let outcome = converse(&mut connection, &mut transaction, &message[0], &mut reader).await;
-    if let Err(failure) = &outcome {
-        tracing::warn!(word = failure.word, cause = failure.text, "connection lost in a transaction");
-        transaction.abandon(&failure.as_reply());
-    }
-    let is_usable = outcome.is_ok() && !transaction.is_broken();
-    let needs_reset = transaction.needs_reset();
-    for recipient in transaction.into_outcomes() {
-        let Some(entry) = message.get(recipient.index) else { continue };
-        let kind = match recipient.outcome {
-            Outcome::Accepted => AnswerKind::Accepted,
-            Outcome::Transient => AnswerKind::Transient,
-            Outcome::Permanent => AnswerKind::Permanent,
-        };
-        record(delivery, entry, &Answer { reply: recipient.reply, kind, host: Some(host.clone()) }).await;
-    }
-    if !is_usable {
-        return None;
-    }
-    if needs_reset && (connection.send(b"RSET\r\n").await.is_err() || connection.reply().await.is_err()) {
-        return None;
-    }
-    Some(connection)
-}
-
-fn begin(connection: &Connection, message: &[Claimed], body_size: u64) -> Transaction {
-    let first = &message[0];
-    let parameters = MailParameters {
-        size: Some(body_size.saturating_sub(first.content_offset)),
-        body: if first.eight_bit { BodyKind::EightBitMime } else { BodyKind::SevenBit },
-        ret: first.ret.as_deref().map(|ret| if ret == "FULL" { DsnRet::Full } else { DsnRet::Hdrs }),
-        envid: first.envid.clone(),
-    };
-    let recipients: Vec<(ForwardPath, RcptParameters)> = message
-        .iter()
-        .map(|entry| (ForwardPath::Address(entry.recipient.clone()), RcptParameters::default()))
-        .collect();
-    Transaction::new(&first.reverse_path, &parameters, &recipients, &connection.extensions)
-}
-
-/// Plays the transaction to its end.
-async fn converse(
-    connection: &mut Connection,
-    transaction: &mut Transaction,
-    entry: &Claimed,
-    reader: &mut BodyReader,
-) -> Result<(), Failure> {
-    let mut is_content_sent = false;
-    loop {
-        while let Some(bytes) = transaction.poll_transmit() {
-            connection.send(&bytes).await?;
-        }
-        match transaction.state() {
-            State::Done => return Ok(()),
-            State::SendContent => {
-                content(connection, entry, reader).await?;
-                transaction.content_sent();
-                is_content_sent = true;
-            }
-            State::NeedReply => {
-                let reply = if is_content_sent {
-                    connection.final_reply().await?
-                } else {
-                    connection.reply().await?
-                };
-                transaction.handle_reply(reply);
-            }
-        }
-    }
-}
-
-fn unreadable(entry: &Claimed, error: &store::Error) -> Failure {
-    tracing::error!(entry = %entry.id, %error, "the body of a queued message cannot be read");
-    Failure::new("body", "the message cannot be read here for now")
-}
-
-async fn content(
-    connection: &mut Connection,
-    entry: &Claimed,
-    reader: &mut BodyReader,
-) -> Result<(), Failure> {
-    let mut stuffer = DotStuffer::new();
-    let (mut piece, mut wire) = (Vec::new(), Vec::new());
-    let mut at = entry.content_offset;
-    while at < reader.size() {
-        let end = (at + PIECE).min(reader.size());
-        piece.clear();
-        wire.clear();
-        reader.read(at, end, &mut piece).await.map_err(|error| unreadable(entry, &error))?;
-        stuffer.stuff(&piece, &mut wire);
-        connection.send(&wire).await?;
-        at = end;
-    }
-    wire.clear();
-    stuffer.finish(&mut wire);
-    connection.send(&wire).await
 }

@@ -5,9 +5,9 @@
 #![warn(missing_docs)]
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -68,7 +68,7 @@ impl Drain {
 pub struct Bounds {
     /// Connections at one time.
     pub connections_max: usize,
-    /// Connections at one time from one address.
+    /// Connections at one time from one IPv4 address, or from one IPv6 network of 64 bits, which one host fills at will.
     pub per_address_max: usize,
     /// What a connection over a bound is told, in clear; empty to close it at once.
     pub refusal: &'static [u8],
@@ -82,6 +82,7 @@ where
 {
     let slots = Arc::new(Semaphore::new(bounds.connections_max));
     let addresses = Arc::new(Addresses::default());
+    let mut refusals = Refusals::default();
     let mut sessions = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -101,6 +102,7 @@ where
         let slot = slots.clone().try_acquire_owned().ok();
         let place = addresses.enter(peer.ip(), bounds.per_address_max);
         let (Some(slot), Some(place)) = (slot, place) else {
+            refusals.note(&listener);
             sessions.spawn(refuse(stream, bounds.refusal));
             continue;
         };
@@ -116,6 +118,30 @@ where
     while sessions.join_next().await.is_some() {}
 }
 
+/// Connections over a bound, told of in the log once in a while: a flood must not fill it.
+#[derive(Default)]
+struct Refusals {
+    count: u64,
+    told: Option<Instant>,
+}
+
+impl Refusals {
+    const EVERY: Duration = Duration::from_secs(60);
+
+    fn note(&mut self, listener: &TcpListener) {
+        self.count += 1;
+        if self.told.is_none_or(|told| told.elapsed() >= Self::EVERY) {
+            let listener = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+            tracing::warn!(
+                listener,
+                refused = self.count,
+                "connections over the limit were refused; see connections_max and connections_per_address_max under [limits]"
+            );
+            *self = Self { count: 0, told: Some(Instant::now()) };
+        }
+    }
+}
+
 async fn refuse(mut stream: TcpStream, words: &'static [u8]) {
     // A peer that does not read its refusal loses nothing.
     let _ = tokio::time::timeout(Duration::from_secs(5), stream.write_all(words)).await;
@@ -129,6 +155,7 @@ struct Addresses {
 
 impl Addresses {
     fn enter(self: &Arc<Self>, address: IpAddr, max: usize) -> Option<Place> {
+        let address = counted(address);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(address).or_insert(0);
         if *count >= max {
@@ -136,6 +163,14 @@ impl Addresses {
         }
         *count += 1;
         Some(Place { address, addresses: self.clone() })
+    }
+}
+
+/// What connections are counted by.
+fn counted(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
     }
 }
 
@@ -154,5 +189,30 @@ impl Drop for Place {
                 counts.remove(&self.address);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_of_64_bits_counts_as_one_address() {
+        let addresses = Arc::new(Addresses::default());
+        let enter = |text: &str| addresses.enter(text.parse().unwrap(), 2);
+        let places = [enter("2001:db8:0:1::1"), enter("2001:db8:0:1:ffff::2")];
+        assert!(places.iter().all(Option::is_some));
+        assert!(enter("2001:db8:0:1::3").is_none());
+        assert!(enter("2001:db8:0:2::1").is_some());
+        drop(places);
+        assert!(enter("2001:db8:0:1::3").is_some());
+    }
+
+    #[test]
+    fn an_ipv4_address_is_the_same_on_a_listener_for_both() {
+        let addresses = Arc::new(Addresses::default());
+        let _place = addresses.enter("::ffff:192.0.2.1".parse().unwrap(), 1).unwrap();
+        assert!(addresses.enter("192.0.2.1".parse().unwrap(), 1).is_none());
+        assert!(addresses.enter("192.0.2.2".parse().unwrap(), 1).is_some());
     }
 }

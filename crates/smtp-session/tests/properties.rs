@@ -130,7 +130,7 @@ fn pipelined_commands_wait_behind_a_question_and_hold_back_input() {
     server.output().clear();
     let mut given = 0;
     while server.wants_input() {
-        server.handle_input(b"NOOP\r\n");
+        server.handle_input(b"NOOP that takes some room in the buffer\r\n");
         given += 1;
         assert!(given < 10_000);
     }
@@ -138,6 +138,33 @@ fn pipelined_commands_wait_behind_a_question_and_hold_back_input() {
     server.reply(Reply::new(250, (2, 1, 0), "OK"));
     assert!(server.poll_event().is_none() && server.wants_input());
     assert_eq!(server.output().split(|&b| b == b'\n').count() - 1, given + 1);
+}
+
+#[test]
+fn commands_that_lead_to_nothing_end_the_session_and_mail_does_not() {
+    let mut server = receiving();
+    for _ in 0..3 {
+        server.handle_input(b".\r\n");
+        while server.poll_event().is_some() {
+            server.reply(Reply::new(250, (2, 0, 0), "OK"));
+        }
+        server.handle_input(&b"RSET\r\n".repeat(900));
+        while server.poll_event().is_some() {}
+        assert!(!server.is_closing());
+        server.handle_input(b"MAIL FROM:<>\r\nRCPT TO:<postmaster>\r\nDATA\r\n");
+        while let Some(event) = server.poll_event() {
+            let code = if matches!(event, Event::Data) { 354 } else { 250 };
+            server.reply(Reply::plain(code, "OK"));
+        }
+    }
+    server.handle_input(b".\r\n");
+    while server.poll_event().is_some() {
+        server.reply(Reply::new(451, (4, 3, 0), "Later"));
+    }
+    server.handle_input(&b"NOOP\r\n".repeat(101));
+    while server.poll_event().is_some() {}
+    assert!(server.is_closing(), "900 and 101 without mail");
+    assert!(server.output().ends_with(b"421 4.7.0 Too many commands without mail\r\n"));
 }
 
 #[test]

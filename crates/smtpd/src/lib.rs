@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod metrics;
+mod patience;
 mod session;
 mod transport;
 
@@ -57,6 +58,8 @@ pub struct Smtpd {
     pub recipients_max: usize,
     /// Time limits.
     pub timeouts: Timeouts,
+    /// Octets that earn a message one second more than `data_grace`.
+    pub data_rate_min: u64,
     /// Counters.
     pub metrics: SmtpMetrics,
 }
@@ -66,10 +69,12 @@ pub struct Smtpd {
 pub struct Timeouts {
     /// For a handshake.
     pub handshake: Duration,
-    /// Silence before a command.
+    /// From our reply to the end of the next command.
     pub command: Duration,
     /// Silence within a message.
     pub data: Duration,
+    /// What a message may take whatever its size.
+    pub data_grace: Duration,
     /// For writing replies to a peer that does not read.
     pub write: Duration,
 }

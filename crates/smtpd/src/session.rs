@@ -1,6 +1,7 @@
 //! One SMTP connection.
 
 use crate::metrics::{ReasonLabel, ServiceLabel};
+use crate::patience::Patience;
 use crate::transport::{Tls, Transport, secure};
 use crate::{Service, Smtpd};
 use auth::AuthError;
@@ -13,9 +14,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
-/// Octets read at a time.
-const READ: usize = 32 * 1024;
+/// Octets of content read at a time.
+const CONTENT_READ: usize = 32 * 1024;
+/// Octets of commands read at a time: thousands of clients may be waited for.
+const COMMAND_READ: usize = 4 * 1024;
 
 /// Failed logins in one session.
 const FAILED_LOGINS_MAX: u32 = 5;
@@ -41,6 +45,7 @@ pub(crate) async fn run(shared: Arc<Smtpd>, stream: TcpStream, peer: SocketAddr,
         principal: None,
         protocol: "",
         transaction: None,
+        patience: Patience::default(),
         drain,
         shared,
     };
@@ -79,6 +84,7 @@ struct Connection {
     principal: Option<Principal>,
     protocol: &'static str,
     transaction: Option<Transaction>,
+    patience: Patience,
     drain: Drain,
 }
 
@@ -96,8 +102,9 @@ impl Connection {
             {
                 return;
             }
-            if buffer.is_empty() {
-                buffer = vec![0; READ];
+            let wanted = if self.server.is_in_content() { CONTENT_READ } else { COMMAND_READ };
+            if buffer.len() != wanted {
+                buffer = vec![0; wanted];
             }
             match self.read(&mut buffer).await {
                 Some(0) | None => return,
@@ -106,14 +113,23 @@ impl Connection {
         }
     }
 
-    /// Reads what comes next. Silence and a drain are answered with 421; `None` ends the session.
+    /// Reads what comes next. Silence, a trickle and a drain are answered with 421; `None` ends the session.
     async fn read(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        let timeouts = self.shared.timeouts;
-        let limit = if self.transaction.is_some() { timeouts.data } else { timeouts.command };
+        let timeouts = &self.shared.timeouts;
+        let limit = if self.server.is_in_content() {
+            self.patience.for_content(timeouts, self.shared.data_rate_min)
+        } else {
+            self.patience.for_command(timeouts)
+        };
         let is_busy = self.transaction.is_some();
+        let begin = Instant::now();
         tokio::select! {
             read = tokio::time::timeout(limit, self.transport.read(buffer)) => match read {
-                Ok(read) => return read.ok(),
+                Ok(read) => {
+                    let count = read.ok()?;
+                    self.patience.note(begin.elapsed(), count);
+                    return Some(count);
+                }
                 Err(_) => self.server.close(&Reply::new(421, (4, 4, 2), "Timeout; closing connection")),
             },
             () = self.drain.asked(), if !is_busy => self.server.close(&Reply::new(421, (4, 3, 2), "Server is restarting; try again")),
@@ -128,6 +144,8 @@ impl Connection {
         if output.is_empty() {
             return Ok(());
         }
+        // Every reply follows a whole command or a whole message.
+        self.patience.renew();
         let written =
             tokio::time::timeout(self.shared.timeouts.write, self.transport.write_all(&output)).await;
         if matches!(written, Ok(Ok(()))) { Ok(()) } else { Err(End::Closed) }

@@ -8,6 +8,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+/// Octets that a peer may still send after our goodbye.
+const UNREAD_MAX: usize = 1024 * 1024;
+
 /// Certificates of a listener, and when TLS begins.
 #[derive(Clone, Debug)]
 pub enum Tls {
@@ -74,12 +77,19 @@ impl Transport {
         }
     }
 
-    /// Says goodbye at the TLS level; a peer that is gone needs none.
+    /// Says goodbye at the TLS level, and listens to what was on its way: octets nobody read would make the peer's system throw our last
+    /// reply away. A peer that is gone needs none of it.
     pub(crate) async fn close(&mut self) {
         let _ = match self {
             Self::Clear(stream) => stream.shutdown().await,
             Self::Tls(stream) => stream.shutdown().await,
-            Self::Gone => Ok(()),
+            Self::Gone => return,
         };
+        let mut octets = vec![0; 4096];
+        for _ in 0..UNREAD_MAX / octets.len() {
+            if !matches!(self.read(&mut octets).await, Ok(1..)) {
+                return;
+            }
+        }
     }
 }

@@ -145,7 +145,7 @@ impl Operator {
                     self.tasks.spawn(smtpd.serve(
                         listener,
                         max,
-                        self.config.limits.connections_per_address_max,
+                        self.config.limits.smtp_connections_per_address_max,
                         drain,
                     ));
                 }
@@ -155,7 +155,7 @@ impl Operator {
                     self.tasks.spawn(imapd.serve(
                         listener,
                         max,
-                        self.config.limits.connections_per_address_max,
+                        self.config.limits.imap_connections_per_address_max,
                         drain,
                     ));
                 }
@@ -165,7 +165,7 @@ impl Operator {
                     self.tasks.spawn(api.serve(
                         listener,
                         max,
-                        self.config.limits.connections_per_address_max,
+                        self.config.limits.http_connections_per_address_max,
                         drain,
                     ));
                 }
@@ -199,8 +199,10 @@ impl Operator {
                 handshake: Duration::from_secs(limits.tls_handshake_timeout_secs),
                 command: Duration::from_secs(limits.smtp_command_timeout_secs),
                 data: Duration::from_secs(limits.smtp_data_timeout_secs),
-                write: Duration::from_secs(60),
+                data_grace: Duration::from_secs(limits.smtp_data_grace_secs),
+                write: Duration::from_secs(limits.smtp_write_timeout_secs),
             },
+            data_rate_min: limits.smtp_data_rate_min,
             metrics,
         }
     }
@@ -244,7 +246,7 @@ impl Operator {
             tls: self.parts.peer.clone(),
             white_list: self.parts.trust.white_list.clone(),
             routes: self.parts.trust.routes.clone(),
-            next_hops: NextHops::new(&section.dns_servers, section.port)?,
+            next_hops: NextHops::new(&section.dns_servers, &section.resolv_conf, section.port),
             hostname: hostname.into(),
             schedule: Schedule { first_secs: section.retry_first_secs, max_secs: section.retry_max_secs },
             concurrency: section.concurrency,

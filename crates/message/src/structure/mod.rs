@@ -14,6 +14,7 @@
 //! Standards: RFC 2046 §5.1, RFC 9051 §6.4.5 and §7.5.2, RFC 3501 §7.4.2.
 
 mod codec;
+pub mod downgrade;
 mod envelope;
 mod imap_text;
 mod render;

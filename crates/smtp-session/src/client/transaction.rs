@@ -183,6 +183,11 @@ impl Transaction {
         self.broken
     }
 
+    /// Whether the server has answered anything but 421. Until then nothing was said of the message, only of the connection.
+    pub fn is_answered(&self) -> bool {
+        self.answered > 0
+    }
+
     /// Whether RSET must come before another transaction: MAIL was accepted and no content followed.
     pub fn needs_reset(&self) -> bool {
         self.mail_accepted

@@ -5,7 +5,7 @@
 //! [`Server::is_closing`]. Time limits are the edge's: it ends a slow session with [`Server::close`].
 //!
 //! Bounds: a line is at most 2,048 octets (12,288 for AUTH), input that waits at most [`INPUT_BOUND`] and one read, content
-//! that waits at most [`CONTENT_BOUND`] and one read; twenty faulty commands end the session.
+//! that waits at most [`CONTENT_BOUND`] and one read; twenty faulty commands end the session, and so do a thousand that lead to no mail.
 
 mod command;
 mod content;
@@ -31,6 +31,8 @@ const INPUT_BOUND: usize = 16 * 1024;
 const CONTENT_BOUND: usize = 256 * 1024;
 /// Faulty commands after which a session is closed.
 const FAULT_LIMIT: u32 = 20;
+/// Commands without fault that lead to no mail (NOOP, RSET, what follows a refused MAIL), after which a session is closed.
+const IDLE_LIMIT: u32 = 1000;
 
 /// Which service a listener offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,7 @@ pub struct Server {
     authenticated: bool,
     transaction: Option<Transaction>,
     faults: u32,
+    idle: u32,
 }
 
 /// How the next octets of input are read.
@@ -136,6 +139,7 @@ impl Server {
             authenticated: false,
             transaction: None,
             faults: 0,
+            idle: 0,
         }
     }
 
@@ -193,7 +197,12 @@ impl Server {
             Question::Data if reply.is_positive() => {
                 self.phase = Phase::Content(ContentReader::new(self.options.max_message_size));
             }
-            Question::EndOfContent => self.transaction = None,
+            Question::EndOfContent => {
+                self.transaction = None;
+                if reply.is_positive() {
+                    self.idle = 0;
+                }
+            }
             Question::Mail | Question::Rcpt | Question::Data => {}
         }
     }
@@ -220,6 +229,11 @@ impl Server {
             reply.write_to(&mut self.output);
             self.shut();
         }
+    }
+
+    /// Whether what comes next is content: other time limits hold for it.
+    pub fn is_in_content(&self) -> bool {
+        matches!(self.phase, Phase::Content(_))
     }
 
     /// Whether the connection is to be closed once the output is sent.

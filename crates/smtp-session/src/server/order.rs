@@ -5,7 +5,9 @@
 use super::command::{self, Verb};
 use super::path::{self, Direction};
 use super::sasl::{self, Step};
-use super::{Event, FAULT_LIMIT, Greeting, Phase, Question, Server, Service, TlsState, parameters};
+use super::{
+    Event, FAULT_LIMIT, Greeting, IDLE_LIMIT, Phase, Question, Server, Service, TlsState, parameters,
+};
 use mail_types::Reply;
 use std::borrow::Cow;
 
@@ -190,6 +192,10 @@ impl Server {
     /// Answers without counting a fault: for what succeeds, and for what a pipelining client cannot help sending after a
     /// refused MAIL or refused recipients.
     fn inform(&mut self, reply: Reply) -> Outcome {
+        self.idle += 1;
+        if self.idle > IDLE_LIMIT {
+            return Err(Reply::new(421, (4, 7, 0), "Too many commands without mail"));
+        }
         self.answer(&reply);
         Ok(())
     }
