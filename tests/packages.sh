@@ -5,7 +5,7 @@ build="clang mold"
 test="$build ca-certificates curl swaks libnet-ssleay-perl libio-socket-ssl-perl isync msmtp mutt tmux python3 python3-venv openssl procps"
 # Any installed server does; Debian 12's is the one that results are stated for.
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || test="$test postgresql-15"
-all="$test postfix offlineimap3 fetchmail neomutt alpine thunderbird libnss3-tools"
+all="$test postfix dovecot-imapd offlineimap3 fetchmail neomutt alpine thunderbird libnss3-tools"
 # Node may come from elsewhere than Debian, whose npm would drive it out.
 command -v node >/dev/null 2>&1 || all="$all nodejs"
 command -v npm >/dev/null 2>&1 || all="$all npm"
