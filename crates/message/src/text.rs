@@ -40,8 +40,13 @@ pub fn decode_body(raw: &[u8], encoding: Encoding, charset: Option<&str>) -> Str
     decode_charset(&crate::transfer::decode(raw, encoding), charset)
 }
 
+const QUOTES: [char; 4] = [' ', '\t', '\'', '"'];
+
 pub(crate) fn decode_charset(bytes: &[u8], charset: Option<&str>) -> String {
-    let named = charset.and_then(|label| Charset::for_label(label.trim().as_bytes()));
+    // Some senders quote the label with apostrophes. A charset that is known only to be refused is read as an unknown one, so that
+    // its ASCII is found.
+    let named =
+        charset.and_then(|label| Charset::for_label_no_replacement(label.trim_matches(QUOTES).as_bytes()));
     // The WHATWG table makes us-ascii a label of Windows-1252, but senders that write it often send UTF-8.
     let declared = named.filter(|found| *found != WINDOWS_1252 || !is_ascii_label(charset));
     let decoded: Cow<'_, str> = match declared {
@@ -55,7 +60,9 @@ pub(crate) fn decode_charset(bytes: &[u8], charset: Option<&str>) -> String {
 
 fn is_ascii_label(charset: Option<&str>) -> bool {
     charset.is_some_and(|label| {
-        ["us-ascii", "ascii", "ansi_x3.4-1968"].iter().any(|known| label.trim().eq_ignore_ascii_case(known))
+        ["us-ascii", "ascii", "ansi_x3.4-1968"]
+            .iter()
+            .any(|known| label.trim_matches(QUOTES).eq_ignore_ascii_case(known))
     })
 }
 
@@ -72,6 +79,8 @@ mod tests {
             (b"\xc3\xa9", "7bit", None, "é"),
             (b"\xc3\xa9", "7bit", Some("us-ascii"), "é"),
             (b"\xe9", "x-unknown", Some("no-such"), "é"),
+            (b"\xa4", "8bit", Some("'iso-8859-15'"), "€"),
+            (b"abc ~{<:Ky2;~}", "7bit", Some("hz-gb-2312"), "abc ~{<:Ky2;~}"),
             (b"a\xffb", "8bit", Some("utf-8"), "a\u{fffd}b"),
         ] {
             assert_eq!(decode_body(raw, Encoding::named(encoding), charset), text);
