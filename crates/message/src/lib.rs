@@ -27,6 +27,7 @@ mod address_list;
 mod continuations;
 mod encoded_word;
 mod html;
+mod html_names;
 mod mime_fields;
 mod transfer;
 

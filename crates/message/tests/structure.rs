@@ -321,6 +321,11 @@ fn bombs_are_cheap() {
     assert_eq!(scan(deep.as_bytes()).leaves().count(), 1);
     let delimiters = format!("{}{}", &deep[..4000], "--x\r\n".repeat(200_000));
     scan(delimiters.as_bytes());
+    let empty_parts =
+        format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{}", "--b\r\n".repeat(800_000));
+    assert_eq!(scan(empty_parts.as_bytes()).leaves().count(), PARTS_MAX - 1);
+    let fields = format!("{}Subject: late\r\n\r\nbody", "Content-Language: ,\r\n".repeat(100_000));
+    assert_eq!(content(&fields, &[1], SectionKind::Content), Some("body"));
     let long_header = format!("Subject: x\r\nTo: {}\r\n\r\nbody", "a@b,".repeat(500_000));
     assert_eq!(content(&long_header, &[1], SectionKind::Content), Some("body"));
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
