@@ -90,8 +90,6 @@ async function configuration({ host, address, username, password, imapPort, imap
 }
 
 const steps = {
-  version: () => Services.appinfo.version,
-
   /** What the account assistant does with a complete form: it tries the login, then makes the account. */
   async addAccount(form) {
     const { ConfigVerifier } = ChromeUtils.importESModule("resource:///modules/accountcreation/ConfigVerifier.sys.mjs");
