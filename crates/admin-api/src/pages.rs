@@ -6,7 +6,11 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use hyper::{Method, Request, Response, StatusCode};
 use std::fmt::Write;
+use std::time::Duration;
+use tokio::time::timeout;
 
+/// How long the store may take to answer a probe: whoever probes does not wait for long.
+const ASK_MAX: Duration = Duration::from_secs(3);
 const TEXT: &str = "text/plain; charset=utf-8";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -30,9 +34,13 @@ pub(crate) async fn answer(shared: &AdminApi, request: &Request<Incoming>) -> Re
 }
 
 async fn ready(shared: &AdminApi) -> Response<Full<Bytes>> {
-    match shared.store.ping().await {
-        Ok(()) => page(StatusCode::OK, TEXT, "ready\n".to_owned()),
-        Err(error) => {
+    match timeout(ASK_MAX, shared.store.ping()).await {
+        Err(_) => {
+            tracing::error!("not ready: the store does not answer in time");
+            page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "not ready: the store does not answer\n".to_owned())
+        }
+        Ok(Ok(())) => page(StatusCode::OK, TEXT, "ready\n".to_owned()),
+        Ok(Err(error)) => {
             tracing::error!(%error, "not ready: the store does not answer");
             page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "not ready: the store does not answer\n".to_owned())
         }
@@ -45,8 +53,8 @@ async fn metrics(shared: &AdminApi) -> Response<Full<Bytes>> {
         let _ =
             writeln!(text, "# HELP {0} {1}.\n# TYPE {0} gauge\n{0} {2}", gauge.name, gauge.help, gauge.value);
     }
-    match shared.store.queue_depth().await {
-        Ok(depths) => {
+    match timeout(ASK_MAX, shared.store.queue_depth()).await {
+        Ok(Ok(depths)) => {
             text.push_str(
                 "# HELP queue_entries Remote recipients that wait, by state.\n# TYPE queue_entries gauge\n",
             );
@@ -55,7 +63,8 @@ async fn metrics(shared: &AdminApi) -> Response<Full<Bytes>> {
                 let _ = writeln!(text, "queue_entries{{state=\"{state}\"}} {count}");
             }
         }
-        Err(error) => tracing::warn!(%error, "the queue could not be counted for the metrics"),
+        Ok(Err(error)) => tracing::warn!(%error, "the queue could not be counted for the metrics"),
+        Err(_) => tracing::warn!("the queue could not be counted in time for the metrics"),
     }
     match prometheus_client::encoding::text::encode(&mut text, &shared.registry) {
         Ok(()) => page(StatusCode::OK, OPENMETRICS, text),

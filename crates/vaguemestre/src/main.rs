@@ -8,6 +8,7 @@ mod demo;
 mod log;
 mod operator;
 mod trust;
+mod watch;
 
 use clap::Parser;
 use std::process::ExitCode;

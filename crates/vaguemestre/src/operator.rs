@@ -173,6 +173,7 @@ impl Operator {
         }
         self.runner = Some(Runner::new(self.delivery(hostname, intake, delivery_metrics)?));
         self.tasks.spawn(housekeeping(self.store.clone(), self.drain.handle()));
+        self.tasks.spawn(crate::watch::watch(self.store.clone(), self.drain.handle()));
         Ok(())
     }
 
