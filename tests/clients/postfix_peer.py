@@ -7,7 +7,6 @@ usage: postfix_peer.py [CHECK...]
 import contextlib
 import email
 import email.policy
-import imaplib
 import json
 import os
 import pathlib
@@ -20,6 +19,7 @@ import tempfile
 import time
 import traceback
 
+import clients
 from authority import Authority
 from demo import BINARY, Demo, eventually
 from postfix_server import Postfix
@@ -146,9 +146,7 @@ class Reader:
     """An IMAP session on a mailbox of ours."""
 
     def __init__(self, demo, operator, kind, nth):
-        user = demo.mailbox(operator, kind, nth)
-        self.client = imaplib.IMAP4_SSL("localhost", demo.port(operator, "imaps"), ssl_context=demo.context())
-        self.client.login(user["username"], user["password"])
+        self.client = clients.imap(demo, operator, kind, nth)
 
     def numbers(self, subject):
         self.client.select("INBOX")

@@ -2,8 +2,9 @@
 
 use crate::demo::{Demo, Mailbox, Site};
 use crate::tls::ClientTls;
-use crate::wait::{until, within};
+use crate::wait::{DEADLINE, until, within, within_time};
 use std::fmt::Write as _;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -32,6 +33,7 @@ pub struct Imap {
     buffer: Vec<u8>,
     tag: u32,
     dialogue: String,
+    patience: Duration,
 }
 
 impl std::fmt::Debug for Imap {
@@ -49,7 +51,13 @@ impl Imap {
         let stream = within("a handshake", tls.connector().connect(name, stream))
             .await
             .expect("the handshake succeeds");
-        let mut imap = Self { stream: Box::new(stream), buffer: Vec::new(), tag: 0, dialogue: String::new() };
+        let mut imap = Self {
+            stream: Box::new(stream),
+            buffer: Vec::new(),
+            tag: 0,
+            dialogue: String::new(),
+            patience: DEADLINE,
+        };
         let (greeting, _) = within("a greeting", imap.line()).await;
         assert!(greeting.starts_with(b"* OK"), "greeted with {}", greeting.escape_ascii());
         imap
@@ -65,6 +73,11 @@ impl Imap {
         imap
     }
 
+    /// Waits longer for each answer to a command from now on, as mail clients do.
+    pub fn wait_for_answers(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
     /// Gives a command and collects everything up to its tagged response.
     pub async fn command(&mut self, command: &str) -> Response {
         self.tag += 1;
@@ -73,7 +86,7 @@ impl Imap {
         let mut response = Response::default();
         loop {
             let what = format!("the rest of an answer, after\n{}", self.dialogue);
-            let (line, literals) = within(&what, self.line()).await;
+            let (line, literals) = within_time(self.patience, &what, self.line()).await;
             response.literals.extend(literals);
             let _ = writeln!(self.dialogue, "S: {}", line[..line.len().min(300)].escape_ascii());
             match line.strip_prefix(tag.as_bytes()) {

@@ -8,30 +8,36 @@
 
 mod authority;
 mod demo;
+mod door;
 mod engine;
 mod fake_dns;
 mod fake_server;
 mod https;
 mod imap;
 mod letter;
+mod load;
 mod operator;
 mod postgres;
 mod process;
 mod tls;
+mod trouble;
 mod wait;
 mod wire;
 
 pub use authority::{Certificate, now};
 pub use demo::{Demo, Description, Mailbox, Site};
+pub use door::{Cut, Door};
 pub use engine::Engine;
 pub use fake_dns::{FakeDns, Name};
 pub use fake_server::{FakeServer, Goodbye, Received, Script};
 pub use https::get;
 pub use imap::{Imap, Response};
 pub use letter::{Letter, without_trace};
+pub use load::{Heard, Load, Route, noise_letter};
 pub use operator::{Operator, free_port};
-pub use postgres::Postgres;
+pub use postgres::{Postgres, Session};
 pub use process::{Finished, Process, program, run, run_with_input};
 pub use tls::ClientTls;
+pub use trouble::{PATIENCE, Scene, outage};
 pub use wait::{DEADLINE, until, within};
 pub use wire::{Reply, Wire};

@@ -67,11 +67,60 @@ impl Postgres {
         sql(&format!("{}/{database}", self.url), statements)
     }
 
+    /// A session of its own on a database, for transactions that stay open.
+    pub fn session(&self, database: &str) -> Session {
+        Session::open(&format!("{}/{database}", self.url))
+    }
+
     fn tell(&self, word: &str, expected: &str) {
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         writeln!(line.0, "{word}").expect("the supervisor listens");
         let answer = read_line(&mut line.1);
         assert_eq!(answer, expected, "PostgreSQL does not obey");
+    }
+}
+
+/// A session on a database. Its transaction is rolled back when it is dropped.
+#[derive(Debug)]
+pub struct Session {
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+    psql: Child,
+}
+
+impl Session {
+    fn open(url: &str) -> Self {
+        let mut command = Command::new(SCRIPT);
+        command.args(["sql", url]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut psql = command.spawn().expect("tests/postgres.sh can be run");
+        let stdin = psql.stdin.take().expect("stdin is piped");
+        let stdout = BufReader::new(psql.stdout.take().expect("stdout is piped"));
+        Self { stdin, stdout, psql }
+    }
+
+    /// Runs statements to their end.
+    ///
+    /// # Panics
+    /// When one fails.
+    pub fn run(&mut self, statements: &str) {
+        const END: &str = "that was all";
+        writeln!(self.stdin, "{statements}\n\\echo {END}").expect("psql reads");
+        loop {
+            let mut line = String::new();
+            let count = self.stdout.read_line(&mut line).expect("psql speaks text");
+            assert!(count > 0, "a statement failed: {statements}");
+            if line.trim_end() == END {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // It may have ended already, for a statement that failed.
+        let _ = self.psql.kill();
+        let _ = self.psql.wait();
     }
 }
 

@@ -26,8 +26,13 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
 /// # Panics
 /// After [`DEADLINE`].
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(DEADLINE, future).await {
+    within_time(DEADLINE, what, future).await
+}
+
+/// Awaits one thing for a given time.
+pub(crate) async fn within_time<T>(time: Duration, what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(time, future).await {
         Ok(value) => value,
-        Err(_) => panic!("waited {DEADLINE:?} in vain: {what}"),
+        Err(_) => panic!("waited {time:?} in vain: {what}"),
     }
 }

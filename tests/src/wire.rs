@@ -2,11 +2,12 @@
 
 use crate::demo::{Demo, Mailbox, Site};
 use crate::tls::ClientTls;
-use crate::wait::within;
+use crate::wait::{DEADLINE, within, within_time};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::fmt::Write as _;
 use std::io;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
@@ -52,6 +53,7 @@ pub struct Wire {
     stream: Stream,
     buffer: Vec<u8>,
     dialogue: String,
+    patience: Duration,
 }
 
 impl std::fmt::Debug for Wire {
@@ -66,7 +68,12 @@ impl Wire {
         let stream =
             within("a connection", TcpStream::connect(("127.0.0.1", port))).await.expect("the port answers");
         stream.set_nodelay(true).expect("TCP_NODELAY");
-        Self { stream: Stream::Clear(stream), buffer: Vec::new(), dialogue: String::new() }
+        Self {
+            stream: Stream::Clear(stream),
+            buffer: Vec::new(),
+            dialogue: String::new(),
+            patience: DEADLINE,
+        }
     }
 
     /// Connects in clear from an address of this machine, `127.0.0.2`: to be somebody else.
@@ -88,7 +95,12 @@ impl Wire {
         let there = ([127, 0, 0, 1], port).into();
         let stream = within("a connection", socket.connect(there)).await.expect("the port answers");
         stream.set_nodelay(true).expect("TCP_NODELAY");
-        Self { stream: Stream::Clear(stream), buffer: Vec::new(), dialogue: String::new() }
+        Self {
+            stream: Stream::Clear(stream),
+            buffer: Vec::new(),
+            dialogue: String::new(),
+            patience: DEADLINE,
+        }
     }
 
     /// Connects under TLS.
@@ -145,6 +157,11 @@ impl Wire {
         Ok(())
     }
 
+    /// Waits longer for each reply from now on, as mail servers do.
+    pub fn wait_for_replies(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
     /// Sends a line.
     pub async fn send(&mut self, line: &str) {
         self.send_raw(format!("{line}\r\n").as_bytes()).await;
@@ -172,7 +189,8 @@ impl Wire {
 
     /// The next reply.
     pub async fn reply(&mut self) -> Reply {
-        match within(&format!("a reply, after\n{}", self.dialogue.clone()), self.read_reply()).await {
+        let what = format!("a reply, after\n{}", self.dialogue);
+        match within_time(self.patience, &what, self.read_reply()).await {
             Ok(reply) => reply,
             Err(error) => panic!("no reply ({error}) after:\n{}", self.dialogue),
         }
@@ -201,6 +219,88 @@ impl Wire {
         self.ask("DATA", "354").await;
         self.send_raw(&[stuffed(content).as_slice(), b".\r\n"].concat()).await;
         self.reply().await
+    }
+
+    /// [`Wire::mx`], for a server that may be in trouble.
+    ///
+    /// # Errors
+    /// When the connection breaks, or anything but the usual is answered.
+    pub async fn try_mx(port: u16, tls: &ClientTls) -> io::Result<Self> {
+        let mut wire = Self::try_connect(port).await?;
+        for line in ["", "EHLO peer.example", "STARTTLS"] {
+            wire.try_ask(line).await?;
+        }
+        wire.try_handshake(tls).await?;
+        wire.try_ask("EHLO peer.example").await?;
+        Ok(wire)
+    }
+
+    /// [`Wire::login`], for a server that may be in trouble.
+    ///
+    /// # Errors
+    /// When the connection breaks, or anything but the usual is answered.
+    pub async fn try_login(port: u16, tls: &ClientTls, mailbox: &Mailbox) -> io::Result<Self> {
+        let mut wire = Self::try_connect(port).await?;
+        wire.try_handshake(tls).await?;
+        for line in ["", "EHLO client.example", &plain(mailbox)] {
+            wire.try_ask(line).await?;
+        }
+        Ok(wire)
+    }
+
+    async fn try_connect(port: u16) -> io::Result<Self> {
+        let stream = bounded(TcpStream::connect(("127.0.0.1", port))).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream: Stream::Clear(stream),
+            buffer: Vec::new(),
+            dialogue: String::new(),
+            patience: DEADLINE,
+        })
+    }
+
+    async fn try_handshake(&mut self, tls: &ClientTls) -> io::Result<()> {
+        let Stream::Clear(stream) = std::mem::replace(&mut self.stream, Stream::Gone) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let name = "localhost".try_into().expect("a name");
+        let stream = bounded(tls.connector().connect(name, stream)).await?;
+        self.stream = Stream::Tls(Box::new(stream));
+        Ok(())
+    }
+
+    /// A whole transaction, up to the reply after its content or the first that is not positive.
+    ///
+    /// # Errors
+    /// When the connection breaks or nothing is answered.
+    pub async fn try_letter(&mut self, from: &str, to: &[String], content: &[u8]) -> io::Result<Reply> {
+        let mut lines = vec![format!("MAIL FROM:<{from}>")];
+        lines.extend(to.iter().map(|recipient| format!("RCPT TO:<{recipient}>")));
+        lines.push("DATA".to_owned());
+        for line in lines {
+            let reply = self.try_send(format!("{line}\r\n").as_bytes()).await?;
+            if reply.code >= 400 {
+                return Ok(reply);
+            }
+        }
+        self.try_send(&[stuffed(content).as_slice(), b".\r\n"].concat()).await
+    }
+
+    /// A line, or nothing, and a positive reply.
+    async fn try_ask(&mut self, line: &str) -> io::Result<()> {
+        let line = if line.is_empty() { String::new() } else { format!("{line}\r\n") };
+        let reply = self.try_send(line.as_bytes()).await?;
+        if reply.code / 100 == 2 { Ok(()) } else { Err(io::Error::other(reply.text())) }
+    }
+
+    async fn try_send(&mut self, octets: &[u8]) -> io::Result<Reply> {
+        bounded(async {
+            let stream = self.stream.duplex();
+            stream.write_all(octets).await?;
+            stream.flush().await
+        })
+        .await?;
+        bounded(self.read_reply()).await
     }
 
     /// The next line, whatever its form.
@@ -289,6 +389,11 @@ impl Wire {
         self.buffer.extend_from_slice(&piece[..count]);
         Ok(count)
     }
+}
+
+/// Waits as long as a patient mail server would in a test.
+async fn bounded<T>(future: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(4 * DEADLINE, future).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
 /// AUTH PLAIN with its initial response.
