@@ -6,6 +6,7 @@ use scenarios::{
 };
 use serde_json::Value;
 use std::collections::HashMap;
+use std::time::Duration;
 
 const DOMAIN: &str = "third.example";
 
@@ -430,6 +431,12 @@ async fn a_server_that_puts_off_any_step_gets_the_letter_later() {
         assert_eq!(received.len(), count + 1, "{step}: sent twice");
         assert_eq!(received[count].to.len(), 2, "{step}");
         third.queue_is_empty().await;
+        // The next letter finds no connection left open.
+        until("the end of the connection", async || {
+            let commands = third.server.commands();
+            (commands.last().map(String::as_str) == Some("QUIT")).then_some(())
+        })
+        .await;
     }
     // Nobody was told of a failure.
     let mut imap = Imap::login(&third.demo, third.demo.north(), third.sender()).await;
@@ -534,5 +541,52 @@ async fn a_signed_letter_that_a_server_without_8bitmime_cannot_take_bounces() {
     assert_eq!(field(&bounce, "Status"), Some("5.6.3"), "{bounce}");
     assert!(bounce.contains("signed"), "the cause is not told:\n{bounce}");
     assert!(!third.server.heard("MAIL"), "{:?}", third.server.commands());
+    third.queue_is_empty().await;
+}
+
+#[tokio::test]
+async fn a_mute_server_holds_up_nobody_else() {
+    let third = Third::start(Script::default()).await;
+    // It takes connections and never says a word.
+    let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    third.demo.route("mute.example", mute.local_addr().unwrap().port());
+    third.demo.list("mute.example", &third.certificate.subject);
+    third.demo.reload();
+    let connections = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = tokio::time::timeout(Duration::from_secs(8), mute.accept())
+            .await
+            .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+        {
+            held.push(stream);
+        }
+        held.len()
+    });
+    let sender = third.sender();
+    let mut wire = Wire::submission(&third.demo, third.demo.north(), sender).await;
+    for number in 0..40 {
+        let letter = Letter::new(&format!("muette-{number}"), b"a\r\n");
+        let reply = wire.letter(&sender.address, &["a@mute.example"], &letter.content).await;
+        assert!(reply.text().starts_with("250"), "{wire:?}");
+    }
+    third.send(&["a@third.example"], &Letter::new("autre", b"a\r\n")).await;
+    let delivered = tokio::time::timeout(Duration::from_secs(8), third.delivered(1)).await;
+    assert!(delivered.is_ok(), "the mute server has every connection");
+    assert!(connections.await.unwrap() <= 4, "one domain has more than its share");
+}
+
+#[tokio::test]
+async fn letters_that_follow_one_another_share_connections() {
+    let third = Third::start(Script::default()).await;
+    let sender = third.sender();
+    let mut wire = Wire::submission(&third.demo, third.demo.north(), sender).await;
+    for number in 0..50 {
+        let letter = Letter::new(&format!("suite-{number}"), b"a\r\n");
+        let reply = wire.letter(&sender.address, &["a@third.example"], &letter.content).await;
+        assert!(reply.text().starts_with("250"), "{wire:?}");
+    }
+    assert_eq!(third.delivered(50).await.len(), 50);
+    let handshakes = third.server.commands().iter().filter(|line| line.as_str() == "STARTTLS").count();
+    assert!(handshakes <= 8, "{handshakes} connections for 50 letters");
     third.queue_is_empty().await;
 }

@@ -98,14 +98,15 @@ impl Connection {
             host: target.host.clone(),
             was_used: false,
         };
-        connection.expect_greeting().await?;
+        connection.expect_greeting(delivery.connect_timeout).await?;
         connection.hello(&delivery.hostname).await?;
         let connection = connection.secure(delivery, domain, target).await?;
         Ok(connection)
     }
 
-    async fn expect_greeting(&mut self) -> Result<(), Failure> {
-        let reply = self.reply().await?;
+    /// A server that accepts and says nothing is not waited for as long as one that works.
+    async fn expect_greeting(&mut self, limit: Duration) -> Result<(), Failure> {
+        let reply = self.reply_within(limit).await?;
         if reply.code == 220 {
             Ok(())
         } else {

@@ -13,6 +13,7 @@
 
 mod connection;
 mod content;
+mod lanes;
 mod metrics;
 mod next_hop;
 mod notification;

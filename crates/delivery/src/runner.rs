@@ -2,6 +2,7 @@
 
 use crate::Delivery;
 use crate::connection::{Connection, Failure, local_reply};
+use crate::lanes::{Lanes, Message, Place};
 use crate::metrics::OutcomeLabel;
 use crate::next_hop::NoTarget;
 use crate::outcome::{Answer, AnswerKind, record};
@@ -19,6 +20,8 @@ use tokio::task::JoinSet;
 
 /// Entries claimed at one time.
 const CLAIM_MAX: u32 = 200;
+/// Messages that may wait for attempts under way; more stay in the store.
+const WAITING_MAX: usize = 1000;
 /// Messages sent over one connection.
 const PER_CONNECTION_MAX: usize = 50;
 /// A runner that died is replaced after this; it is renewed before each message.
@@ -41,10 +44,11 @@ impl Runner {
     /// Runs until `drain` is asked for, then lets attempts under way end.
     pub async fn run(self, mut drain: Drain) {
         let slots = Arc::new(Semaphore::new(self.delivery.concurrency));
+        let lanes = Lanes::default();
         let mut attempts = JoinSet::new();
         loop {
-            if !drain.is_asked() && slots.available_permits() > 0 {
-                self.start_due(&slots, &mut attempts, &drain).await;
+            if !drain.is_asked() && slots.available_permits() > 0 && lanes.waiting() < WAITING_MAX {
+                self.start_due(&lanes, &slots, &mut attempts, &drain).await;
             }
             tokio::select! {
                 () = drain.asked() => break,
@@ -56,7 +60,13 @@ impl Runner {
         while attempts.join_next().await.is_some() {}
     }
 
-    async fn start_due(&self, slots: &Arc<Semaphore>, attempts: &mut JoinSet<()>, drain: &Drain) {
+    async fn start_due(
+        &self,
+        lanes: &Lanes,
+        slots: &Arc<Semaphore>,
+        attempts: &mut JoinSet<()>,
+        drain: &Drain,
+    ) {
         let claimed = match self.delivery.store.claim_due(CLAIM_MAX, LEASE_MS).await {
             Ok(claimed) => claimed,
             Err(error) => {
@@ -65,21 +75,20 @@ impl Runner {
             }
         };
         for (domain, messages) in by_domain(claimed) {
-            let (delivery, slots) = (self.delivery.clone(), slots.clone());
-            let drain = drain.clone();
-            attempts.spawn(async move {
-                let Ok(_slot) = slots.acquire().await else { return };
-                if !drain.is_asked() {
-                    attempt(&delivery, &domain, messages).await;
-                }
-            });
+            for place in lanes.join(&domain, messages) {
+                let (delivery, slots, drain) = (self.delivery.clone(), slots.clone(), drain.clone());
+                attempts.spawn(async move {
+                    let Ok(_slot) = slots.acquire().await else { return };
+                    attempt(&delivery, place, drain).await;
+                });
+            }
         }
     }
 }
 
 /// Entries of one message to one domain go in one transaction; messages to one domain share connections.
-fn by_domain(claimed: Vec<Claimed>) -> Vec<(Domain, Vec<Vec<Claimed>>)> {
-    let mut domains: HashMap<Domain, Vec<Vec<Claimed>>> = HashMap::new();
+fn by_domain(claimed: Vec<Claimed>) -> HashMap<Domain, Vec<Message>> {
+    let mut domains: HashMap<Domain, Vec<Message>> = HashMap::new();
     for entry in claimed {
         let messages = domains.entry(entry.recipient.domain().clone()).or_default();
         match messages.iter_mut().find(|message| message[0].unit == entry.unit) {
@@ -87,29 +96,27 @@ fn by_domain(claimed: Vec<Claimed>) -> Vec<(Domain, Vec<Vec<Claimed>>)> {
             None => messages.push(vec![entry]),
         }
     }
-    let mut groups = Vec::new();
-    for (domain, mut messages) in domains {
-        while !messages.is_empty() {
-            let rest = messages.split_off(messages.len().min(PER_CONNECTION_MAX));
-            groups.push((domain.clone(), std::mem::replace(&mut messages, rest)));
-        }
-    }
-    groups
+    domains
 }
 
-/// Tries every message of a group, over as few connections as it takes. Where no server can be reached none is asked again.
-async fn attempt(delivery: &Delivery, domain: &Domain, messages: Vec<Vec<Claimed>>) {
-    let mut connection = None;
-    for (index, message) in messages.iter().enumerate() {
-        match attempt_one(delivery, domain, connection, message).await {
+/// Tries the messages of a domain's line, over as few connections as it takes. Where no server can be reached the whole line has its answer.
+async fn attempt(delivery: &Delivery, mut place: Place, mut drain: Drain) {
+    let (mut connection, mut sent) = (None, 0);
+    while let Some(message) = place.next(connection.is_some(), &mut drain).await {
+        match attempt_one(delivery, &place.domain, connection.take(), &message).await {
             Ok(usable) => connection = usable,
             Err(answer) => {
-                tracing::warn!(%domain, code = answer.reply.code, cause = %answer.reply, "domain not reached");
-                for entry in messages[index..].iter().flatten() {
-                    record(delivery, entry, &answer).await;
+                tracing::warn!(domain = %place.domain, code = answer.reply.code, cause = %answer.reply, "domain not reached");
+                for entry in std::iter::once(message).chain(place.take_line()).flatten() {
+                    record(delivery, &entry, &answer).await;
                 }
-                return;
             }
+        }
+        sent += 1;
+        if sent % PER_CONNECTION_MAX == 0
+            && let Some(connection) = connection.take()
+        {
+            connection.quit().await;
         }
     }
     if let Some(connection) = connection {
