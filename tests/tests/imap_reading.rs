@@ -57,7 +57,7 @@ async fn a_letter_is_told_by_its_parts() {
     let mailbox = demo.north().new_mailbox("structure", "10M");
     let body = b"--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nBonjour\r\n--b\r\nContent-Type: application/pdf; name=x.pdf\r\n\
         Content-Transfer-Encoding: base64\r\n\r\nAAAA\r\n--b--\r\n";
-    let fields = "From: Claire <claire.martin@chu-nord.mssante.test>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n";
+    let fields = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n";
     let letter = Letter::with_fields("structure", fields, body);
     deliver(&demo, &mailbox, &letter).await;
     let mut imap = Imap::login(&demo, demo.north(), &mailbox).await;
