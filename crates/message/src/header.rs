@@ -38,13 +38,14 @@ pub fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
 }
 
 /// The answer to `BODY[HEADER.FIELDS (names)]`, or to `HEADER.FIELDS.NOT` when `negate` is set: the fields chosen, raw and in their
-/// order, then an empty line.
+/// order, then an empty line. A line that is no field has none of the names: only the negation keeps it.
 pub fn select_fields(header: &[u8], names: &[&str], negate: bool) -> Vec<u8> {
     let mut out = Vec::new();
-    for field in fields(header) {
-        if names.iter().any(|name| field.is(name)) != negate {
-            out.extend_from_slice(field.raw);
-            if !field.raw.ends_with(b"\n") {
+    for raw in Blocks::new(header) {
+        let is_named = parse_field(raw).is_some_and(|field| names.iter().any(|name| field.is(name)));
+        if is_named != negate {
+            out.extend_from_slice(raw);
+            if !raw.ends_with(b"\n") {
                 out.extend_from_slice(b"\r\n");
             }
         }
@@ -156,7 +157,7 @@ mod tests {
     #[test]
     fn selection_keeps_order_and_bytes_and_ends_with_an_empty_line() {
         assert_eq!(select_fields(HEADER, &["FROM"], false), b"From: a\r\nfrom: c\r\n\r\n");
-        assert_eq!(select_fields(HEADER, &["from", "Subject"], true), b"TO : b\r\n\r\n");
+        assert_eq!(select_fields(HEADER, &["from", "Subject"], true), b"junk\r\n more\r\nTO : b\r\n\r\n");
         assert_eq!(select_fields(b"A: b", &["a"], false), b"A: b\r\n\r\n");
         assert_eq!(select_fields(b"", &["a"], false), b"\r\n");
     }
