@@ -42,9 +42,9 @@ impl When {
 #[derive(Clone, Debug)]
 pub struct CapabilityTable(Vec<(String, When)>);
 
-const STANDARD: [(&str, When); 15] = [
+const STANDARD: [(&str, When); 16] = [
     ("IMAP4rev1", When::Always),
-    ("LITERAL+", When::Always),
+    ("LITERAL-", When::Always),
     ("SASL-IR", When::Always),
     ("ID", When::Always),
     ("ENABLE", When::Always),
@@ -58,6 +58,7 @@ const STANDARD: [(&str, When); 15] = [
     ("UNSELECT", When::Always),
     ("SPECIAL-USE", When::Always),
     ("CHILDREN", When::Always),
+    ("STATUS=SIZE", When::Always),
 ];
 
 impl CapabilityTable {
@@ -114,7 +115,7 @@ mod tests {
         let inside = table.text(ConnectionState { tls: true, authenticated: true, login_disabled: false });
         assert_eq!(
             inside,
-            "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UIDPLUS MOVE UNSELECT SPECIAL-USE CHILDREN"
+            "IMAP4rev1 LITERAL- SASL-IR ID ENABLE IDLE NAMESPACE UIDPLUS MOVE UNSELECT SPECIAL-USE CHILDREN STATUS=SIZE"
         );
     }
 

@@ -71,6 +71,8 @@ pub struct View {
     entries: Vec<Entry>,
     /// UIDs of `entries` that are gone and not yet told, ascending.
     gone: Vec<u32>,
+    /// Arrivals with a smaller UID were told to another session first.
+    recent_from: u32,
 }
 
 impl View {
@@ -78,7 +80,7 @@ impl View {
     pub fn load(mut entries: Vec<Entry>) -> Self {
         entries.sort_unstable_by_key(|entry| entry.uid);
         entries.dedup_by_key(|entry| entry.uid);
-        Self { entries, gone: Vec::new() }
+        Self { entries, gone: Vec::new(), recent_from: 0 }
     }
 
     /// How many messages the client counts, those gone and not yet told included.
@@ -161,6 +163,11 @@ impl View {
         told
     }
 
+    /// Messages that arrive from now on are recent here when their UID is `uid` or larger: another session was told of those before.
+    pub fn set_recent_from(&mut self, uid: u32) {
+        self.recent_from = uid;
+    }
+
     /// Takes in the flags that this session itself set and tells its client of by other means.
     pub fn note_flags(&mut self, uid: u32, flags: SystemFlags, keywords: u64) {
         if let Some(entry) = self.index(uid).and_then(|index| self.entries.get_mut(index)) {
@@ -197,7 +204,7 @@ impl View {
     fn upsert(&mut self, batch: &mut Batch, uid: u32, flags: SystemFlags, keywords: u64) {
         let last = self.entries.last().map_or(0, |entry| entry.uid);
         if uid > last {
-            batch.arrived.push(Entry { uid, flags, keywords, recent: true });
+            batch.arrived.push(Entry { uid, flags, keywords, recent: uid >= self.recent_from });
             return;
         }
         // A UID that was passed over is of a message that came and went: numbers are only ever given at the end.
@@ -333,6 +340,15 @@ mod tests {
         let same = Change::Upsert { uid: 1, flags: SystemFlags::SEEN, keywords: 4 };
         assert_eq!(view.apply(vec![same, upsert(2, NONE), Change::Expunged { uid: 2 }], true), []);
         assert_eq!(view.apply(vec![Change::Expunged { uid: 9 }], true), []);
+    }
+
+    #[test]
+    fn what_another_session_was_told_of_first_is_not_recent_here() {
+        let mut view = view(&[1]);
+        view.set_recent_from(3);
+        let told = view.apply(vec![upsert(2, NONE), upsert(3, NONE)], true);
+        assert_eq!(told, [Untagged::Exists(3), Untagged::Recent(1)]);
+        assert!(!view.entry(2).unwrap().recent && view.entry(3).unwrap().recent);
     }
 
     #[test]

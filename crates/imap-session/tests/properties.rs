@@ -12,8 +12,13 @@ use std::collections::BTreeMap;
 
 /// Feeds `octets` in pieces of `size` to a decoder of small bounds and plays the edge; contents of messages are joined.
 fn inputs(octets: &[u8], size: usize) -> Vec<Input> {
-    let mut decoder =
-        Decoder::new(Limits { line_max: 40, literal_max: 20, literals_max: 30, discard_max: 50 });
+    let mut decoder = Decoder::new(Limits {
+        line_max: 40,
+        non_synchronising_max: 20,
+        literal_max: 25,
+        literals_max: 30,
+        discard_max: 50,
+    });
     let mut seen: Vec<Input> = Vec::new();
     let mut appends = 0;
     for piece in octets.chunks(size.max(1)) {

@@ -1,6 +1,6 @@
 //! Dialogues: what the decoder makes of what a client sends, whole and octet by octet.
 //!
-//! A trace in `tests/traces` has lines `C: text` (sent with CRLF), `c: text` (sent without; `\r \n \0 \\` are escapes there), and after them
+//! A trace in `tests/traces` has lines `C: text` (sent with CRLF), `c: text` (sent without; `\r \n \0 \\ \xHH` are escapes there), and after them
 //! the inputs they give, `I: …`. `! refuse` refuses the messages that follow, `! utf8` and `! tls` and `! login` call the decoder.
 //! After IDLE and after AUTHENTICATE without an initial response the runner says what the next line is, as the edge would.
 
@@ -51,15 +51,36 @@ fn run(trace: &str, split: bool, name: &str) {
     assert!(runner.seen.is_empty(), "{name}: not expected: {:?}", runner.seen);
 }
 
+/// `\r`, `\n`, `\0`, `\\` and `\xHH` undone.
+fn unescaped(text: &str) -> Vec<u8> {
+    let (mut octets, mut rest) = (Vec::new(), text);
+    while let Some(at) = rest.find('\\') {
+        octets.extend_from_slice(&rest.as_bytes()[..at]);
+        let (escape, after) = rest[at + 1..].split_at(1);
+        rest = after;
+        octets.push(match escape {
+            "r" => b'\r',
+            "n" => b'\n',
+            "0" => 0,
+            "x" => {
+                let (digits, after) = rest.split_at(2);
+                rest = after;
+                u8::from_str_radix(digits, 16).expect("two hexadecimal digits")
+            }
+            _ => b'\\',
+        });
+    }
+    octets.extend_from_slice(rest.as_bytes());
+    octets
+}
+
 impl Runner {
     fn directive_or_text(&mut self, line: &str) {
         if let Some(text) = line.strip_prefix("C:") {
             self.pending.extend_from_slice(text.strip_prefix(' ').unwrap_or(text).as_bytes());
             self.pending.extend_from_slice(b"\r\n");
         } else if let Some(text) = line.strip_prefix("c: ") {
-            let text =
-                text.replace("\\r", "\r").replace("\\n", "\n").replace("\\0", "\0").replace("\\\\", "\\");
-            self.pending.extend_from_slice(text.as_bytes());
+            self.pending.extend(unescaped(text));
         } else if let Some(directive) = line.strip_prefix("! ") {
             self.send();
             match directive {

@@ -8,8 +8,8 @@ use mail_types::SystemFlags;
 pub struct SearchArguments {
     /// The answer holds UIDs. Sets within the criteria are what their key says, whatever this is.
     pub by_uid: bool,
-    /// In upper case. Strings were read as UTF-8; for another charset than US-ASCII or UTF-8 they mean nothing and the answer is
-    /// NO `[BADCHARSET]`.
+    /// In upper case. Strings were read in it, or as UTF-8 without it. When it is not known ([`crate::charset::is_known`]) they mean
+    /// nothing and the answer is NO `[BADCHARSET]`.
     pub charset: Option<String>,
     /// RETURN options (RFC 4731); `None` when not given. An empty list means ALL.
     pub returning: Option<Vec<SearchReturn>>,

@@ -3,7 +3,7 @@
 //! A line ends with CRLF. A bare LF or CR, or a NUL, makes the command BAD, and reading goes on after the next CRLF: no octet is
 //! ever taken for a line end that another reader would not take for one. Literals are announced, checked, then read; the message
 //! of an APPEND is handed over in pieces and never held. What was refused but comes anyway (non-synchronising literals) is
-//! read and thrown away up to [`Limits::discard_max`], past which the connection ends.
+//! read and thrown away up to [`Limits::discard_max`], past which the connection ends. One that should have waited (RFC 7888, LITERAL-) is BAD.
 //!
 //! Nothing is read ahead of [`Decoder::poll`]: a command pipelined after IDLE, AUTHENTICATE or STARTTLS is still raw octets when
 //! the edge says what the next line is ([`Decoder::expect_done`], [`Decoder::expect_response`], [`Decoder::tls_established`]).
@@ -75,6 +75,7 @@ enum Step {
 const AUTHENTICATE_MAX: usize = sasl::LINE_MAX + 512;
 
 const TOO_BIG: &str = "[TOOBIG] Literal too large";
+const WAIT: &str = "[TOOBIG] A literal of more than 4096 octets must wait for the continuation";
 const TOO_LONG: &str = "Line too long";
 const BARE_CONTROL: &str = "Bare CR, bare LF or NUL in a line";
 const FATAL_DISCARD: &str = "Too much data after a refused command";
@@ -116,6 +117,11 @@ impl Decoder {
     pub fn wants_input(&self) -> bool {
         let longest = self.limits.line_max.max(AUTHENTICATE_MAX);
         self.state != State::Closed && self.buffer.len() < longest.saturating_add(2)
+    }
+
+    /// Whether part of a command is here and the rest is not.
+    pub fn is_within_command(&self) -> bool {
+        self.state != State::Line || !self.command.is_empty() || self.buffer.len() > 0
     }
 
     /// The next thing the client sent, or `None` until more octets or a decision on an APPEND come.
@@ -236,6 +242,9 @@ impl Decoder {
 
     fn begin_literal(&mut self, literal: Announced, line_len: usize) -> Step {
         let brace = self.command.len() - line_len + literal.at;
+        if !literal.synchronising && literal.size > self.limits.non_synchronising_max {
+            return self.refuse_literal(literal, WAIT);
+        }
         match parser::append_prefix(self.command.get(..brace).unwrap_or_default(), self.utf8) {
             parser::AppendPrefix::Other => {}
             parser::AppendPrefix::Message(mut begin) => {
@@ -313,7 +322,7 @@ impl Decoder {
         self.expected = Expected::Command;
         self.state = match literal {
             Some(Announced { size, synchronising: false, .. }) if size > self.limits.discard_max => {
-                return self.fatal("Literal too large");
+                return self.fatal(TOO_BIG);
             }
             Some(Announced { size, synchronising: false, .. }) => State::DiscardLiteral(size),
             _ => State::Line,

@@ -7,6 +7,8 @@ use crate::mutf7;
 
 /// The hierarchy delimiter of every folder name on the wire.
 const DELIMITER: char = '/';
+/// A pattern that no name matches: names hold no control character.
+const MATCHES_NOTHING: &str = "\0";
 
 /// `SP mailbox`
 pub(super) fn spaced_name(cursor: &mut Cursor<'_>) -> Parsed<String> {
@@ -35,7 +37,10 @@ pub(super) fn pattern(cursor: &mut Cursor<'_>) -> Parsed<String> {
         Some(b'"' | b'{') => cursor.string()?,
         _ => cursor.take_while(is_list_char).to_vec(),
     };
+    // A wildcard may cut a shift in two: no name is written so, and none matches.
+    let is_ascii = written.is_ascii();
     decode(written, cursor.utf8)
+        .or_else(|fault| if is_ascii { Ok(MATCHES_NOTHING.to_owned()) } else { Err(fault) })
 }
 
 /// A name in 8-bit octets where modified UTF-7 is due is taken as UTF-8: some clients send that, and it can mean nothing else.

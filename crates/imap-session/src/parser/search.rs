@@ -2,6 +2,7 @@
 
 use super::cursor::is_atom_char;
 use super::{Cursor, Parsed, dates, sequence_set};
+use crate::charset;
 use crate::command::{CommandBody, SearchArguments, SearchKey, SearchReturn};
 use mail_types::{SystemFlags, is_keyword};
 
@@ -25,8 +26,8 @@ pub(super) fn arguments(cursor: &mut Cursor<'_>, by_uid: bool) -> Parsed<Command
         charset = Some(cursor.astring_utf8()?.to_ascii_uppercase());
         cursor.space()?;
     }
-    let foreign = charset.as_ref().is_some_and(|name| name != "US-ASCII" && name != "UTF-8");
-    let mut keys = Keys { cursor, foreign, left: KEYS_MAX };
+    let reading = charset.as_deref().map_or(Some(encoding_rs::UTF_8), charset::named);
+    let mut keys = Keys { cursor, reading, left: KEYS_MAX };
     let mut criteria = vec![keys.key(0)?];
     while keys.cursor.eat(b' ') {
         criteria.push(keys.key(0)?);
@@ -57,8 +58,8 @@ fn all_of(mut keys: Vec<SearchKey>) -> SearchKey {
 
 struct Keys<'c, 'a> {
     cursor: &'c mut Cursor<'a>,
-    /// The charset is one we do not read: strings are only skipped.
-    foreign: bool,
+    /// The charset of strings. `None`: it is one that we do not read, and they are only skipped.
+    reading: Option<&'static encoding_rs::Encoding>,
     left: usize,
 }
 
@@ -139,10 +140,10 @@ impl Keys<'_, '_> {
     fn text(&mut self) -> Parsed<String> {
         self.cursor.space()?;
         let octets = self.cursor.astring()?;
-        if self.foreign {
-            return Ok(String::from_utf8_lossy(&octets).into_owned());
+        match self.reading {
+            Some(charset) => charset::decode(charset, &octets).ok_or("A string is not in the charset"),
+            None => Ok(String::new()),
         }
-        String::from_utf8(octets).map_err(|_| "A string is not UTF-8")
     }
 
     fn flag_keyword(&mut self) -> Parsed<String> {

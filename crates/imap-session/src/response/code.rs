@@ -105,7 +105,7 @@ impl fmt::Display for Code {
             Self::AlreadyExists => "ALREADYEXISTS",
             Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
             Self::AuthorizationFailed => "AUTHORIZATIONFAILED",
-            Self::BadCharset => "BADCHARSET (US-ASCII UTF-8)",
+            Self::BadCharset => return write!(f, "BADCHARSET ({})", crate::charset::LISTED.join(" ")),
             Self::Cannot => "CANNOT",
             Self::ClientBug => "CLIENTBUG",
             Self::Closed => "CLOSED",
