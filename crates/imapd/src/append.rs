@@ -7,6 +7,8 @@ use imap_session::command::{AppendBegin, FlagList};
 use imap_session::response::{self, Code};
 use intake::Spool;
 use mail_types::{FolderId, SystemFlags, Timestamp};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A message on its way in.
 pub(crate) struct Append {
@@ -14,8 +16,37 @@ pub(crate) struct Append {
     folder: FolderId,
     flags: FlagList,
     internal_date: Option<Timestamp>,
+    pub(crate) pace: Pace,
     /// What came so far, or why the rest is only read to stay in step.
     content: Result<Spool, Failure>,
+}
+
+/// How fast a message comes: [`Pace::STEP`] octets in [`Pace::TIME`] at least. A client that sends an octet a second is let go.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    since: Instant,
+    octets: usize,
+}
+
+impl Pace {
+    const STEP: usize = 16 * 1024;
+    const TIME: Duration = Duration::from_secs(300);
+
+    fn begin() -> Self {
+        Self { since: Instant::now(), octets: 0 }
+    }
+
+    fn came(&mut self, octets: usize) {
+        self.octets += octets;
+        if self.octets >= Self::STEP {
+            *self = Self::begin();
+        }
+    }
+
+    /// How long the next octets may take, when `idle` is the longest silence.
+    pub(crate) fn left(&self, idle: Duration) -> Duration {
+        idle.min(Self::TIME).saturating_sub(self.since.elapsed())
+    }
 }
 
 const TOO_BIG: Failure = Failure::No(Some(Code::TooBig), "The message is too large");
@@ -56,12 +87,20 @@ impl Connection {
         self.must_fit(begin.size).await?;
         let may_write = who.rights.has('w');
         // RFC 4314 §4: flags that may not be set are left out.
-        let flags = FlagList {
-            system: SystemFlags(begin.flags.system.0 & who.changeable().0),
-            keywords: if may_write { begin.flags.keywords } else { Vec::new() },
-        };
+        let keywords = if may_write { begin.flags.keywords } else { Vec::new() };
+        if !keywords.is_empty() {
+            self.must_have_room(folder, keywords.iter().map(String::as_str)).await?;
+        }
+        let flags = FlagList { system: SystemFlags(begin.flags.system.0 & who.changeable().0), keywords };
         let content = Ok(Spool::begin(&self.shared.store, begin.size)?);
-        Ok(Append { tag: begin.tag, folder, flags, internal_date: begin.internal_date, content })
+        Ok(Append {
+            tag: begin.tag,
+            folder,
+            flags,
+            internal_date: begin.internal_date,
+            pace: Pace::begin(),
+            content,
+        })
     }
 
     /// Asked before the message comes; the store asks again when it is kept.
@@ -75,6 +114,7 @@ impl Connection {
     /// More of the message. After a fault it is only read.
     pub(crate) async fn append_content(&mut self, content: &[u8]) {
         let Some(append) = self.append.as_deref_mut() else { return };
+        append.pace.came(content.len());
         let Ok(spool) = &mut append.content else { return };
         let written = if content.contains(&0) {
             Err(NUL)
@@ -92,7 +132,7 @@ impl Connection {
     /// The message is complete.
     pub(crate) async fn append_end(&mut self) -> Next {
         let Some(append) = self.append.take() else { return self.bad(None, "No message was announced") };
-        let Append { tag, folder, flags, internal_date, content } = *append;
+        let Append { tag, folder, flags, internal_date, content, .. } = *append;
         let answer = match content {
             Ok(spool) => self.keep(folder, flags, internal_date, spool).await,
             Err(failure) => Err(failure),

@@ -15,6 +15,10 @@ use store::{BodyReader, ContentKey, FlagAction, MailboxKey, MessageRow, Store};
 
 /// Octets of a large section opened at one time.
 const PIECE: u64 = 256 * 1024;
+/// Octets of the messages of a page, as the last page lets expect them: a client that stops reading keeps them here.
+const PAGE: u64 = 1024 * 1024;
+/// What the first page expects of its messages.
+const FIRST_LARGEST: u64 = 64 * 1024;
 /// Octets of a header in which fields are looked for.
 const HEADER_MAX: u64 = 4 * 1024 * 1024;
 
@@ -37,6 +41,7 @@ impl Connection {
             header: Vec::new(),
             gone: 0,
             unreadable: 0,
+            largest: FIRST_LARGEST,
         };
         fetch.run(&messages).await?;
         let Fetch { gone, unreadable, .. } = fetch;
@@ -61,6 +66,8 @@ struct Fetch<'c> {
     /// Messages asked for that are no more.
     gone: usize,
     unreadable: u64,
+    /// Octets of the largest message of the last page.
+    largest: u64,
 }
 
 /// A message whose octets are at hand.
@@ -91,9 +98,9 @@ impl From<Failure> for Trouble {
 
 impl Fetch<'_> {
     async fn run(&mut self, messages: &[(u32, u32)]) -> Result<(), Failure> {
-        let (span, gap) = self.plan.page_bounds();
         let mut rest = messages;
         while !rest.is_empty() {
+            let (span, gap) = self.page_bounds();
             let (page, later) = rest.split_at(page_len(rest, span, gap).max(1));
             rest = later;
             if self.plan.with.is_none() {
@@ -103,6 +110,13 @@ impl Fetch<'_> {
             }
         }
         Ok(())
+    }
+
+    fn page_bounds(&self) -> (u32, u32) {
+        let (span, gap) = self.plan.page_bounds();
+        let fits = u32::try_from(PAGE / self.largest.max(1)).unwrap_or(u32::MAX);
+        let is_content = self.plan.with == Some(store::WithBody::Content);
+        (if is_content { span.min(fits).max(1) } else { span }, gap)
     }
 
     /// Messages of which only flags and UIDs are asked.
@@ -129,6 +143,7 @@ impl Fetch<'_> {
         };
         let newly_seen = if self.plan.sets_seen { self.mark_seen(page).await? } else { Vec::new() };
         let rows = self.store.messages(self.selected.folder, Uid(*first), Uid(*last), span, with).await?;
+        self.largest = rows.iter().map(|row| row.size.into()).max().unwrap_or(self.largest);
         let mut asked = page.iter().peekable();
         let mut found = 0;
         for mut row in rows {
@@ -161,7 +176,7 @@ impl Fetch<'_> {
             .await?;
         let changed = changed.unwrap_or_default();
         if changed.iter().any(|change| self.selected.lacks_name(change.keywords)) {
-            learn_keywords(self.selected, self.store, &mut self.wire.out).await?;
+            learn_keywords(self.selected, self.who, self.store, &mut self.wire.out).await?;
         }
         let mut uids = Vec::new();
         for change in changed {

@@ -44,8 +44,8 @@ impl Plan {
         match self.with {
             None | Some(WithBody::No) => (512, 16),
             Some(WithBody::Structure) => (256, 4),
-            // A container in its row may have a quarter of a megabyte.
-            Some(WithBody::Content) => (16, 0),
+            // Fewer when messages are large: a container in its row may have a quarter of a megabyte.
+            Some(WithBody::Content) => (64, 0),
         }
     }
 }

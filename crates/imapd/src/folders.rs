@@ -35,7 +35,7 @@ impl Connection {
             self.selected.as_ref().is_some_and(|selected| selected.folder == folder.id)
         };
         if folder.is_some_and(is_selected) {
-            self.selected = None;
+            self.leave_folder().await;
             response::untagged(
                 &mut self.wire.out,
                 Status::Ok,
@@ -52,6 +52,13 @@ impl Connection {
         // RFC 4314 §4: INBOX stays; only its messages go.
         who.must(if from == "INBOX" { "kte" } else { "kx" })?;
         must_be_name(to)?;
+        if from != "INBOX" {
+            // What is below gets longer too.
+            for folder in self.shared.store.folders(who.mailbox).await? {
+                let rest = folder.name.strip_prefix(from).filter(|rest| rest.starts_with('/'));
+                rest.map_or(Ok(()), |rest| must_be_name(&format!("{to}{rest}")))?;
+            }
+        }
         self.shared.store.rename_folder(who.mailbox, from, to).await?.map_err(refusal)?;
         Ok(Done::new("RENAME completed"))
     }

@@ -11,12 +11,14 @@
 //!
 //! Choices where the standards leave one:
 //! * a section that does not exist is answered with `""`;
-//! * a message that another session expunged is passed over by FETCH and the command is OK; the EXPUNGE follows when it is allowed;
+//! * a message that another session expunged is passed over; named by number, FETCH, STORE (not `.SILENT`), COPY and MOVE then answer
+//!   `NO [EXPUNGEISSUED]` (RFC 2180), COPY and MOVE doing nothing; the EXPUNGE follows when it is allowed;
+//! * a message is recent in the first session of this process that is told of it, and in no other;
 //! * a selected folder that is deleted by another session ends the connection with BYE; deleted by this one, it is closed;
 //! * numbers past the last message are BAD, but in an empty folder they name nothing and the command is OK;
 //! * SUBSCRIBE asks that the folder exist, which bounds how many names can be kept.
 //!
-//! Standards: RFC 3501, 7888 (LITERAL+), 4959, 2971, 5161, 2177, 2342, 4315, 6851, 3691, 6154, 3348; rights are those of RFC 4314, codes
+//! Standards: RFC 3501, 7888 (LITERAL-), 4959, 2971, 5161, 2177, 2342, 4315, 6851, 3691, 6154, 3348, 8438; rights are those of RFC 4314, codes
 //! those of RFC 5530.
 //!
 //! Diagnostics: failed logins, failed handshakes and bodies that do not open are logged; never a name, a folder name or a search text.

@@ -4,6 +4,7 @@ use crate::search_content::Content;
 use crate::search_key::{Depth, Facts, Key, RowFacts, Unsupported};
 use crate::sets::page_len;
 use crate::state::{Answer, Connection, Done, Failure, Selected};
+use imap_session::charset;
 use imap_session::command::SearchArguments;
 use imap_session::response::{self, Code};
 use mail_types::Uid;
@@ -17,8 +18,7 @@ impl Connection {
     /// SEARCH.
     pub(crate) async fn search(&mut self, arguments: SearchArguments) -> Answer {
         const NO_CONDSTORE: Failure = Failure::Bad("CONDSTORE is not offered");
-        let is_known = |charset: &str| matches!(charset, "US-ASCII" | "UTF-8");
-        if arguments.charset.as_deref().is_some_and(|charset| !is_known(charset)) {
+        if arguments.charset.as_deref().is_some_and(|name| !charset::is_known(name)) {
             return Err(Failure::No(Some(Code::BadCharset), "Unknown charset"));
         }
         if arguments.returning.is_some() {

@@ -8,7 +8,7 @@ use std::ops::Range;
 use store::{BodyReader, Error};
 
 /// Octets of a header that are searched.
-const HEADER_MAX: u64 = 1024 * 1024;
+const HEADER_MAX: u64 = 4 * 1024 * 1024;
 /// Octets of one text part that are searched.
 const PART_MAX: u64 = 4 * 1024 * 1024;
 /// Octets of all text parts of a message that are searched.

@@ -6,14 +6,14 @@ use imap_session::command::StatusItem;
 use imap_session::response::{self, Code, Status};
 use imap_session::view::{Entry, View};
 use mail_types::SystemFlags;
-use store::{FolderStatus, FolderWatch};
+use store::{FolderStatus, FolderWatch, KEYWORDS_MAX};
 
 const NONEXISTENT: Failure = Failure::No(Some(Code::NonExistent), "No such folder");
 
 impl Connection {
     /// SELECT, or EXAMINE when only `to_read`. Whatever comes of it, the folder selected before is not any more.
     pub(crate) async fn select(&mut self, name: &str, condstore: bool, to_read: bool) -> Answer {
-        self.selected = None;
+        self.leave_folder().await;
         if condstore {
             return Err(Failure::Bad("CONDSTORE is not offered"));
         }
@@ -26,7 +26,7 @@ impl Connection {
         let picture = self.shared.store.select(folder, who.private_seen_of, !is_read_only).await?;
         let picture = picture.ok_or(NONEXISTENT)?;
         let status = picture.status;
-        let selected = opened(picture, watch, is_read_only);
+        let selected = opened(&picture, watch, is_read_only);
         self.describe(&selected, status, who);
         self.selected = Some(Box::new(selected));
         Ok(match (is_read_only, to_read) {
@@ -55,7 +55,7 @@ impl Connection {
     /// CLOSE: removes what is marked, says nothing of it. A folder open to be read, or a reader who may not, removes nothing.
     pub(crate) async fn close(&mut self) -> Answer {
         let who = self.who()?;
-        let selected = self.selected.take();
+        let selected = self.leave_folder().await;
         if let Some(selected) = selected.filter(|selected| !selected.is_read_only && who.rights.has('e')) {
             self.shared.store.expunge(who.mailbox, selected.folder, None).await?;
         }
@@ -63,8 +63,8 @@ impl Connection {
     }
 
     /// UNSELECT.
-    pub(crate) fn unselect(&mut self) -> Answer {
-        self.selected = None;
+    pub(crate) async fn unselect(&mut self) -> Answer {
+        self.leave_folder().await;
         Ok(Done::new("UNSELECT completed"))
     }
 
@@ -92,30 +92,39 @@ impl Connection {
     }
 }
 
-fn opened(picture: store::Selected, watch: FolderWatch, is_read_only: bool) -> Selected {
+fn opened(picture: &store::Selected, watch: FolderWatch, is_read_only: bool) -> Selected {
+    let mut selected = Selected {
+        folder: picture.status.id,
+        is_read_only,
+        modseq: picture.status.modseq,
+        view: View::default(),
+        keywords: picture.keywords.clone(),
+        watch,
+        claimed: None,
+    };
+    // Rows may be newer than the counters, and than what the store was told.
+    let after_last = picture.rows.last().map_or(1, |row| row.uid.0.saturating_add(1));
+    let told = selected.claim_recent(after_last.max(picture.status.uid_next));
+    selected.claimed = selected.claimed.filter(|_| after_last > picture.status.uid_next);
+    let recent_from = picture.recent_from.max(told);
     let entry = |row: &store::ViewRow| Entry {
         uid: row.uid.0,
         flags: row.flags,
         keywords: row.keywords,
-        recent: row.uid.0 >= picture.recent_from,
+        recent: row.uid.0 >= recent_from,
     };
-    Selected {
-        folder: picture.status.id,
-        is_read_only,
-        modseq: picture.status.modseq,
-        view: View::load(picture.rows.iter().map(entry).collect()),
-        keywords: picture.keywords,
-        watch,
-    }
+    selected.view = View::load(picture.rows.iter().map(entry).collect());
+    selected
 }
 
-fn permanent_flags(selected: &Selected, who: Who) -> Code {
+/// PERMANENTFLAGS: what the reader may change, and whether new keywords can be made.
+pub(crate) fn permanent_flags(selected: &Selected, who: Who) -> Code {
     if selected.is_read_only {
         return Code::PermanentFlags(SystemFlags::default(), Vec::new(), false);
     }
     let may_write = who.rights.has('w');
     let keywords = if may_write { selected.keywords.clone() } else { Vec::new() };
-    Code::PermanentFlags(who.changeable(), keywords, may_write)
+    Code::PermanentFlags(who.changeable(), keywords, may_write && selected.keywords.len() < KEYWORDS_MAX)
 }
 
 fn value(status: &FolderStatus, append_limit: u64, item: StatusItem) -> u64 {

@@ -18,9 +18,12 @@ use tokio::time::{Instant, timeout};
 
 /// Commands in a row that are not understood before the connection is ended: a client that lives for weeks may try one now and then.
 const BAD_MAX: u32 = 50;
-/// Silence in the middle of a message.
-const APPEND_SILENCE: Duration = Duration::from_secs(300);
+/// From the first octet of a command to its last, the message of an APPEND not counted. A client that sends an octet now and then is not
+/// silent, and would keep its place for ever.
+const COMMAND_MAX: Duration = Duration::from_secs(300);
 const UNAVAILABLE: &str = "Temporary failure; try again later";
+
+const TOO_SLOW: &str = "Idle for too long; closing";
 
 static CAPABILITIES: LazyLock<CapabilityTable> = LazyLock::new(CapabilityTable::standard);
 
@@ -33,6 +36,7 @@ pub(crate) async fn run(shared: Arc<Imapd>, stream: TcpStream, peer: SocketAddr,
         peer,
         drain,
         began: Instant::now(),
+        command_began: None,
         login: None,
         selected: None,
         append: None,
@@ -46,6 +50,7 @@ pub(crate) async fn run(shared: Arc<Imapd>, stream: TcpStream, peer: SocketAddr,
     }
     connection.greet();
     connection.dialogue().await;
+    connection.leave_folder().await;
     let _ = timeout(Duration::from_secs(2), connection.wire.transport.close()).await;
 }
 
@@ -67,6 +72,7 @@ impl Connection {
     async fn dialogue(&mut self) {
         loop {
             while let Some(input) = self.decoder.poll() {
+                self.command_began = None;
                 // What was sent ahead is not begun any more: `read` says why.
                 if self.drain.is_asked() && self.append.is_none() {
                     break;
@@ -84,6 +90,9 @@ impl Connection {
                     return;
                 }
             }
+            if self.decoder.is_within_command() {
+                self.command_began.get_or_insert_with(Instant::now);
+            }
             if self.wire.flush().await.is_err() || !self.read().await {
                 return;
             }
@@ -97,11 +106,11 @@ impl Connection {
         let goodbye = tokio::select! {
             // Even to a client that never falls silent: it had its time to log in.
             biased;
-            () = std::future::ready(()), if limit.is_zero() => "Idle for too long; closing",
+            () = std::future::ready(()), if limit.is_zero() => TOO_SLOW,
             () = self.drain.asked(), if between_commands => "Server is restarting",
             read = timeout(limit, self.wire.transport.read_into(&mut self.decoder)) => match read {
                 Ok(read) => return read.is_ok_and(|count| count > 0),
-                Err(_) => "Idle for too long; closing",
+                Err(_) => TOO_SLOW,
             },
         };
         self.bye(goodbye);
@@ -111,10 +120,11 @@ impl Connection {
 
     fn silence_max(&self) -> Duration {
         let timeouts = self.shared.timeouts;
-        match self.login {
-            None => timeouts.login.saturating_sub(self.began.elapsed()),
-            Some(_) if self.append.is_some() => timeouts.idle.min(APPEND_SILENCE),
-            Some(_) => timeouts.idle,
+        let Some(_) = self.login else { return timeouts.login.saturating_sub(self.began.elapsed()) };
+        match (&self.append, self.command_began) {
+            (Some(append), _) => append.pace.left(timeouts.idle),
+            (None, Some(began)) => timeouts.idle.min(COMMAND_MAX).saturating_sub(began.elapsed()),
+            (None, None) => timeouts.idle,
         }
     }
 
@@ -231,7 +241,7 @@ impl Connection {
             CommandBody::Namespace => self.namespace(),
             CommandBody::Status { folder, items } => self.status(&folder, &items).await,
             CommandBody::Close => self.close().await,
-            CommandBody::Unselect => self.unselect(),
+            CommandBody::Unselect => self.unselect().await,
             CommandBody::Expunge => self.expunge(None).await,
             CommandBody::UidExpunge { uids } => self.expunge(Some(&uids)).await,
             CommandBody::Search(arguments) => self.search(arguments).await,

@@ -22,6 +22,8 @@ pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
     pub(crate) drain: Drain,
     pub(crate) began: Instant,
+    /// When the first octets of a command came whose rest is awaited.
+    pub(crate) command_began: Option<Instant>,
     pub(crate) login: Option<Box<Login>>,
     pub(crate) selected: Option<Box<Selected>>,
     pub(crate) append: Option<Box<Append>>,
@@ -83,6 +85,8 @@ pub(crate) struct Selected {
     pub(crate) modseq: ModSeq,
     pub(crate) view: View,
     pub(crate) watch: FolderWatch,
+    /// Messages with a smaller UID were told as recent here, which the store does not know yet.
+    pub(crate) claimed: Option<u32>,
 }
 
 impl Selected {
@@ -94,6 +98,15 @@ impl Selected {
         self.view
             .resolve(set, by_uid)
             .map_err(|OutOfRange| Failure::Bad("A message sequence number is out of range"))
+    }
+
+    /// Who is the first to be told of messages below `up_to`? From which UID on it is this session. One that only reads takes nothing.
+    pub(crate) fn claim_recent(&mut self, up_to: u32) -> u32 {
+        if self.is_read_only {
+            return self.watch.recent_from();
+        }
+        self.claimed = self.claimed.max(Some(up_to));
+        self.watch.claim_recent(up_to)
     }
 
     /// Whether `bits` has a keyword whose name is not known here: another session made it.
@@ -167,6 +180,17 @@ impl Connection {
         self.login.as_ref().map(|login| login.who).ok_or(Failure::Bad("Log in first"))
     }
 
+    /// No folder is selected any more; the one that was. What was recent here is so for nobody else.
+    pub(crate) async fn leave_folder(&mut self) -> Option<Box<Selected>> {
+        let selected = self.selected.take()?;
+        if let Some(up_to) = selected.claimed
+            && let Err(error) = self.shared.store.claim_recent(selected.folder, up_to).await
+        {
+            tracing::warn!(folder = %selected.folder, %error, "messages may be recent twice");
+        }
+        Some(selected)
+    }
+
     pub(crate) fn selected(&self) -> Result<&Selected, Failure> {
         self.selected.as_deref().ok_or(NO_FOLDER)
     }
@@ -180,5 +204,9 @@ impl Connection {
 
 /// Messages named by number are gone, and the client does not know yet.
 pub(crate) const GONE: Failure = Failure::No(Some(Code::ExpungeIssued), "Some messages are gone");
+
+/// RFC 5530: a limit of ours.
+pub(crate) const TOO_MANY_KEYWORDS: Failure =
+    Failure::No(Some(Code::Limit), "The folder has too many keywords");
 
 pub(crate) const NO_FOLDER: Failure = Failure::Bad("Select a folder first");

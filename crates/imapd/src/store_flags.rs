@@ -1,8 +1,10 @@
 //! STORE (RFC 3501 §6.4.6; rights after RFC 4314 §4).
 
 use crate::sets::uid_ranges;
-use crate::state::{Answer, Connection, Done, Failure, NO_FOLDER, Who, keyword_names};
-use crate::sync::{SYSTEM, learn_keywords};
+use crate::state::{
+    Answer, Connection, Done, Failure, GONE, NO_FOLDER, TOO_MANY_KEYWORDS, Who, keyword_names,
+};
+use crate::sync::{SYSTEM, Telling, learn_keywords};
 use imap_session::command::{FlagList, StoreAction, StoreArguments};
 use imap_session::response::{self, Code};
 use mail_types::SystemFlags;
@@ -41,7 +43,15 @@ impl Connection {
             surprises.sort_unstable();
             messages.retain(|(_, uid)| surprises.binary_search(uid).is_ok());
         }
+        // The change log is read after the change: what it lacks was there to be changed.
+        let forced = !arguments.silent && !arguments.by_uid;
+        self.tell_changes(Telling { forced, ..Telling::default() }).await?;
         self.tell_flags(&messages, arguments.by_uid).await?;
+        let view = &self.selected()?.view;
+        if forced && messages.iter().any(|(_, uid)| view.is_gone(*uid)) {
+            // RFC 2180 §4.2.2, §4.2.3; under `.SILENT` (§4.2.1) and by UID it is OK.
+            return Err(GONE);
+        }
         Ok(Done::new("STORE completed"))
     }
 
@@ -59,11 +69,11 @@ impl Connection {
         let changed = store
             .store_flags(selected.folder, who.private_seen_of, ranges, *action, *flags, keywords.clone())
             .await?
-            .ok_or(Failure::No(Some(Code::Limit), "The folder has too many keywords"))?;
+            .ok_or(TOO_MANY_KEYWORDS)?;
         let is_known = |name: &String| selected.keywords.iter().any(|known| known.eq_ignore_ascii_case(name));
         let are_new = *action != FlagAction::Remove && !keywords.iter().all(is_known);
         if are_new || changed.iter().any(|change| selected.lacks_name(change.keywords)) {
-            learn_keywords(selected, &store, &mut wire.out).await?;
+            learn_keywords(selected, who, &store, &mut wire.out).await?;
         }
         let bits = keyword_bits(&selected.keywords, keywords);
         let mut surprises = Vec::new();

@@ -1,8 +1,9 @@
 //! Telling the client what changed in the selected folder (RFC 3501 §5.2, §5.5, §7.4.1).
 
-use crate::state::{Connection, Failure, Selected, keyword_names};
+use crate::select::permanent_flags;
+use crate::state::{Connection, Failure, Selected, Who, keyword_names};
 use imap_session::command::CommandBody;
-use imap_session::response;
+use imap_session::response::{self, Status};
 use imap_session::view::{Change, Untagged};
 use mail_types::SystemFlags;
 use store::{FolderChanges, Store};
@@ -63,8 +64,13 @@ impl Connection {
             };
             selected.modseq = read.modseq;
             if read.keywords.len() > selected.keywords.len() {
-                response::folder_flags(&mut self.wire.out, SYSTEM, read.keywords.iter().map(String::as_str));
                 selected.keywords = read.keywords.clone();
+                tell_keywords(selected, login.who, &mut self.wire.out);
+            }
+            let last = read.rows.last().map_or(0, |row| row.uid.0);
+            if selected.view.entries().last().is_none_or(|entry| entry.uid < last) {
+                let recent_from = selected.claim_recent(last.saturating_add(1));
+                selected.view.set_recent_from(recent_from);
             }
             changes = in_order(&read);
         }
@@ -103,12 +109,19 @@ impl Connection {
 /// Reads the names of keywords again, and tells them.
 pub(crate) async fn learn_keywords(
     selected: &mut Selected,
+    who: Who,
     store: &Store,
     out: &mut Vec<u8>,
 ) -> Result<(), store::Error> {
     selected.keywords = store.keywords(selected.folder).await?;
-    response::folder_flags(out, SYSTEM, selected.keywords.iter().map(String::as_str));
+    tell_keywords(selected, who, out);
     Ok(())
+}
+
+/// FLAGS and PERMANENTFLAGS go together: one names the flags there are, the other those that can be set.
+fn tell_keywords(selected: &Selected, who: Who, out: &mut Vec<u8>) {
+    response::folder_flags(out, SYSTEM, selected.keywords.iter().map(String::as_str));
+    response::untagged(out, Status::Ok, Some(permanent_flags(selected, who)), "Flags that can be changed");
 }
 
 fn in_order(read: &FolderChanges) -> Vec<Change> {

@@ -124,6 +124,7 @@ impl Store {
                 .bind(folder.0).bind(actor.0).fetch_optional(&mut *c).await)?
             .map_or(0, |(seen,)| seen),
         };
+        let recent_uid = recent_uid.max(i64::from(self.recent_told(folder)));
         let recent = if recent_uid < next {
             let (count,): (i64,) = on!(reader.conn(), c => sqlx::query_as(
                 "SELECT COUNT(*) FROM messages WHERE folder_id = $1 AND uid >= $2").bind(folder.0).bind(recent_uid).fetch_one(&mut *c).await)?;
@@ -351,7 +352,7 @@ impl WriteTx {
         if from == "INBOX" {
             return match self.create_folder(mailbox, to, None).await? {
                 Ok(target) => {
-                    self.move_messages(mailbox, folder.id, mailbox, target, None).await?;
+                    self.move_messages(mailbox, folder.id, target, None, None).await?;
                     Ok(Ok(()))
                 }
                 Err(error) => Ok(Err(error)),

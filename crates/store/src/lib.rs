@@ -43,7 +43,7 @@ pub use folders::{FolderError, FolderRow, FolderStatus, SpecialUse};
 pub use fsck::FsckReport;
 pub use keys::MailboxKey;
 pub use messages::{FolderChanges, MessageRow, Selected, ViewRow, WithBody};
-pub use mutate::{FlagAction, FlagChange, Moved};
+pub use mutate::{FlagAction, FlagChange, KEYWORDS_MAX, Moved};
 pub use notices::FolderWatch;
 pub use queue::{AttemptOutcome, Claimed, QueueRow, QueueState};
 pub use store::{Store, StoreOptions};

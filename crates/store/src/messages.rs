@@ -133,7 +133,8 @@ impl Store {
         Ok(u32::try_from(uid).unwrap_or(u32::MAX))
     }
 
-    async fn claim_recent(&self, folder: FolderId, up_to: u32) -> Result<u32, Error> {
+    /// Later sessions no longer see messages with a UID below `up_to` as recent. Returns the UID from which on they were recent until now.
+    pub async fn claim_recent(&self, folder: FolderId, up_to: u32) -> Result<u32, Error> {
         self.write(move |tx| {
             Box::pin(async move {
                 let (from,): (i64,) = on!(tx.conn(), c => sqlx::query_as("SELECT recent_uid FROM folders WHERE id = $1").bind(folder.0).fetch_one(&mut *c).await)?;

@@ -8,8 +8,8 @@ use crate::{Appended, Error, MailboxKey, SealedBody, Store};
 use mail_types::{ActorId, FolderId, MailboxId, ModSeq, SystemFlags, Timestamp, Uid};
 use std::sync::Arc;
 
-/// Keywords that one folder may have.
-const KEYWORDS_MAX: usize = 63;
+/// Keywords that one folder may have. More are refused by STORE and left out by COPY and APPEND: callers ask first.
+pub const KEYWORDS_MAX: usize = 63;
 const SEEN: i64 = SystemFlags::SEEN.0 as i64;
 const DELETED: i64 = SystemFlags::DELETED.0 as i64;
 
@@ -46,6 +46,8 @@ pub struct Moved {
     pub uids: Vec<(Uid, Uid)>,
     /// The quota of the target mailbox does not allow it; nothing was done.
     pub is_over_quota: bool,
+    /// Not as many messages were there as the caller asked for; nothing was done.
+    pub is_incomplete: bool,
 }
 
 /// A UID with its (flags, keywords) before and after.
@@ -92,32 +94,34 @@ impl Store {
         .await
     }
 
-    /// Copies messages to a folder, of another mailbox where keys are given for both.
+    /// Copies messages to a folder, of another mailbox where keys are given for both. With `count`, exactly so many or none.
     pub async fn copy(
         &self,
         from: (MailboxId, FolderId),
         to: (MailboxId, FolderId),
         ranges: Vec<(u32, u32)>,
+        count: Option<usize>,
         keys: Option<(MailboxKey, MailboxKey)>,
     ) -> Result<Moved, Error> {
         self.write(move |tx| {
             let (ranges, keys) = (ranges.clone(), keys.clone());
-            Box::pin(async move { tx.copy(from, to, &ranges, keys.as_ref()).await })
+            Box::pin(async move { tx.copy(from, to, &ranges, count, keys.as_ref()).await })
         })
         .await
     }
 
-    /// Moves messages to another folder of the same mailbox.
+    /// Moves messages to another folder of the same mailbox. With `count`, exactly so many or none.
     pub async fn move_to(
         &self,
         mailbox: MailboxId,
         from: FolderId,
         to: FolderId,
         ranges: Vec<(u32, u32)>,
+        count: Option<usize>,
     ) -> Result<Moved, Error> {
         self.write(move |tx| {
             let ranges = ranges.clone();
-            Box::pin(async move { tx.move_messages(mailbox, from, mailbox, to, Some(&ranges)).await })
+            Box::pin(async move { tx.move_messages(mailbox, from, to, Some(&ranges), count).await })
         })
         .await
     }
@@ -422,9 +426,13 @@ impl WriteTx {
         from: (MailboxId, FolderId),
         to: (MailboxId, FolderId),
         ranges: &Ranges,
+        count: Option<usize>,
         keys: Option<&(MailboxKey, MailboxKey)>,
     ) -> Result<Moved, Error> {
         let sources = self.copy_sources(from.1, ranges).await?;
+        if count.is_some_and(|count| count != sources.len()) {
+            return Ok(Moved { is_incomplete: true, ..Moved::default() });
+        }
         let size: i64 = sources.iter().map(|source| source.size).sum();
         if !self.fits(to.0, size).await? {
             return Ok(Moved { is_over_quota: true, ..Moved::default() });
@@ -513,14 +521,17 @@ impl WriteTx {
         &mut self,
         mailbox: MailboxId,
         from: FolderId,
-        to_mailbox: MailboxId,
         to: FolderId,
         ranges: Option<&Ranges>,
+        count: Option<usize>,
     ) -> Result<Moved, Error> {
         let all = vec![(1, u32::MAX)];
         let ranges = ranges.unwrap_or(&all);
         let sources = self.copy_sources(from, ranges).await?;
-        let moved = self.place_copies((mailbox, from), (to_mailbox, to), sources, None).await?;
+        if count.is_some_and(|count| count != sources.len()) {
+            return Ok(Moved { is_incomplete: true, ..Moved::default() });
+        }
+        let moved = self.place_copies((mailbox, from), (mailbox, to), sources, None).await?;
         // A range that ends in `*` must not reach the new copies when the target is the folder itself.
         let last = moved.uids.iter().map(|(uid, _)| uid.0).max().unwrap_or(0);
         let gone =

@@ -115,6 +115,10 @@ impl Store {
         self.shared.notices.watch(folder)
     }
 
+    pub(crate) fn recent_told(&self, folder: FolderId) -> u32 {
+        self.shared.notices.recent_from(folder)
+    }
+
     /// Returns once recipients were queued in this process since the last return.
     pub async fn queue_changed(&self) {
         self.shared.notices.queue_changed().await;

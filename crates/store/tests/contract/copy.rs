@@ -22,7 +22,7 @@ async fn a_copy_keeps_flags_keywords_and_shares_the_body(store: &Fixture) {
     store.append_with(&marie, marie.inbox, b"second", SystemFlags::default(), &["b"]).await.unwrap();
     store.append_with(&marie, marie.inbox, b"third", SystemFlags::default(), &[]).await.unwrap();
     let copied = store
-        .copy((marie.mailbox, marie.inbox), (marie.mailbox, archive), vec![(1, 1), (3, 9)], None)
+        .copy((marie.mailbox, marie.inbox), (marie.mailbox, archive), vec![(1, 1), (3, 9)], None, None)
         .await
         .unwrap();
     assert_eq!(copied.uids, [(Uid(1), Uid(2)), (Uid(3), Uid(3))]);
@@ -43,7 +43,7 @@ async fn a_copy_to_another_mailbox_is_readable_there(store: &Fixture) {
     store.deliver(&marie, b"shared").await;
     let keys = Some((marie.key.clone(), pierre.key.clone()));
     let copied = store
-        .copy((marie.mailbox, marie.inbox), (pierre.mailbox, pierre.inbox), vec![(1, 1)], keys)
+        .copy((marie.mailbox, marie.inbox), (pierre.mailbox, pierre.inbox), vec![(1, 1)], None, keys)
         .await
         .unwrap();
     assert_eq!(copied.uids, [(Uid(1), Uid(1))]);
@@ -58,13 +58,17 @@ async fn a_copy_over_quota_does_nothing(store: &Fixture) {
     store.deliver(&marie, b"12345").await;
     store.deliver(&marie, b"12345").await;
     store.set_quota(marie.mailbox, 19).await.unwrap();
-    let refused =
-        store.copy((marie.mailbox, marie.inbox), (marie.mailbox, archive), vec![(1, 2)], None).await.unwrap();
+    let refused = store
+        .copy((marie.mailbox, marie.inbox), (marie.mailbox, archive), vec![(1, 2)], None, None)
+        .await
+        .unwrap();
     assert!(refused.is_over_quota && refused.uids.is_empty());
     assert_eq!(store.status(archive).await.messages, 0);
     store.set_quota(marie.mailbox, 20).await.unwrap();
-    let allowed =
-        store.copy((marie.mailbox, marie.inbox), (marie.mailbox, archive), vec![(1, 2)], None).await.unwrap();
+    let allowed = store
+        .copy((marie.mailbox, marie.inbox), (marie.mailbox, archive), vec![(1, 2)], None, None)
+        .await
+        .unwrap();
     assert!(!allowed.is_over_quota && allowed.uids.len() == 2);
     store.assert_sound().await;
 }
@@ -88,7 +92,7 @@ async fn a_move_takes_messages_away_and_asks_no_quota(store: &Fixture) {
     }
     store.set_quota(marie.mailbox, 1).await.unwrap();
     let since = store.status(marie.inbox).await.modseq;
-    let moved = store.move_to(marie.mailbox, marie.inbox, archive, vec![(2, u32::MAX)]).await.unwrap();
+    let moved = store.move_to(marie.mailbox, marie.inbox, archive, vec![(2, u32::MAX)], None).await.unwrap();
     assert_eq!(moved.uids, [(Uid(2), Uid(1)), (Uid(3), Uid(2))]);
     assert_eq!((store.uids(marie.inbox).await, store.uids(archive).await), (vec![1], vec![1, 2]));
     assert_eq!(store.read_all(&marie, archive, 2).await, b"three");
@@ -105,7 +109,8 @@ async fn a_move_within_one_folder_loses_nothing(store: &Fixture) {
     let marie = store.personal("marie").await;
     store.deliver(&marie, b"one").await;
     store.deliver(&marie, b"two").await;
-    let moved = store.move_to(marie.mailbox, marie.inbox, marie.inbox, vec![(1, u32::MAX)]).await.unwrap();
+    let moved =
+        store.move_to(marie.mailbox, marie.inbox, marie.inbox, vec![(1, u32::MAX)], None).await.unwrap();
     assert_eq!(moved.uids, [(Uid(1), Uid(3)), (Uid(2), Uid(4))]);
     assert_eq!(store.uids(marie.inbox).await, [3, 4]);
     assert_eq!(store.read_all(&marie, marie.inbox, 4).await, b"two");
@@ -115,9 +120,11 @@ async fn a_move_within_one_folder_loses_nothing(store: &Fixture) {
 async fn a_copy_of_nothing_is_empty(store: &Fixture) {
     let marie = store.personal("marie").await;
     let archive = store.folder_id(marie.mailbox, "Archive").await;
-    let copied =
-        store.copy((marie.mailbox, marie.inbox), (marie.mailbox, archive), vec![(1, 9)], None).await.unwrap();
+    let copied = store
+        .copy((marie.mailbox, marie.inbox), (marie.mailbox, archive), vec![(1, 9)], None, None)
+        .await
+        .unwrap();
     assert!(copied.uids.is_empty() && !copied.is_over_quota);
-    let moved = store.move_to(marie.mailbox, marie.inbox, archive, vec![(1, 9)]).await.unwrap();
+    let moved = store.move_to(marie.mailbox, marie.inbox, archive, vec![(1, 9)], None).await.unwrap();
     assert!(moved.uids.is_empty());
 }

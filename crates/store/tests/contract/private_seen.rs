@@ -125,7 +125,7 @@ async fn a_shared_seen_from_elsewhere_keeps_its_count(store: &Fixture) {
     store.append_with(&marie, marie.inbox, b"seen", SEEN, &[]).await.unwrap();
     let keys = Some((marie.key.clone(), ward.key.clone()));
     let copied = store
-        .copy((marie.mailbox, marie.inbox), (ward.mailbox, ward.inbox), vec![(1, 1)], keys)
+        .copy((marie.mailbox, marie.inbox), (ward.mailbox, ward.inbox), vec![(1, 1)], None, keys)
         .await
         .unwrap();
     let uid = copied.uids[0].1.0;
@@ -148,9 +148,9 @@ async fn a_moved_message_stays_seen(store: &Fixture) {
     let archive = store.folder_id(ward.mailbox, "Archive").await;
     change(store, ward.inbox, chief, (1, 2), FlagAction::Add, SEEN).await;
     change(store, ward.inbox, chief, (2, 2), FlagAction::Remove, SEEN).await;
-    store.move_to(ward.mailbox, ward.inbox, archive, vec![(1, 3)]).await.unwrap();
+    store.move_to(ward.mailbox, ward.inbox, archive, vec![(1, 3)], None).await.unwrap();
     assert_eq!((unseen(store, archive, chief).await, unseen(store, archive, nurse).await), (2, 3));
-    store.copy((ward.mailbox, archive), (ward.mailbox, ward.inbox), vec![(1, 3)], None).await.unwrap();
+    store.copy((ward.mailbox, archive), (ward.mailbox, ward.inbox), vec![(1, 3)], None, None).await.unwrap();
     assert_eq!((unseen(store, ward.inbox, chief).await, unseen(store, ward.inbox, nurse).await), (2, 3));
     store.assert_sound().await;
 }
