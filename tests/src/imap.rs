@@ -106,6 +106,29 @@ impl Imap {
         response
     }
 
+    /// APPEND of a message, announced and waited for. `arguments` are the folder, and flags and date if any.
+    pub async fn append(&mut self, arguments: &str, content: &[u8]) -> Response {
+        self.write(&format!("append APPEND {arguments} {{{}}}", content.len())).await;
+        let (line, _) = within("a continuation", self.line()).await;
+        if !line.starts_with(b"+") {
+            let status = line.strip_prefix(b"append ").unwrap_or(&line);
+            return Response { status: String::from_utf8_lossy(status).into_owned(), ..Response::default() };
+        }
+        self.stream.write_all(&[content, b"\r\n"].concat()).await.expect("the server reads");
+        self.stream.flush().await.expect("the server reads");
+        let mut response = Response::default();
+        loop {
+            let (line, _) = within("the end of an APPEND", self.line()).await;
+            match line.strip_prefix(b"append ") {
+                Some(status) => {
+                    response.status = String::from_utf8_lossy(status).into_owned();
+                    return response;
+                }
+                None => response.untagged.push(line),
+            }
+        }
+    }
+
     /// Begins to idle.
     pub async fn idle(&mut self) {
         self.write("idle IDLE").await;

@@ -1,4 +1,4 @@
-//! An SMTP client that says exactly what it is told to.
+//! A client, of SMTP or IMAP, that says exactly what it is told to.
 
 use crate::demo::{Demo, Mailbox, Site};
 use crate::tls::ClientTls;
@@ -131,6 +131,29 @@ impl Wire {
         wire.ask("EHLO client.example", "250").await;
         wire.ask(&plain(mailbox), "235 2.7.0").await;
         wire
+    }
+
+    /// A connection to the IMAP port under TLS, logged in, for a dialogue octet by octet.
+    pub async fn imap(demo: &Demo, site: &Site, mailbox: &Mailbox) -> Self {
+        let (Some(username), Some(password)) = (&mailbox.username, &mailbox.password) else {
+            panic!("{} has no password", mailbox.address)
+        };
+        let mut wire = Self::implicit(site.ports["imaps"], &demo.anonymous()).await;
+        assert!(wire.line().await.starts_with("* OK"), "{wire:?}");
+        wire.send(&format!("login LOGIN \"{username}\" \"{password}\"")).await;
+        wire.until("login OK").await;
+        wire
+    }
+
+    /// The lines up to and with the one that begins like this.
+    pub async fn until(&mut self, beginning: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            lines.push(self.line().await);
+            if lines.last().is_some_and(|line| line.starts_with(beginning)) {
+                return lines;
+            }
+        }
     }
 
     /// EHLO, STARTTLS and the handshake. Under TLS 1.3 a server that refuses the certificate says so only when it is read from.
