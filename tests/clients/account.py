@@ -84,7 +84,7 @@ class Account:
 
     def letter(self, folder, key):
         """The octets of the letter with `key` in its Subject, once it is there."""
-        return eventually(lambda: self.letters(folder, key))[0]
+        return eventually(lambda: self.letters(folder, key), 40)[0]
 
     def letters(self, folder, key):
         """The octets of each letter with `key` in its Subject."""

@@ -45,10 +45,13 @@ def imaplib_is_told_of_a_wrong_password(demo):
     client.logout()
 
 
-def imapclient(account, **options):
+def imapclient(account, port="imaps"):
     python_packages()
     import imapclient as library
-    client = library.IMAPClient("localhost", account.port("imaps"), ssl_context=account.demo.context(), timeout=30, **options)
+    context = account.demo.context()
+    client = library.IMAPClient("localhost", account.port(port), ssl=port == "imaps", ssl_context=context if port == "imaps" else None, timeout=30)
+    if port == "imap":
+        client.starttls(context)
     client.login(account.username, account.password)
     return client
 
@@ -124,6 +127,15 @@ def imapclient_fetches_a_large_attachment_in_parts(demo):
         assert b"".join(parts) == body(text)
 
 
+def imapclient_reads_with_starttls(demo):
+    account = Account.new(demo, "imapclient")
+    text = letter("imapclient-4", account.address, account.address)
+    account.append("INBOX", text)
+    with imapclient(account, "imap") as client:
+        client.select_folder("INBOX", readonly=True)
+        assert client.fetch([1], ["BODY.PEEK[]"])[1][b"BODY[]"] == text
+
+
 def imapclient_is_told_of_a_wrong_password(demo):
     account = Account.of_demo(demo, 0)
     wrong = Account(demo, 0, account.address, account.username, "wrong")
@@ -139,4 +151,4 @@ def imapclient_is_told_of_a_wrong_password(demo):
 
 USUAL = [imaplib_works_a_mailbox, imaplib_organizational_mailbox_by_its_administrator, imaplib_is_told_of_a_wrong_password, imapclient_works_a_mailbox,
          imapclient_is_told_by_idle]
-MORE = [imapclient_fetches_a_large_attachment_in_parts, imapclient_is_told_of_a_wrong_password]
+MORE = [imapclient_fetches_a_large_attachment_in_parts, imapclient_reads_with_starttls, imapclient_is_told_of_a_wrong_password]

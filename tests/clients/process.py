@@ -74,7 +74,7 @@ class Terminal:
     def until(self, check):
         """The first true value of `check`; the screen stands in the error when there is none."""
         try:
-            return eventually(check)
+            return eventually(check, LIMIT_S)
         except AssertionError as late:
             raise AssertionError(f"{late}; the screen shows:\n{self.screen()}") from None
 
