@@ -4,7 +4,7 @@
 #
 #   run.sh [ROUNDS]       rounds of each section, 3 if not told; QUICK=1: one round of small counts, to see that everything runs
 #
-# Environment: SECTIONS (drain large e2e fetch idle cold), CONTENDERS (sqlite postgres peer), BINARY (target/release/vaguemestre), BENCH_DIR (the load driver and the
+# Environment: SECTIONS (idle drain large e2e fetch cold), CONTENDERS (sqlite postgres peer), BINARY (target/release/vaguemestre), BENCH_DIR (the load driver and the
 # peer's set-up, ../shared/bench), MB (the driver, built here if not told), TMPDIR (where everything is put; not a tmpfs), and the counts below.
 #
 # Needs root: Postfix, limits for the peer's IMAP processes, PostgreSQL as a user of its own. Needs the Debian packages postfix dovecot-imapd dovecot-lmtpd postgresql
@@ -17,7 +17,7 @@ if [ -n "${QUICK:-}" ]; then
   : "${DRAIN_COUNT:=500}" "${LARGE_COUNT:=10}" "${E2E_COUNT:=5}" "${FETCH_COUNT:=1000}" "${IDLE_CONNECTIONS:=100}" "${COLD_COUNT:=2000}" "${ROUNDS:=1}"
 fi
 rounds=${1:-${ROUNDS:-3}}
-sections=${SECTIONS:-drain large e2e fetch idle cold}
+sections=${SECTIONS:-idle drain large e2e fetch cold}
 contenders=${CONTENDERS:-sqlite postgres peer}
 drain_count=${DRAIN_COUNT:-5000}         # messages of 10 KiB on 10 connections
 large_count=${LARGE_COUNT:-60}           # messages of 5 MiB on 10 connections
@@ -125,7 +125,8 @@ section_fetch() {
   imap "$1" fetch imap-fetch --user-start 30 --mailbox Big --rounds 3
 }
 section_idle() {
-  # As many connections are held meanwhile: memory that earlier work freed and kept is taken by them, and not by those that are measured.
+  # The server is a new one, and as many connections are held meanwhile: memory that earlier work freed and kept would hide what is measured.
+  { stop "$1"; start "$1"; } >>"$work/log" 2>&1 </dev/null
   local holder port tls
   : >"$work/held"
   port=$(($(base_of "$1") + 143)) tls=$(tls_of "$1")
