@@ -113,6 +113,7 @@ CREATE TABLE folders (
     seen_count BIGINT NOT NULL DEFAULT 0,
     deleted_count BIGINT NOT NULL DEFAULT 0,
     size_bytes BIGINT NOT NULL DEFAULT 0,
+    expunged_floor BIGINT NOT NULL DEFAULT 0,
     created_at_ms BIGINT NOT NULL,
     UNIQUE (mailbox_id, name)
 );
@@ -138,11 +139,14 @@ CREATE TABLE bodies (
     size_bytes BIGINT NOT NULL,
     place TEXT NOT NULL CHECK (place IN ('inline', 'file', 'object')),
     created_at_ms BIGINT NOT NULL,
-    structure BLOB,
-    extract BLOB,
-    signature BLOB,
     container BLOB
 );
+
+-- What FETCH shows of a message without its content (ENVELOPE, BODYSTRUCTURE, part offsets), sealed. Apart from the containers, so that a folder's lie close together.
+CREATE TABLE structures (
+    body_id BLOB PRIMARY KEY REFERENCES bodies (id) ON DELETE CASCADE,
+    structure BLOB NOT NULL
+) WITHOUT ROWID;
 
 CREATE TABLE messages (
     folder_id BIGINT NOT NULL REFERENCES folders (id),
@@ -230,6 +234,13 @@ CREATE TABLE queue_entries (
 CREATE INDEX queue_entries_due ON queue_entries (next_attempt_at_ms) WHERE state IN ('queued', 'deferred');
 CREATE INDEX queue_entries_by_body ON queue_entries (body_id);
 CREATE INDEX queue_entries_by_domain ON queue_entries (recipient_domain, state);
+
+-- PostgreSQL: the number of each writer's latest batch, changed in the batch's own transaction. When the answer to a COMMIT is lost, it says whether the batch stands.
+CREATE TABLE writers (
+    id BLOB PRIMARY KEY,
+    batch BIGINT NOT NULL,
+    at_ms BIGINT NOT NULL
+);
 
 -- Append-only, hash-chained: one chain for each writer incarnation and category.
 CREATE TABLE audit_chains (

@@ -1,13 +1,14 @@
 //! APPEND (RFC 3501 §6.3.11): refused before the message where that can be told, else streamed and sealed as it arrives.
 
 use crate::session::Next;
-use crate::state::{Answer, Connection, Done, Failure};
+use crate::state::{Answer, Connection, Done, Failure, GONE, TOO_MANY_KEYWORDS};
 use crate::sync::Telling;
 use imap_session::command::{AppendBegin, FlagList};
 use imap_session::response::{self, Code};
 use intake::Spool;
 use mail_types::{FolderId, SystemFlags, Timestamp};
 use std::time::Duration;
+use store::Refusal;
 use tokio::time::Instant;
 
 /// A message on its way in.
@@ -166,8 +167,18 @@ impl Connection {
                 private,
             )
             .await?
-            .ok_or(FULL)?;
+            .map_err(refused)?;
         let code = Code::AppendUid(appended.uid_validity.0, vec![appended.uid.0]);
         Ok(Done::with(code, "APPEND completed"))
+    }
+}
+
+/// What the client is told when the store did not let messages in.
+pub(crate) fn refused(refusal: Refusal) -> Failure {
+    match refusal {
+        Refusal::OverQuota => FULL,
+        Refusal::TooManyKeywords => TOO_MANY_KEYWORDS,
+        Refusal::Incomplete => GONE,
+        Refusal::NoFolder => Failure::No(Some(Code::TryCreate), "No such folder"),
     }
 }

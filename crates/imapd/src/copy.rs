@@ -1,7 +1,8 @@
 //! COPY, MOVE, EXPUNGE and their UID forms (RFC 3501 §6.4.3, §6.4.7; RFC 4315; RFC 6851).
 
+use crate::append::refused;
 use crate::sets::uid_ranges;
-use crate::state::{Answer, Connection, Done, Failure, GONE, TOO_MANY_KEYWORDS, keyword_names};
+use crate::state::{Answer, Connection, Done, Failure, GONE, TOO_MANY_KEYWORDS};
 use crate::sync::Telling;
 use imap_session::response::{self, Code, Status};
 use imap_session::sequence::SequenceSet;
@@ -20,10 +21,9 @@ impl Connection {
         }
         let from = (who.mailbox, self.selected()?.folder);
         let to = (who.mailbox, target);
-        self.must_keep_keywords(&messages, target).await?;
         let count = (!by_uid).then_some(messages.len());
         let moved = self.shared.store.copy(from, to, uid_ranges(&messages), count, None).await?;
-        Ok(match copied(moved)? {
+        Ok(match copied(moved.map_err(refused)?) {
             Some(code) => Done::with(code, DONE),
             None => Done::new(DONE),
         })
@@ -38,12 +38,11 @@ impl Connection {
         let messages = self.addressed(set, by_uid).await?;
         let target = self.target(target).await?;
         if !messages.is_empty() {
-            self.must_keep_keywords(&messages, target).await?;
             let from = self.selected()?.folder;
             let count = (!by_uid).then_some(messages.len());
             let ranges = uid_ranges(&messages);
             let moved = self.shared.store.move_to(who.mailbox, from, target, ranges, count).await?;
-            if let Some(code) = copied(moved)? {
+            if let Some(code) = copied(moved.map_err(refused)?) {
                 response::untagged(&mut self.wire.out, Status::Ok, Some(code), "Moved");
             }
         }
@@ -63,18 +62,6 @@ impl Connection {
             return Err(GONE);
         }
         Ok(messages)
-    }
-
-    /// Refuses messages whose keywords the target folder has no room for: they would be lost.
-    async fn must_keep_keywords(&self, messages: &[(u32, u32)], target: FolderId) -> Result<(), Failure> {
-        let selected = self.selected()?;
-        let bits = |(_, uid): &(u32, u32)| selected.view.entry(*uid).map_or(0, |entry| entry.keywords);
-        let used = messages.iter().map(bits).fold(0, |all, bits| all | bits);
-        if used == 0 || target == selected.folder {
-            return Ok(());
-        }
-        let carried = keyword_names(&selected.keywords, used);
-        self.must_have_room(target, carried).await
     }
 
     /// Refuses keywords that a folder has no room for.
@@ -115,13 +102,7 @@ impl Connection {
 }
 
 /// COPYUID, unless the messages were gone already.
-fn copied(moved: Moved) -> Result<Option<Code>, Failure> {
-    if moved.is_over_quota {
-        return Err(Failure::No(Some(Code::OverQuota), "The mailbox is full"));
-    }
-    if moved.is_incomplete {
-        return Err(GONE);
-    }
+fn copied(moved: Moved) -> Option<Code> {
     let (from, to): (Vec<u32>, Vec<u32>) = moved.uids.iter().map(|(from, to)| (from.0, to.0)).unzip();
-    Ok((!from.is_empty()).then_some(Code::CopyUid(moved.uid_validity, from, to)))
+    (!from.is_empty()).then_some(Code::CopyUid(moved.uid_validity, from, to))
 }

@@ -3,10 +3,7 @@
 use crate::dialect::on;
 use crate::writer::WriteTx;
 use crate::{AuditEntry, Error, MailboxKey, SealedBody, Store};
-use mail_types::{
-    Address, BodyId, FolderId, MailboxId, ModSeq, ReversePath, SystemFlags, Timestamp, Uid, UidValidity,
-    UnitId,
-};
+use mail_types::{Address, FolderId, MailboxId, ModSeq, ReversePath, Timestamp, Uid, UidValidity, UnitId};
 use std::sync::Arc;
 
 /// A message within this time with the same fingerprint was accepted already.
@@ -85,19 +82,6 @@ pub struct Appended {
     pub modseq: ModSeq,
 }
 
-/// A message row about to be written.
-#[derive(Clone, Debug)]
-pub(crate) struct Placement {
-    pub(crate) mailbox: MailboxId,
-    pub(crate) folder: FolderId,
-    pub(crate) body: BodyId,
-    pub(crate) wrapped_key: Vec<u8>,
-    pub(crate) size: i64,
-    pub(crate) internal_date: Timestamp,
-    pub(crate) flags: SystemFlags,
-    pub(crate) keywords: i64,
-}
-
 impl Store {
     /// Takes responsibility for a message: returns after the commit.
     pub async fn accept(&self, acceptance: Acceptance) -> Result<Accepted, Error> {
@@ -122,58 +106,6 @@ impl WriteTx {
     pub(crate) async fn accept(&mut self, acceptance: &Arc<Acceptance>) -> Result<Accepted, Error> {
         let accepted = self.accept_many(std::slice::from_ref(acceptance)).await?;
         accepted.first().copied().ok_or(Error::Inconsistent("an acceptance has no outcome"))
-    }
-
-    pub(crate) async fn insert_body(&mut self, body: &SealedBody) -> Result<(), Error> {
-        let (place, container) = (body.place.as_str(), body.place.container());
-        let size = i64::try_from(body.size()).map_err(|_| Error::TooBig)?;
-        let now = self.now.0;
-        on!(self.conn(), c => sqlx::query(
-            "INSERT INTO bodies (id, size_bytes, place, created_at_ms, structure, container) VALUES ($1, $2, $3, $4, $5, $6)")
-            .bind(body.id().0.as_slice()).bind(size).bind(place).bind(now).bind(body.structure.as_slice()).bind(container)
-            .execute(&mut *c).await.map(|_| ()))?;
-        body.keep();
-        Ok(())
-    }
-
-    /// One message into one folder: UID, MODSEQ, counters.
-    pub(crate) async fn place(&mut self, placement: &Placement) -> Result<Appended, Error> {
-        let seen = i64::from(placement.flags.contains(SystemFlags::SEEN));
-        let deleted = i64::from(placement.flags.contains(SystemFlags::DELETED));
-        let row: Option<(i64, i64, i64)> = on!(self.conn(), c => sqlx::query_as(
-            "UPDATE folders SET uid_next = uid_next + 1, modseq = modseq + 1, message_count = message_count + 1, \
-             seen_count = seen_count + $2, deleted_count = deleted_count + $3, size_bytes = size_bytes + $4 \
-             WHERE id = $1 RETURNING uid_next - 1, modseq, uid_validity")
-            .bind(placement.folder.0).bind(seen).bind(deleted).bind(placement.size)
-            .fetch_optional(&mut *c).await)?;
-        let (uid, modseq, validity) = row.ok_or(Error::Inconsistent("the folder is gone"))?;
-        let now = self.now.0;
-        on!(self.conn(), c => sqlx::query(
-            "INSERT INTO messages (folder_id, uid, mailbox_id, body_id, wrapped_key, size_bytes, internal_date_ms, saved_at_ms, flags, keywords, modseq) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
-            .bind(placement.folder.0).bind(uid).bind(placement.mailbox.0).bind(placement.body.0.as_slice())
-            .bind(placement.wrapped_key.as_slice()).bind(placement.size).bind(placement.internal_date.0).bind(now)
-            .bind(i64::from(placement.flags.0)).bind(placement.keywords).bind(modseq)
-            .execute(&mut *c).await.map(|_| ()))?;
-        self.count_usage(placement.mailbox, placement.size, 1).await?;
-        self.changed(placement.folder);
-        Ok(Appended {
-            uid_validity: UidValidity(u32::try_from(validity).unwrap_or(u32::MAX)),
-            uid: Uid(u32::try_from(uid).map_err(|_| Error::Inconsistent("the folder has no UID left"))?),
-            modseq: ModSeq(modseq.unsigned_abs()),
-        })
-    }
-
-    pub(crate) async fn count_usage(
-        &mut self,
-        mailbox: MailboxId,
-        bytes: i64,
-        messages: i64,
-    ) -> Result<(), Error> {
-        on!(self.conn(), c => sqlx::query(
-            "UPDATE mailboxes SET used_bytes = used_bytes + $2, used_messages = used_messages + $3 WHERE id = $1")
-            .bind(mailbox.0).bind(bytes).bind(messages).execute(&mut *c).await.map(|_| ()))?;
-        Ok(())
     }
 
     pub(crate) async fn enqueue(

@@ -4,8 +4,8 @@
 //! column. Details hold no address, subject or body: ids and verdicts only.
 
 use crate::Error;
-use crate::accept_many::ROWS_MAX;
-use crate::dialect::{Conn, on};
+use crate::dialect::{Conn, answered, on};
+use crate::rows::ROWS_MAX;
 use crate::seal::random;
 use crate::writer::WriteTx;
 use aws_lc_rs::digest::{Context, SHA256};
@@ -91,9 +91,10 @@ impl WriteTx {
             rows.push(AuditRow { entry, head, hash });
         }
         match self.conn() {
-            Conn::Postgres(c) => insert_rows(c, at, &rows).await,
-            Conn::Sqlite(c) => insert_rows_sqlite(c, at, &rows).await,
+            Conn::Postgres(c, is_stuck) => answered(is_stuck, insert_rows(c, at, &rows)).await?,
+            Conn::Sqlite(c) => insert_rows_sqlite(c, at, &rows).await?,
         }
+        Ok(())
     }
 
     async fn begin_chain(&mut self, category: Category) -> Result<Head, Error> {
@@ -112,7 +113,11 @@ struct AuditRow {
     hash: [u8; 32],
 }
 
-async fn insert_rows_sqlite(c: &mut sqlx::SqliteConnection, at: i64, rows: &[AuditRow]) -> Result<(), Error> {
+async fn insert_rows_sqlite(
+    c: &mut sqlx::SqliteConnection,
+    at: i64,
+    rows: &[AuditRow],
+) -> Result<(), sqlx::Error> {
     for rows in rows.chunks(ROWS_MAX) {
         let mut sql = QueryBuilder::new(
             "INSERT INTO audit_rows (chain_id, seq, at_ms, action, outcome, actor_id, mailbox_id, unit_id, detail, prev_hash, hash) ",
@@ -139,7 +144,7 @@ async fn insert_rows_sqlite(c: &mut sqlx::SqliteConnection, at: i64, rows: &[Aud
 }
 
 /// One multi-row statement.
-async fn insert_rows(c: &mut sqlx::PgConnection, at: i64, rows: &[AuditRow]) -> Result<(), Error> {
+async fn insert_rows(c: &mut sqlx::PgConnection, at: i64, rows: &[AuditRow]) -> Result<(), sqlx::Error> {
     let entries = || rows.iter().map(|row| &row.entry);
     sqlx::query(
         "INSERT INTO audit_rows (chain_id, seq, at_ms, action, outcome, actor_id, mailbox_id, unit_id, detail, prev_hash, hash) \

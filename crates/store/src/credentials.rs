@@ -1,6 +1,7 @@
 //! Application passwords and API keys, as hashes.
 
 use crate::dialect::on;
+use crate::writer::Touches;
 use crate::{AuditEntry, Category, Error, Store};
 use mail_types::{ActorId, Timestamp};
 
@@ -41,7 +42,7 @@ impl Store {
         hash: &str,
     ) -> Result<(), Error> {
         let (label, hash) = (label.to_owned(), hash.to_owned());
-        self.write(move |tx| {
+        self.write(Touches::nothing(), move |tx| {
             let (label, hash) = (label.clone(), hash.clone());
             Box::pin(async move {
                 let now = tx.now.0;
@@ -67,7 +68,7 @@ impl Store {
     /// Registers an API key by its hash; the one of that name is replaced.
     pub async fn set_api_key(&self, name: &str, hash: Vec<u8>, scopes: &str) -> Result<(), Error> {
         let (name, scopes) = (name.to_owned(), scopes.to_owned());
-        self.write(move |tx| {
+        self.write(Touches::nothing(), move |tx| {
             let (name, hash, scopes) = (name.clone(), hash.clone(), scopes.clone());
             Box::pin(async move {
                 let now = tx.now.0;

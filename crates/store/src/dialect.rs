@@ -13,34 +13,64 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Runs one body, type-checked for both drivers, on whichever connection is there.
+/// Runs one statement, type-checked for both drivers, on whichever connection is there. PostgreSQL has [`ANSWER_MAX`] to answer, or as long as
+/// it takes for a `patient` one.
 macro_rules! on {
+    (patient $conn:expr, $c:ident => $body:expr) => {
+        match $conn {
+            $crate::dialect::Conn::Sqlite($c) => $body,
+            $crate::dialect::Conn::Postgres($c, _) => $body,
+        }
+    };
     ($conn:expr, $c:ident => $body:expr) => {
         match $conn {
             $crate::dialect::Conn::Sqlite($c) => $body,
-            $crate::dialect::Conn::Postgres($c) => $body,
+            $crate::dialect::Conn::Postgres($c, is_stuck) => {
+                $crate::dialect::answered(is_stuck, async { $body }).await
+            }
         }
     };
 }
 pub(crate) use on;
 
+/// How long PostgreSQL may take to answer one statement. A database that is stopped or cut off never answers, and says nothing of it.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// How long it may take to let us in.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// Waits for an answer of PostgreSQL, for a time. Meanwhile, and for ever if none comes, the connection is stuck: of no use to anybody else.
+pub(crate) async fn answered<T>(
+    is_stuck: &mut bool,
+    statement: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    *is_stuck = true;
+    let answer = tokio::time::timeout(ANSWER_MAX, statement).await;
+    *is_stuck = answer.is_err();
+    answer.unwrap_or_else(|_| Err(no_answer("the database did not answer in time")))
+}
+
+fn no_answer(cause: &'static str) -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, cause))
+}
+
 /// A borrowed connection of either engine.
 pub(crate) enum Conn<'c> {
     Sqlite(&'c mut SqliteConnection),
-    Postgres(&'c mut PgConnection),
+    /// With whether it is stuck, see [`answered`].
+    Postgres(&'c mut PgConnection, &'c mut bool),
 }
 
-/// A connection owned by the writer.
+/// A connection owned by a writer.
 pub(crate) enum OwnedConn {
     Sqlite(SqliteConnection),
-    Postgres(Box<PgConnection>),
+    Postgres(Box<PgConnection>, bool),
 }
 
 impl OwnedConn {
     pub(crate) fn conn(&mut self) -> Conn<'_> {
         match self {
             Self::Sqlite(c) => Conn::Sqlite(c),
-            Self::Postgres(c) => Conn::Postgres(c),
+            Self::Postgres(c, is_stuck) => Conn::Postgres(c, is_stuck),
         }
     }
 
@@ -48,22 +78,44 @@ impl OwnedConn {
     pub(crate) fn begin(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => "BEGIN IMMEDIATE",
-            Self::Postgres(_) => "BEGIN",
+            Self::Postgres(..) => "BEGIN",
+        }
+    }
+
+    /// Whether an error that COMMIT met says for certain that the transaction does not stand. SQLite's always do. PostgreSQL's do when
+    /// they speak of the transaction, and not of the server or the connection.
+    pub(crate) fn is_refusal(&self, error: &Error) -> bool {
+        match self {
+            Self::Sqlite(_) => true,
+            Self::Postgres(..) => code(error).is_some_and(|code| {
+                ["22", "23", "25", "40", "42", "44"].iter().any(|class| code.starts_with(class))
+            }),
         }
     }
 }
 
 /// A pooled connection for reading.
-pub(crate) enum Reader {
+pub(crate) struct Reader(Pooled);
+
+enum Pooled {
     Sqlite(PoolConnection<Sqlite>),
-    Postgres(PoolConnection<Postgres>),
+    Postgres(PoolConnection<Postgres>, bool),
 }
 
 impl Reader {
     pub(crate) fn conn(&mut self) -> Conn<'_> {
-        match self {
-            Self::Sqlite(c) => Conn::Sqlite(c),
-            Self::Postgres(c) => Conn::Postgres(c),
+        match &mut self.0 {
+            Pooled::Sqlite(c) => Conn::Sqlite(c),
+            Pooled::Postgres(c, is_stuck) => Conn::Postgres(c, is_stuck),
+        }
+    }
+}
+
+impl Drop for Reader {
+    /// A connection whose answer was not waited for is closed: the pool would wait for it, with a place taken.
+    fn drop(&mut self) {
+        if let Pooled::Postgres(conn, true) = &mut self.0 {
+            conn.close_on_drop();
         }
     }
 }
@@ -75,18 +127,18 @@ const WAL_MAX: u64 = 64 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) enum Engine {
     Sqlite { options: Box<SqliteConnectOptions>, readers: SqlitePool },
-    Postgres { options: Box<PgConnectOptions>, readers: PgPool },
+    Postgres { options: Box<PgConnectOptions>, readers: PgPool, writers: usize },
 }
 
 impl Engine {
-    /// Opens `sqlite:PATH` or `postgres://…`. A relative path is taken from `base`.
-    pub(crate) async fn open(url: &str, base: &Path, create: bool) -> Result<Self, Error> {
+    /// Opens `sqlite:PATH` or `postgres://…`, the latter with that many writers. A relative path is taken from `base`.
+    pub(crate) async fn open(url: &str, base: &Path, writers: usize, create: bool) -> Result<Self, Error> {
         if let Some(path) = url.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").filter(|p| p.starts_with('/')).unwrap_or(path);
             return Self::open_sqlite(&base.join(PathBuf::from(path)), create).await;
         }
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            return Self::open_postgres(url).await;
+            return Self::open_postgres(url, writers.max(1)).await;
         }
         Err(Error::Options("[store] url must begin with `sqlite:` or `postgres:`".to_owned()))
     }
@@ -117,40 +169,52 @@ impl Engine {
         Ok(Self::Sqlite { options: Box::new(options), readers })
     }
 
-    async fn open_postgres(url: &str) -> Result<Self, Error> {
+    async fn open_postgres(url: &str, writers: usize) -> Result<Self, Error> {
         let options = PgConnectOptions::from_str(url)?
             .application_name("vaguemestre")
             .statement_cache_capacity(600)
             .disable_statement_logging();
         let readers = PgPoolOptions::new()
             .max_connections(8)
-            .acquire_timeout(Duration::from_secs(20))
+            .acquire_timeout(CONNECT_MAX)
+            .after_connect(|conn, _| Box::pin(settle_session(conn)))
             .connect_with(options.clone())
             .await?;
-        Ok(Self::Postgres { options: Box::new(options), readers })
+        Ok(Self::Postgres { options: Box::new(options), readers, writers })
     }
 
-    /// Whether one process alone serves this database.
-    pub(crate) fn is_exclusive(&self) -> bool {
-        matches!(self, Self::Sqlite { .. })
+    /// How many writers there are.
+    pub(crate) fn writers(&self) -> usize {
+        match self {
+            Self::Sqlite { .. } => 1,
+            Self::Postgres { writers, .. } => *writers,
+        }
     }
 
-    /// A connection for the writer.
+    /// A connection for a writer.
     pub(crate) async fn connect(&self) -> Result<OwnedConn, Error> {
         Ok(match self {
             Self::Sqlite { options, .. } => OwnedConn::Sqlite(SqliteConnection::connect_with(options).await?),
             Self::Postgres { options, .. } => {
-                OwnedConn::Postgres(Box::new(PgConnection::connect_with(options).await?))
+                let connecting = async {
+                    let mut conn = PgConnection::connect_with(options).await?;
+                    settle_session(&mut conn).await?;
+                    Ok(conn)
+                };
+                let conn = tokio::time::timeout(CONNECT_MAX, connecting)
+                    .await
+                    .unwrap_or_else(|_| Err(no_answer("the database did not let us in in time")))?;
+                OwnedConn::Postgres(Box::new(conn), false)
             }
         })
     }
 
     /// A pooled connection for reading.
     pub(crate) async fn reader(&self) -> Result<Reader, Error> {
-        Ok(match self {
-            Self::Sqlite { readers, .. } => Reader::Sqlite(readers.acquire().await?),
-            Self::Postgres { readers, .. } => Reader::Postgres(readers.acquire().await?),
-        })
+        Ok(Reader(match self {
+            Self::Sqlite { readers, .. } => Pooled::Sqlite(readers.acquire().await?),
+            Self::Postgres { readers, .. } => Pooled::Postgres(readers.acquire().await?, false),
+        }))
     }
 
     /// Applies every forward migration that this program carries.
@@ -217,8 +281,68 @@ fn is_missing_table(error: &dyn sqlx::error::DatabaseError) -> bool {
     error.code().as_deref() == Some("42P01") || error.message().starts_with("no such table")
 }
 
+/// What every session with PostgreSQL asks for: that a commit means stable storage, and that the server lets go of what a lost connection holds.
+/// A setting that this server does not know (another engine that speaks its protocol) is done without.
+async fn settle_session(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    for setting in [
+        "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
+        "SET idle_in_transaction_session_timeout = '60s'",
+        "SET client_connection_check_interval = '5s'",
+        "SET tcp_keepalives_idle = 30",
+        "SET tcp_keepalives_interval = 10",
+        "SET tcp_keepalives_count = 3",
+    ] {
+        match sqlx::raw_sql(setting).execute(&mut *conn).await {
+            Ok(_) => {}
+            Err(sqlx::Error::Database(error)) if !is_lost_code(error.code().as_deref().unwrap_or("")) => {
+                tracing::debug!(%error, setting, "the database does not know a session setting");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The SQLSTATE, or SQLite's extended result code in decimal.
+fn code(error: &Error) -> Option<String> {
+    let Error::Database(sqlx::Error::Database(error)) = error else { return None };
+    error.code().map(|code| code.into_owned())
+}
+
+/// SQLSTATE classes that end the session: connection exceptions, and the server going down or coming up.
+fn is_lost_code(code: &str) -> bool {
+    code.starts_with("08") || code.starts_with("57P")
+}
+
+/// Whether the connection is of no further use: nothing was heard of the transaction, and the database undoes it.
+pub(crate) fn is_lost(error: &Error) -> bool {
+    match error {
+        Error::Database(sqlx::Error::Database(_)) => code(error).is_some_and(|code| is_lost_code(&code)),
+        Error::Database(
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed,
+        ) => true,
+        _ => false,
+    }
+}
+
+/// Whether the database can do nothing just now, whoever asks: it is away, locked by another process, or out of disk, memory or connections.
+pub(crate) fn is_unavailable(error: &Error) -> bool {
+    /// SQLite's primary result codes: BUSY, LOCKED, NOMEM, READONLY, IOERR, CORRUPT, FULL, CANTOPEN.
+    const SQLITE: [u32; 8] = [5, 6, 7, 8, 10, 11, 13, 14];
+    is_lost(error)
+        || code(error).is_some_and(|code| match code.parse::<u32>() {
+            // A SQLSTATE that is all digits has five of them; SQLite's codes have fewer.
+            Ok(number) if code.len() < 5 => SQLITE.contains(&(number & 0xff)),
+            _ => code.starts_with("53") || code.starts_with("58"),
+        })
+}
+
 /// Whether a transaction was undone only because it met another one (deadlock, serialization failure): run again, it may stand.
 pub(crate) fn is_lost_race(error: &Error) -> bool {
-    let Error::Database(sqlx::Error::Database(error)) = error else { return false };
-    matches!(error.code().as_deref(), Some("40P01" | "40001"))
+    code(error).is_some_and(|code| code == "40P01" || code == "40001")
 }

@@ -2,7 +2,7 @@
 
 use crate::dialect::on;
 use crate::folders::DEFAULT_FOLDERS;
-use crate::writer::WriteTx;
+use crate::writer::{Touches, WriteTx};
 use crate::{AuditEntry, Category, Error, Store};
 use mail_types::{
     Actor, ActorId, ActorKind, Address, Domain, FolderId, MailboxId, MailboxKind, MailboxStatus, Rights,
@@ -233,7 +233,7 @@ impl Store {
 
     /// Adds a domain of ours; fine twice. True when it is new.
     pub async fn add_domain(&self, domain: Domain) -> Result<bool, Error> {
-        self.write(move |tx| {
+        self.write(Touches::nothing(), move |tx| {
             let domain = domain.clone();
             Box::pin(async move {
                 let now = tx.now.0;
@@ -264,7 +264,7 @@ impl Store {
     ) -> Result<UserRow, Error> {
         let (login, display_name, rpps) =
             (login.to_ascii_lowercase(), display_name.to_owned(), rpps.map(str::to_owned));
-        self.write(move |tx| {
+        self.write(Touches::nothing(), move |tx| {
             let (login, display_name, rpps) = (login.clone(), display_name.clone(), rpps.clone());
             Box::pin(async move { tx.create_user(&login, &display_name, rpps.as_deref()).await })
         })
@@ -280,7 +280,7 @@ impl Store {
 
     /// Makes a mailbox with its key and its default folders. Fine twice with the same kind and owner. True when it is new.
     pub async fn create_mailbox(&self, new: NewMailbox) -> Refusable<(MailboxId, bool)> {
-        self.write(move |tx| {
+        self.write(Touches::nothing(), move |tx| {
             let new = new.clone();
             Box::pin(async move { tx.create_mailbox(&new).await })
         })
@@ -289,7 +289,10 @@ impl Store {
 
     /// Gives an actor a role in a mailbox, in place of what they had.
     pub async fn grant(&self, mailbox: MailboxId, actor: ActorId, role: Role) -> Result<(), Error> {
-        self.write(move |tx| Box::pin(async move { tx.grant(mailbox, actor, role).await })).await
+        self.write(Touches::from(mailbox), move |tx| {
+            Box::pin(async move { tx.grant(mailbox, actor, role).await })
+        })
+        .await
     }
 
     /// Every mailbox by address, after `after`, at most `limit`.
@@ -315,7 +318,7 @@ impl Store {
     /// Sets a quota in octets.
     pub async fn set_quota(&self, mailbox: MailboxId, quota_bytes: u64) -> Result<(), Error> {
         let quota = i64::try_from(quota_bytes).unwrap_or(i64::MAX);
-        self.write(move |tx| {
+        self.write(Touches::from(mailbox), move |tx| {
             Box::pin(async move {
                 on!(tx.conn(), c => sqlx::query("UPDATE mailboxes SET quota_bytes = $2 WHERE id = $1").bind(mailbox.0).bind(quota).execute(&mut *c).await.map(|_| ()))?;
                 tx.audit(&admin("mailbox.quota_set", Some(mailbox), format!("bytes={quota}"))).await
@@ -326,7 +329,7 @@ impl Store {
 
     /// Marks a mailbox deleted: it receives nothing and nobody logs in. The row stays as a tombstone. False when it was so already.
     pub async fn delete_mailbox(&self, mailbox: MailboxId) -> Result<bool, Error> {
-        self.write(move |tx| {
+        self.write(Touches::from(mailbox), move |tx| {
             Box::pin(async move {
                 let now = tx.now.0;
                 let changed = on!(tx.conn(), c => sqlx::query("UPDATE mailboxes SET status = 'deleted', status_at_ms = $2 WHERE id = $1 AND status <> 'deleted'")

@@ -1,7 +1,7 @@
 //! Folders: what RFC 9051 calls mailboxes. Names are UTF-8 paths with `/` between levels; `INBOX` is always there.
 
 use crate::dialect::on;
-use crate::writer::WriteTx;
+use crate::writer::{Touches, WriteTx};
 use crate::{Error, Store};
 use mail_types::{ActorId, FolderId, MailboxId, ModSeq, UidValidity};
 
@@ -153,7 +153,7 @@ impl Store {
         special_use: Option<SpecialUse>,
     ) -> Result<Result<FolderId, FolderError>, Error> {
         let name = name.to_owned();
-        self.write(move |tx| {
+        self.write(Touches::from(mailbox), move |tx| {
             let name = name.clone();
             Box::pin(async move { tx.create_folder(mailbox, &name, special_use).await })
         })
@@ -167,7 +167,7 @@ impl Store {
         name: &str,
     ) -> Result<Result<(), FolderError>, Error> {
         let name = name.to_owned();
-        self.write(move |tx| {
+        self.write(Touches::from(mailbox), move |tx| {
             let name = name.clone();
             Box::pin(async move { tx.delete_folder(mailbox, &name).await })
         })
@@ -182,7 +182,7 @@ impl Store {
         to: &str,
     ) -> Result<Result<(), FolderError>, Error> {
         let (from, to) = (from.to_owned(), to.to_owned());
-        self.write(move |tx| {
+        self.write(Touches::from(mailbox), move |tx| {
             let (from, to) = (from.clone(), to.clone());
             Box::pin(async move { tx.rename_folder(mailbox, &from, &to).await })
         })
@@ -207,7 +207,7 @@ impl Store {
         is_subscribed: bool,
     ) -> Result<(), Error> {
         let name = name.to_owned();
-        self.write(move |tx| {
+        self.write(Touches::from(mailbox), move |tx| {
             let name = name.clone();
             Box::pin(async move {
                 if is_subscribed {
@@ -352,8 +352,8 @@ impl WriteTx {
         if from == "INBOX" {
             return match self.create_folder(mailbox, to, None).await? {
                 Ok(target) => {
-                    self.move_messages(mailbox, folder.id, target, None, None).await?;
-                    Ok(Ok(()))
+                    let moved = self.move_messages(mailbox, folder.id, target, None, None).await?;
+                    Ok(moved.map(|_| ()).map_err(|_| FolderError::TooMany))
                 }
                 Err(error) => Ok(Err(error)),
             };

@@ -3,6 +3,7 @@
 use crate::dialect::on;
 use crate::messages::body_id;
 use crate::reclaim::file_id;
+use crate::writer::Touches;
 use crate::{Error, Store};
 
 /// What was found. Everything zero means a sound store.
@@ -80,7 +81,7 @@ impl Store {
     }
 
     async fn repair(&self, unreferenced: Vec<Vec<u8>>) -> Result<(), Error> {
-        self.write(move |tx| {
+        self.write(Touches::nothing(), move |tx| {
             let unreferenced = unreferenced.clone();
             Box::pin(async move {
                 on!(tx.conn(), c => sqlx::query(

@@ -18,16 +18,20 @@ mod credentials;
 mod dialect;
 mod directory;
 mod error;
+mod expunge;
+mod flags;
 mod folders;
 mod fsck;
 mod keys;
 mod messages;
-mod mutate;
+mod node;
 mod notices;
 mod queue;
 mod reclaim;
+mod rows;
 pub mod seal;
 mod store;
+mod transfer;
 pub mod writer;
 
 pub use accept::{Acceptance, Accepted, Appended, LocalDelivery, RemoteDelivery};
@@ -39,11 +43,12 @@ pub use directory::{
     DirectoryError, LoginActor, LoginMailbox, MailboxRow, NewMailbox, RecipientRow, UserRow,
 };
 pub use error::Error;
+pub use flags::{FlagAction, FlagChange, KEYWORDS_MAX};
 pub use folders::{FolderError, FolderRow, FolderStatus, SpecialUse};
 pub use fsck::FsckReport;
 pub use keys::MailboxKey;
 pub use messages::{FolderChanges, MessageRow, Selected, ViewRow, WithBody};
-pub use mutate::{FlagAction, FlagChange, KEYWORDS_MAX, Moved};
 pub use notices::FolderWatch;
 pub use queue::{AttemptOutcome, Claimed, QueueRow, QueueState};
-pub use store::{Store, StoreOptions};
+pub use store::{Store, StoreOptions, WRITERS_DEFAULT};
+pub use transfer::{Moved, Refusal};

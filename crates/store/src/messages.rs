@@ -6,6 +6,7 @@
 use crate::bodies::BodyReader;
 use crate::dialect::on;
 use crate::seal::{SideCar, open_side_car};
+use crate::writer::Touches;
 use crate::{ContentKey, Error, FolderStatus, Store};
 use mail_types::{ActorId, BodyId, FolderId, ModSeq, SystemFlags, Timestamp, Uid};
 
@@ -135,7 +136,7 @@ impl Store {
 
     /// Later sessions no longer see messages with a UID below `up_to` as recent. Returns the UID from which on they were recent until now.
     pub async fn claim_recent(&self, folder: FolderId, up_to: u32) -> Result<u32, Error> {
-        self.write(move |tx| {
+        self.write(Touches::from(folder), move |tx| {
             Box::pin(async move {
                 let (from,): (i64,) = on!(tx.conn(), c => sqlx::query_as("SELECT recent_uid FROM folders WHERE id = $1").bind(folder.0).fetch_one(&mut *c).await)?;
                 on!(tx.conn(), c => sqlx::query("UPDATE folders SET recent_uid = $2 WHERE id = $1 AND recent_uid < $2")
@@ -214,12 +215,12 @@ impl Store {
                  WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 ORDER BY uid LIMIT $4"
             }
             WithBody::Structure => {
-                "SELECT m.uid, m.modseq, m.size_bytes, m.internal_date_ms, m.body_id, m.wrapped_key, b.structure, NULL, NULL FROM messages m \
-                 JOIN bodies b ON b.id = m.body_id WHERE m.folder_id = $1 AND m.uid BETWEEN $2 AND $3 ORDER BY m.uid LIMIT $4"
+                "SELECT m.uid, m.modseq, m.size_bytes, m.internal_date_ms, m.body_id, m.wrapped_key, s.structure, NULL, NULL FROM messages m \
+                 JOIN structures s ON s.body_id = m.body_id WHERE m.folder_id = $1 AND m.uid BETWEEN $2 AND $3 ORDER BY m.uid LIMIT $4"
             }
             WithBody::Content => {
-                "SELECT m.uid, m.modseq, m.size_bytes, m.internal_date_ms, m.body_id, m.wrapped_key, b.structure, b.place, b.container FROM messages m \
-                 JOIN bodies b ON b.id = m.body_id WHERE m.folder_id = $1 AND m.uid BETWEEN $2 AND $3 ORDER BY m.uid LIMIT $4"
+                "SELECT m.uid, m.modseq, m.size_bytes, m.internal_date_ms, m.body_id, m.wrapped_key, s.structure, b.place, b.container FROM messages m \
+                 JOIN bodies b ON b.id = m.body_id JOIN structures s ON s.body_id = m.body_id WHERE m.folder_id = $1 AND m.uid BETWEEN $2 AND $3 ORDER BY m.uid LIMIT $4"
             }
         };
         let mut reader = self.reader().await?;

@@ -2,10 +2,10 @@
 //! written only by the holder of the lease, in one transaction with the notification that it may cause.
 
 use crate::accept::Acceptance;
-use crate::dialect::on;
+use crate::dialect::{Conn, answered, on};
 use crate::messages::body_id;
-use crate::seal::random;
-use crate::writer::WriteTx;
+use crate::node::Node;
+use crate::writer::{Touches, WriteTx};
 use crate::{AuditEntry, BodyReader, Category, Error, Store};
 use mail_types::{Address, BodyId, MailboxId, QueueId, ReversePath, Timestamp, UnitId, UnknownWord};
 use std::sync::Arc;
@@ -179,19 +179,21 @@ impl Store {
         if due.is_none() {
             return Ok(Vec::new());
         }
-        self.write(move |tx| Box::pin(async move { tx.claim_due(limit, lease_ms).await })).await
+        let node = self.node();
+        self.write(Touches::nothing(), move |tx| {
+            Box::pin(async move { tx.claim_due(node, limit, lease_ms).await })
+        })
+        .await
     }
 
-    /// Gives back every lease, when this process is the only one that can have taken them: the lock on a SQLite data folder says so.
-    /// On PostgreSQL other nodes may hold theirs, and those of a dead node run out.
+    /// Gives back the leases that an earlier process took in this data folder, whose lock says that it is dead. Other nodes keep theirs;
+    /// those of a node that never comes back run out.
     pub async fn release_leases_of_the_dead(&self) -> Result<u64, Error> {
-        if !self.engine().is_exclusive() {
-            return Ok(0);
-        }
-        self.write(|tx| {
+        let node = self.node();
+        self.write(Touches::nothing(), move |tx| {
             Box::pin(async move {
-                Ok(on!(tx.conn(), c => sqlx::query("UPDATE queue_entries SET lease_token = NULL, lease_until_ms = NULL WHERE lease_token IS NOT NULL")
-                    .execute(&mut *c).await.map(|r| r.rows_affected()))?)
+                Ok(on!(tx.conn(), c => sqlx::query("UPDATE queue_entries SET lease_token = NULL, lease_until_ms = NULL WHERE substr(lease_token, 1, 8) = $1")
+                    .bind(node.prefix()).execute(&mut *c).await.map(|r| r.rows_affected()))?)
             })
         })
         .await
@@ -200,7 +202,7 @@ impl Store {
     /// Holds on to the leases of entries for `lease_ms` more. False, with nothing changed, when any of them was lost meanwhile.
     pub async fn renew_leases(&self, entries: &[Claimed], lease_ms: i64) -> Result<bool, Error> {
         let held: Vec<(i64, [u8; 16])> = entries.iter().map(|entry| (entry.id.0, entry.lease)).collect();
-        self.write(move |tx| {
+        self.write(Touches::nothing(), move |tx| {
             let held = held.clone();
             Box::pin(async move {
                 let now = tx.now.0;
@@ -239,7 +241,8 @@ impl Store {
     ) -> Result<bool, Error> {
         let entry = Arc::new(entry.clone());
         let notification = notification.map(Arc::new);
-        self.write(move |tx| {
+        let touches = notification.as_deref().map_or_else(Touches::nothing, Touches::of);
+        self.write(touches, move |tx| {
             let (entry, outcome, notification) = (entry.clone(), outcome.clone(), notification.clone());
             Box::pin(async move { tx.conclude(&entry, &outcome, notification.as_ref()).await })
         })
@@ -286,7 +289,7 @@ impl Store {
 
     /// Makes a waiting entry (or all, without an id) due now. How many there were.
     pub async fn retry_now(&self, id: Option<QueueId>) -> Result<u64, Error> {
-        self.write(move |tx| {
+        self.write(Touches::nothing(), move |tx| {
             Box::pin(async move {
                 let now = tx.now.0;
                 let changed = match id {
@@ -331,22 +334,36 @@ fn queue_row(
     })
 }
 
-type ClaimTuple = (
-    (i64, Vec<u8>, Vec<u8>, Vec<u8>, i64, i64, String, Option<i64>),
-    (String, Option<String>, Option<String>, Option<String>, Option<String>, i64, i64, i64),
-);
+#[derive(sqlx::FromRow)]
+struct ClaimRow {
+    unit_id: Vec<u8>,
+    body_id: Vec<u8>,
+    wrapped_key: Vec<u8>,
+    content_offset: i64,
+    eight_bit: i64,
+    reverse_path: String,
+    sender_mailbox_id: Option<i64>,
+    recipient: String,
+    original_recipient: Option<String>,
+    notify: Option<String>,
+    ret: Option<String>,
+    envid: Option<String>,
+    attempts: i64,
+    created_at_ms: i64,
+    expires_at_ms: i64,
+}
 
 impl WriteTx {
-    async fn claim_due(&mut self, limit: u32, lease_ms: i64) -> Result<Vec<Claimed>, Error> {
+    async fn claim_due(&mut self, node: Node, limit: u32, lease_ms: i64) -> Result<Vec<Claimed>, Error> {
         let now = self.now.0;
-        let lease: [u8; 16] = random();
+        let lease = node.lease();
         let ids: Vec<(i64,)> = match self.conn() {
-            crate::dialect::Conn::Sqlite(c) => sqlx::query_as(
+            Conn::Sqlite(c) => sqlx::query_as(
                 "SELECT id FROM queue_entries WHERE state IN ('queued', 'deferred') AND next_attempt_at_ms <= $1 AND (lease_until_ms IS NULL OR lease_until_ms <= $1) \
                  ORDER BY next_attempt_at_ms, id LIMIT $2").bind(now).bind(i64::from(limit)).fetch_all(&mut *c).await?,
-            crate::dialect::Conn::Postgres(c) => sqlx::query_as(
+            Conn::Postgres(c, is_stuck) => answered(is_stuck, sqlx::query_as(
                 "SELECT id FROM queue_entries WHERE state IN ('queued', 'deferred') AND next_attempt_at_ms <= $1 AND (lease_until_ms IS NULL OR lease_until_ms <= $1) \
-                 ORDER BY next_attempt_at_ms, id LIMIT $2 FOR UPDATE SKIP LOCKED").bind(now).bind(i64::from(limit)).fetch_all(&mut *c).await?,
+                 ORDER BY next_attempt_at_ms, id LIMIT $2 FOR UPDATE SKIP LOCKED").bind(now).bind(i64::from(limit)).fetch_all(&mut *c)).await?,
         };
         let mut claimed = Vec::with_capacity(ids.len());
         for (id,) in ids {
@@ -374,42 +391,36 @@ impl WriteTx {
     }
 
     async fn claimed(&mut self, id: i64, lease: [u8; 16]) -> Result<Claimed, Error> {
-        use sqlx::Row;
-        let (first, second): ClaimTuple = on!(self.conn(), c => {
-            let row = sqlx::query(
-                "SELECT id, unit_id, body_id, wrapped_key, content_offset, eight_bit, reverse_path, sender_mailbox_id, recipient, original_recipient, notify, ret, envid, \
-                 attempts, created_at_ms, expires_at_ms FROM queue_entries WHERE id = $1").bind(id).fetch_one(&mut *c).await?;
-            ((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?, row.try_get(5)?, row.try_get(6)?, row.try_get(7)?),
-             (row.try_get(8)?, row.try_get(9)?, row.try_get(10)?, row.try_get(11)?, row.try_get(12)?, row.try_get(13)?, row.try_get(14)?, row.try_get(15)?))
-        });
-        let (id, unit, body, wrapped_key, offset, eight_bit, reverse_path, sender_mailbox) = first;
-        let (recipient, original_recipient, notify, ret, envid, attempts, created, expires) = second;
+        let row: ClaimRow = on!(self.conn(), c => sqlx::query_as(
+            "SELECT unit_id, body_id, wrapped_key, content_offset, eight_bit, reverse_path, sender_mailbox_id, recipient, original_recipient, notify, ret, envid, \
+             attempts, created_at_ms, expires_at_ms FROM queue_entries WHERE id = $1").bind(id).fetch_one(&mut *c).await)?;
         let malformed = |_| Error::Inconsistent("a queue entry has a malformed address");
         Ok(Claimed {
             id: QueueId(id),
             unit: UnitId(
-                unit.as_slice()
+                row.unit_id
+                    .as_slice()
                     .try_into()
                     .map_err(|_| Error::Inconsistent("a unit id does not have 16 octets"))?,
             ),
-            body: body_id(&body)?,
-            content_offset: offset.unsigned_abs(),
-            eight_bit: eight_bit != 0,
-            reverse_path: if reverse_path.is_empty() {
+            body: body_id(&row.body_id)?,
+            content_offset: row.content_offset.unsigned_abs(),
+            eight_bit: row.eight_bit != 0,
+            reverse_path: if row.reverse_path.is_empty() {
                 ReversePath::Null
             } else {
-                ReversePath::Address(reverse_path.parse().map_err(malformed)?)
+                ReversePath::Address(row.reverse_path.parse().map_err(malformed)?)
             },
-            sender_mailbox: sender_mailbox.map(MailboxId),
-            recipient: recipient.parse().map_err(malformed)?,
-            original_recipient,
-            notify,
-            ret,
-            envid,
-            attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
-            created_at: Timestamp(created),
-            expires_at: Timestamp(expires),
-            wrapped_key,
+            sender_mailbox: row.sender_mailbox_id.map(MailboxId),
+            recipient: row.recipient.parse().map_err(malformed)?,
+            original_recipient: row.original_recipient,
+            notify: row.notify,
+            ret: row.ret,
+            envid: row.envid,
+            attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+            created_at: Timestamp(row.created_at_ms),
+            expires_at: Timestamp(row.expires_at_ms),
+            wrapped_key: row.wrapped_key,
             lease,
         })
     }

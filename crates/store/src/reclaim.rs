@@ -2,7 +2,7 @@
 
 use crate::dialect::on;
 use crate::messages::body_id;
-use crate::writer::WriteTx;
+use crate::writer::{Touches, WriteTx};
 use crate::{Error, Store};
 use mail_types::{BodyId, Timestamp};
 use std::collections::HashSet;
@@ -18,7 +18,8 @@ const ORPHAN_AGE_MS: i64 = 24 * 3600 * 1000;
 impl Store {
     /// Frees a batch of released bodies. How many were looked at: at zero there is nothing left to do.
     pub async fn sweep_released(&self) -> Result<usize, Error> {
-        let (looked_at, files) = self.write(|tx| Box::pin(async move { tx.sweep_released().await })).await?;
+        let (looked_at, files) =
+            self.write(Touches::nothing(), |tx| Box::pin(async move { tx.sweep_released().await })).await?;
         for id in files {
             match std::fs::remove_file(self.bodies().path(id)) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e.into()),
@@ -36,7 +37,7 @@ impl Store {
     /// Removes spool files and body files older than 24 h that no row knows, and forgets accepted units past their window. How many files went.
     pub async fn sweep_orphans(&self) -> Result<usize, Error> {
         let limit = self.now().plus_millis(-ORPHAN_AGE_MS);
-        self.write(move |tx| {
+        self.write(Touches::nothing(), move |tx| {
             Box::pin(async move {
                 on!(tx.conn(), c => sqlx::query("DELETE FROM accepted_recipients WHERE accepted_at_ms < $1").bind(limit.0).execute(&mut *c).await.map(|_| ()))?;
                 Ok(())

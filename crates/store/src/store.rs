@@ -3,8 +3,9 @@
 use crate::bodies::BodyFolder;
 use crate::dialect::{Engine, Reader};
 use crate::keys::Keyring;
+use crate::node::Node;
 use crate::notices::Notices;
-use crate::writer::{UnitFuture, WriteTx, Writer};
+use crate::writer::{Touches, UnitFuture, WriteTx, Writers};
 use crate::{Acceptance, Accepted, BodyWriter, Clock, Error, FolderWatch, MailboxKey};
 use mail_types::{FolderId, MailboxId, Timestamp, UnitId};
 use std::path::PathBuf;
@@ -19,9 +20,14 @@ pub struct StoreOptions {
     pub data_dir: PathBuf,
     /// Folder of the key-encryption key generations; kept out of the database backup.
     pub key_dir: PathBuf,
+    /// Writers on PostgreSQL, see [`writer`](crate::writer); SQLite has one.
+    pub writers: usize,
     /// Clock of every row.
     pub clock: Clock,
 }
+
+/// Writers on PostgreSQL, unless configured.
+pub const WRITERS_DEFAULT: usize = 4;
 
 /// A handle on one operator's store; cheap to clone.
 #[derive(Clone)]
@@ -33,10 +39,11 @@ struct Shared {
     engine: Engine,
     keyring: Arc<Keyring>,
     bodies: BodyFolder,
+    node: Node,
     notices: Arc<Notices>,
     clock: Clock,
-    writer: Mutex<Option<Writer>>,
-    writer_task: Mutex<Option<tokio::task::JoinHandle<()>>>,
+    writers: Mutex<Option<Writers>>,
+    writer_tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -51,7 +58,7 @@ impl Store {
         std::fs::create_dir_all(&options.data_dir)?;
         std::fs::create_dir_all(&options.key_dir)?;
         BodyFolder::open(&options.data_dir)?;
-        let engine = Engine::open(&options.url, &options.data_dir, true).await?;
+        let engine = Engine::open(&options.url, &options.data_dir, options.writers, true).await?;
         engine.migrate().await?;
         engine.close().await;
         Ok(())
@@ -59,31 +66,32 @@ impl Store {
 
     /// Opens an existing store. Refuses a schema that is older or newer than this program.
     pub async fn open(options: &StoreOptions) -> Result<Self, Error> {
-        let engine = Engine::open(&options.url, &options.data_dir, false).await?;
+        let engine = Engine::open(&options.url, &options.data_dir, options.writers, false).await?;
         engine.check_schema().await?;
         let clock = options.clock.clone();
         let keyring = Arc::new(Keyring::open(&options.key_dir, &engine, clock.now()).await?);
         let bodies = BodyFolder::open(&options.data_dir)?;
         let notices = Arc::new(Notices::default());
-        let (writer, task) =
-            Writer::start(engine.clone(), keyring.clone(), notices.clone(), clock.clone()).await?;
+        let (writers, tasks) = Writers::start(&engine, &keyring, &notices, &clock);
         let shared = Shared {
             engine,
             keyring,
             bodies,
+            node: Node::of(&options.data_dir)?,
             notices,
             clock,
-            writer: Mutex::new(Some(writer)),
-            writer_task: Mutex::new(Some(task)),
+            writers: Mutex::new(Some(writers)),
+            writer_tasks: Mutex::new(tasks),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Lets waiting units commit, then closes. Later writes are [`Error::Closing`].
     pub async fn close(&self) {
-        self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let task = self.shared.writer_task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(task) = task {
+        self.shared.writers.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let tasks =
+            std::mem::take(&mut *self.shared.writer_tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
             // A writer that panicked has nothing left to commit.
             let _ = task.await;
         }
@@ -139,6 +147,10 @@ impl Store {
         &self.shared.keyring
     }
 
+    pub(crate) fn node(&self) -> Node {
+        self.shared.node
+    }
+
     pub(crate) fn bodies(&self) -> &BodyFolder {
         &self.shared.bodies
     }
@@ -148,16 +160,19 @@ impl Store {
     }
 
     pub(crate) async fn accept_unit(&self, acceptance: Arc<Acceptance>) -> Result<Accepted, Error> {
-        let writer = self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        writer.ok_or(Error::Closing)?.accept(acceptance).await
+        self.writers()?.accept(acceptance).await
     }
 
-    pub(crate) async fn write<T, F>(&self, run: F) -> Result<T, Error>
+    pub(crate) async fn write<T, F>(&self, touches: Touches, run: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: for<'t> FnMut(&'t mut WriteTx) -> UnitFuture<'t, T> + Send + 'static,
     {
-        let writer = self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        writer.ok_or(Error::Closing)?.write(run).await
+        self.writers()?.write(touches, run).await
+    }
+
+    fn writers(&self) -> Result<Writers, Error> {
+        let writers = self.shared.writers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        writers.ok_or(Error::Closing)
     }
 }

@@ -63,6 +63,7 @@ pub(crate) fn store_options(config: &Config) -> StoreOptions {
         url: config.store.url.clone(),
         data_dir: config.store.data_dir.clone(),
         key_dir: config.store.key_dir.clone(),
+        writers: store::WRITERS_DEFAULT,
         clock: Clock::system(),
     }
 }

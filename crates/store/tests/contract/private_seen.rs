@@ -128,7 +128,7 @@ async fn a_shared_seen_from_elsewhere_keeps_its_count(store: &Fixture) {
         .copy((marie.mailbox, marie.inbox), (ward.mailbox, ward.inbox), vec![(1, 1)], None, keys)
         .await
         .unwrap();
-    let uid = copied.uids[0].1.0;
+    let uid = copied.unwrap().uids[0].1.0;
     change(
         store,
         ward.inbox,
@@ -148,9 +148,13 @@ async fn a_moved_message_stays_seen(store: &Fixture) {
     let archive = store.folder_id(ward.mailbox, "Archive").await;
     change(store, ward.inbox, chief, (1, 2), FlagAction::Add, SEEN).await;
     change(store, ward.inbox, chief, (2, 2), FlagAction::Remove, SEEN).await;
-    store.move_to(ward.mailbox, ward.inbox, archive, vec![(1, 3)], None).await.unwrap();
+    store.move_to(ward.mailbox, ward.inbox, archive, vec![(1, 3)], None).await.unwrap().unwrap();
     assert_eq!((unseen(store, archive, chief).await, unseen(store, archive, nurse).await), (2, 3));
-    store.copy((ward.mailbox, archive), (ward.mailbox, ward.inbox), vec![(1, 3)], None, None).await.unwrap();
+    store
+        .copy((ward.mailbox, archive), (ward.mailbox, ward.inbox), vec![(1, 3)], None, None)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((unseen(store, ward.inbox, chief).await, unseen(store, ward.inbox, nurse).await), (2, 3));
     store.assert_sound().await;
 }

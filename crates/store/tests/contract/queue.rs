@@ -12,6 +12,7 @@ on_both_engines!(
     an_entry_under_a_lease_is_not_claimed_again,
     a_lease_that_ran_out_is_claimed_again,
     a_stale_lease_writes_nothing,
+    a_node_that_starts_again_gives_back_its_own_leases_only,
     a_deferred_entry_waits_for_its_time,
     a_relayed_entry_gives_up_its_body,
     a_bounce_is_committed_with_its_notification,
@@ -116,6 +117,24 @@ async fn a_stale_lease_writes_nothing(store: &Fixture) {
     assert!(store.conclude(&current, relayed(), None).await.unwrap());
     assert!(!store.conclude(&current, relayed(), None).await.unwrap());
     assert_eq!(state(store, stale.id).await, QueueState::Relayed);
+}
+
+async fn a_node_that_starts_again_gives_back_its_own_leases_only(store: &Fixture) {
+    submit(store, &["bob@far.example"]).await;
+    let entry = claim_one(store).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut options = store.options.clone();
+    if options.url.starts_with("sqlite:") {
+        options.url = format!("sqlite:{}", options.data_dir.join("store.db").display());
+    }
+    options.data_dir = elsewhere.path().to_owned();
+    let other = store::Store::open(&options).await.unwrap();
+    assert_eq!(other.release_leases_of_the_dead().await.unwrap(), 0);
+    assert!(store.renew_leases(std::slice::from_ref(&entry), LEASE).await.unwrap());
+    let again = store.open_again().await.unwrap();
+    assert_eq!(again.release_leases_of_the_dead().await.unwrap(), 1);
+    assert!(!store.renew_leases(std::slice::from_ref(&entry), LEASE).await.unwrap());
+    assert_eq!(claim_one(store).await.id, entry.id);
 }
 
 async fn a_deferred_entry_waits_for_its_time(store: &Fixture) {

@@ -44,6 +44,7 @@ pub(super) async fn run(arguments: InitArguments) -> Result<ExitCode> {
         url: arguments.store_url.clone(),
         data_dir: dir.clone(),
         key_dir: dir.join("keys"),
+        writers: store::WRITERS_DEFAULT,
         clock: Clock::system(),
     };
     Store::create(&options).await?;

@@ -118,7 +118,7 @@ async fn deliver_letters(store: &Store, address: &str, index: usize, site: &Site
                 Some(letter.at),
                 None,
             )
-            .await?;
+            .await??;
     }
     Ok(())
 }

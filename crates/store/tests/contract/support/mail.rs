@@ -142,7 +142,7 @@ impl Fixture {
     ) -> Option<Appended> {
         let body = self.seal(content).await;
         let keywords = keywords.iter().map(|&k| k.to_owned()).collect();
-        self.append(to.mailbox, folder, to.key.clone(), body, flags, keywords, None, None).await.unwrap()
+        self.append(to.mailbox, folder, to.key.clone(), body, flags, keywords, None, None).await.unwrap().ok()
     }
 
     /// Counters of a folder with the shared `\Seen`.

@@ -56,6 +56,7 @@ impl Fixture {
             url,
             data_dir: dir.path().join("data"),
             key_dir: dir.path().join("keys"),
+            writers: 4,
             clock: clock.clone(),
         };
         Store::create(&options).await.unwrap();

@@ -1,0 +1,348 @@
+//! Messages that enter a folder by a client's hand: APPEND, COPY, MOVE. Each is one unit of work, whatever the number of messages.
+
+use crate::dialect::on;
+use crate::flags::Ranges;
+use crate::messages::body_id;
+use crate::rows::{BodyRow, Growth, MessageEntry};
+use crate::writer::{Touches, WriteTx};
+use crate::{Appended, Error, MailboxKey, SealedBody, Store};
+use mail_types::{ActorId, FolderId, MailboxId, ModSeq, SystemFlags, Timestamp, Uid, UidValidity};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Why messages were not let in; nothing was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The mailbox has no room for them (RFC 9208 OVERQUOTA).
+    #[error("the mailbox is full")]
+    OverQuota,
+    /// The folder has as many keywords as it may have (RFC 5530 LIMIT).
+    #[error("the folder has too many keywords")]
+    TooManyKeywords,
+    /// The folder is gone (RFC 3501 TRYCREATE).
+    #[error("no such folder")]
+    NoFolder,
+    /// Not as many messages were there as the caller asked for.
+    #[error("some of the messages are gone")]
+    Incomplete,
+}
+
+/// Pairs of (source UID, new UID), by source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Validity of the target folder's UIDs; zero when there were no messages.
+    pub uid_validity: u32,
+    /// Source and new UID of each message.
+    pub uids: Vec<(Uid, Uid)>,
+}
+
+type Refusable<T> = Result<Result<T, Refusal>, Error>;
+
+impl Store {
+    /// Copies messages to a folder, of another mailbox where keys are given for both. With `count`, exactly so many or none.
+    pub async fn copy(
+        &self,
+        from: (MailboxId, FolderId),
+        to: (MailboxId, FolderId),
+        ranges: Vec<(u32, u32)>,
+        count: Option<usize>,
+        keys: Option<(MailboxKey, MailboxKey)>,
+    ) -> Refusable<Moved> {
+        self.write(Touches::from([to.0, from.0]), move |tx| {
+            let (ranges, keys) = (ranges.clone(), keys.clone());
+            Box::pin(async move { tx.copy(from, to, &ranges, count, keys.as_ref()).await })
+        })
+        .await
+    }
+
+    /// Moves messages to another folder of the same mailbox. With `count`, exactly so many or none.
+    pub async fn move_to(
+        &self,
+        mailbox: MailboxId,
+        from: FolderId,
+        to: FolderId,
+        ranges: Vec<(u32, u32)>,
+        count: Option<usize>,
+    ) -> Refusable<Moved> {
+        self.write(Touches::from(mailbox), move |tx| {
+            let ranges = ranges.clone();
+            Box::pin(async move { tx.move_messages(mailbox, from, to, Some(&ranges), count).await })
+        })
+        .await
+    }
+
+    /// Stores a message that a client brings.
+    pub async fn append(
+        &self,
+        mailbox: MailboxId,
+        folder: FolderId,
+        key: MailboxKey,
+        body: SealedBody,
+        flags: SystemFlags,
+        keywords: Vec<String>,
+        internal_date: Option<Timestamp>,
+        private_seen_of: Option<ActorId>,
+    ) -> Refusable<Appended> {
+        let append =
+            Arc::new(Append { mailbox, folder, key, body, flags, keywords, internal_date, private_seen_of });
+        self.write(Touches::from(mailbox), move |tx| {
+            let append = append.clone();
+            Box::pin(async move { tx.append(&append).await })
+        })
+        .await
+    }
+}
+
+struct Append {
+    mailbox: MailboxId,
+    folder: FolderId,
+    key: MailboxKey,
+    body: SealedBody,
+    flags: SystemFlags,
+    keywords: Vec<String>,
+    internal_date: Option<Timestamp>,
+    private_seen_of: Option<ActorId>,
+}
+
+impl WriteTx {
+    async fn append(&mut self, append: &Append) -> Refusable<Appended> {
+        let body = &append.body;
+        let size = i64::try_from(body.size()).map_err(|_| Error::TooBig)?;
+        if !self.fits(append.mailbox, size).await? {
+            return Ok(Err(Refusal::OverQuota));
+        }
+        if !self.folder_is_there(append.folder).await? {
+            return Ok(Err(Refusal::NoFolder));
+        }
+        let Some(keywords) = self.keyword_bits(append.folder, &append.keywords).await? else {
+            return Ok(Err(Refusal::TooManyKeywords));
+        };
+        let (flags, seen_by) = match append.private_seen_of {
+            Some(actor) if append.flags.contains(SystemFlags::SEEN) => {
+                (append.flags.without(SystemFlags::SEEN), Some(actor))
+            }
+            _ => (append.flags, None),
+        };
+        let mut entries = [MessageEntry {
+            mailbox: append.mailbox,
+            folder: append.folder,
+            body: &body.id.0,
+            wrapped_key: append.key.wrap(body.id(), body.key()).into(),
+            size,
+            internal_date: append.internal_date.unwrap_or(self.now),
+            flags,
+            keywords,
+            uid: 0,
+            modseq: 0,
+        }];
+        let validity = self.place(&[BodyRow::of(body)], &mut entries).await?;
+        let [entry] = entries;
+        if let Some(actor) = seen_by {
+            self.set_private_seen(append.folder, actor, &[entry.uid], true, None).await?;
+        }
+        Ok(Ok(Appended {
+            uid_validity: validity,
+            uid: uid(entry.uid),
+            modseq: ModSeq(entry.modseq.unsigned_abs()),
+        }))
+    }
+
+    /// Writes messages of one folder, with their bodies where those are new.
+    async fn place(
+        &mut self,
+        bodies: &[BodyRow<'_>],
+        entries: &mut [MessageEntry<'_>],
+    ) -> Result<UidValidity, Error> {
+        let growth = Growth::of(entries);
+        self.insert_bodies(bodies, &growth).await?;
+        let validity = self.reserve(entries, &growth).await?;
+        self.insert_messages(entries).await?;
+        Ok(validity.into_values().next().unwrap_or(UidValidity(0)))
+    }
+
+    async fn folder_is_there(&mut self, folder: FolderId) -> Result<bool, Error> {
+        let row: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as("SELECT id FROM folders WHERE id = $1 AND selectable = 1")
+            .bind(folder.0).fetch_optional(&mut *c).await)?;
+        Ok(row.is_some())
+    }
+
+    /// Whether `bytes` more fit the quota of a mailbox.
+    async fn fits(&mut self, mailbox: MailboxId, bytes: i64) -> Result<bool, Error> {
+        let (quota, used): (i64, i64) = on!(self.conn(), c => sqlx::query_as("SELECT quota_bytes, used_bytes FROM mailboxes WHERE id = $1")
+            .bind(mailbox.0).fetch_one(&mut *c).await)?;
+        Ok(used.saturating_add(bytes) <= quota)
+    }
+
+    async fn copy(
+        &mut self,
+        from: (MailboxId, FolderId),
+        to: (MailboxId, FolderId),
+        ranges: &Ranges,
+        count: Option<usize>,
+        keys: Option<&(MailboxKey, MailboxKey)>,
+    ) -> Refusable<Moved> {
+        let sources = self.sources(from.1, ranges).await?;
+        if count.is_some_and(|count| count != sources.len()) {
+            return Ok(Err(Refusal::Incomplete));
+        }
+        let size: i64 = sources.iter().map(|source| source.size).sum();
+        if !self.fits(to.0, size).await? {
+            return Ok(Err(Refusal::OverQuota));
+        }
+        self.place_copies(from, to, &sources, keys).await
+    }
+
+    /// Moves messages (all of them without `ranges`) between folders of one mailbox: no quota is asked, nothing grows.
+    pub(crate) async fn move_messages(
+        &mut self,
+        mailbox: MailboxId,
+        from: FolderId,
+        to: FolderId,
+        ranges: Option<&Ranges>,
+        count: Option<usize>,
+    ) -> Refusable<Moved> {
+        let all = vec![(1, u32::MAX)];
+        let ranges = ranges.unwrap_or(&all);
+        let sources = self.sources(from, ranges).await?;
+        if count.is_some_and(|count| count != sources.len()) {
+            return Ok(Err(Refusal::Incomplete));
+        }
+        let moved = match self.place_copies((mailbox, from), (mailbox, to), &sources, None).await? {
+            Ok(moved) => moved,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        // A range that ends in `*` must not reach the new copies when the target is the folder itself.
+        let last = moved.uids.iter().map(|(uid, _)| uid.0).max().unwrap_or(0);
+        let gone =
+            ranges.iter().filter(|range| range.0 <= last).map(|range| (range.0, range.1.min(last))).collect();
+        self.remove(mailbox, from, &gone, false).await?;
+        Ok(Ok(moved))
+    }
+
+    async fn place_copies(
+        &mut self,
+        from: (MailboxId, FolderId),
+        to: (MailboxId, FolderId),
+        sources: &[Source],
+        keys: Option<&(MailboxKey, MailboxKey)>,
+    ) -> Refusable<Moved> {
+        if sources.is_empty() {
+            return Ok(Ok(Moved::default()));
+        }
+        if !self.folder_is_there(to.1).await? {
+            return Ok(Err(Refusal::NoFolder));
+        }
+        let Some(keywords) = self.carry_keywords(from.1, to.1, sources).await? else {
+            return Ok(Err(Refusal::TooManyKeywords));
+        };
+        let mut entries = Vec::with_capacity(sources.len());
+        for source in sources {
+            let wrapped_key = match keys {
+                Some((from_key, to_key)) => {
+                    let body = body_id(&source.body)?;
+                    to_key.wrap(body, &from_key.unwrap(body, &source.wrapped_key)?).into()
+                }
+                None => source.wrapped_key.as_slice().into(),
+            };
+            entries.push(MessageEntry {
+                mailbox: to.0,
+                folder: to.1,
+                body: &source.body,
+                wrapped_key,
+                size: source.size,
+                internal_date: Timestamp(source.internal_date),
+                flags: SystemFlags(u32::try_from(source.flags).unwrap_or(0)),
+                keywords: keywords.get(&source.keywords).copied().unwrap_or(0),
+                uid: 0,
+                modseq: 0,
+            });
+        }
+        let validity = self.place(&[], &mut entries).await?;
+        let uids: Vec<(i64, i64)> =
+            sources.iter().zip(&entries).map(|(source, entry)| (source.uid, entry.uid)).collect();
+        // Another mailbox has other actors.
+        if from.0 == to.0 {
+            self.carry_private_seen(from.1, to.1, &uids).await?;
+        }
+        let uids = uids.into_iter().map(|(from, to)| (uid(from), uid(to))).collect();
+        Ok(Ok(Moved { uid_validity: validity.0, uids }))
+    }
+
+    /// The keyword bits that each set of keyword bits among `sources` becomes in another folder; `None` when it has no room for them.
+    async fn carry_keywords(
+        &mut self,
+        from: FolderId,
+        to: FolderId,
+        sources: &[Source],
+    ) -> Result<Option<HashMap<i64, i64>>, Error> {
+        let mut carried = HashMap::from([(0, 0)]);
+        if sources.iter().all(|source| source.keywords == 0) {
+            return Ok(Some(carried));
+        }
+        let names = self.keyword_names(from).await?;
+        for source in sources {
+            if carried.contains_key(&source.keywords) {
+                continue;
+            }
+            let has = |bit: usize| source.keywords & (1 << bit) != 0;
+            let carried_names: Vec<String> =
+                names.iter().enumerate().filter(|(bit, _)| has(*bit)).map(|(_, name)| name.clone()).collect();
+            let Some(bits) = self.keyword_bits(to, &carried_names).await? else { return Ok(None) };
+            carried.insert(source.keywords, bits);
+        }
+        Ok(Some(carried))
+    }
+
+    /// What actors have seen of the sources, they have seen of the copies.
+    async fn carry_private_seen(
+        &mut self,
+        from: FolderId,
+        to: FolderId,
+        uids: &[(i64, i64)],
+    ) -> Result<(), Error> {
+        let (Some((first, _)), Some((last, _))) = (uids.first(), uids.last()) else { return Ok(()) };
+        let seen: Vec<(i64, i64)> = on!(self.conn(), c => sqlx::query_as(
+            "SELECT uid, actor_id FROM seen WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 AND is_set = 1")
+            .bind(from.0).bind(first).bind(last).fetch_all(&mut *c).await)?;
+        let copies: HashMap<i64, i64> = uids.iter().copied().collect();
+        let mut by_actor: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+        for (uid, actor) in seen {
+            if let Some(copy) = copies.get(&uid) {
+                by_actor.entry(actor).or_default().push(*copy);
+            }
+        }
+        for (actor, uids) in by_actor {
+            self.set_private_seen(to, ActorId(actor), &uids, true, None).await?;
+        }
+        Ok(())
+    }
+
+    /// The messages in `ranges`, by UID.
+    async fn sources(&mut self, folder: FolderId, ranges: &Ranges) -> Result<Vec<Source>, Error> {
+        let mut sources = Vec::new();
+        for &(first, last) in ranges {
+            let rows: Vec<Source> = on!(self.conn(), c => sqlx::query_as(
+                "SELECT uid, body_id AS body, wrapped_key, size_bytes AS size, internal_date_ms AS internal_date, flags, keywords FROM messages \
+                 WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 ORDER BY uid")
+                .bind(folder.0).bind(i64::from(first)).bind(i64::from(last)).fetch_all(&mut *c).await)?;
+            sources.extend(rows);
+        }
+        Ok(sources)
+    }
+}
+
+/// A message about to be copied.
+#[derive(sqlx::FromRow)]
+struct Source {
+    uid: i64,
+    body: Vec<u8>,
+    wrapped_key: Vec<u8>,
+    size: i64,
+    internal_date: i64,
+    flags: i64,
+    keywords: i64,
+}
+
+fn uid(uid: i64) -> Uid {
+    Uid(u32::try_from(uid).unwrap_or(u32::MAX))
+}
