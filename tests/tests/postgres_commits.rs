@@ -2,7 +2,7 @@
 //! is stored twice.
 
 use scenarios::{Cut, Imap, Letter, Load, PATIENCE, Scene, Wire, until};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Octets of a letter that the door notices.
 const NOTABLE: usize = 120_000;
@@ -42,8 +42,27 @@ async fn is_answered_truly(cut: Cut) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_answer_postgres_could_not_deliver_is_answered_truly() {
+    is_answered_truly(Cut::AfterCommit).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_never_reached_postgres_is_answered_truly() {
     is_answered_truly(Cut::BeforeCommit).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commits_cut_on_their_way_to_postgres_under_load_lose_and_double_nothing() {
+    let Some((scene, door)) = Scene::start_behind_a_door().await else { return };
+    let load = Load::begin("porte", &scene.inbound(NOTABLE), 3);
+    for (made, cut) in (1..).zip([Cut::AfterCommit, Cut::BeforeCommit].repeat(4)) {
+        door.cut(cut, 1);
+        until("a commit is cut", async || (door.cuts() == made).then_some(())).await;
+        let before = load.acknowledged();
+        until("mail is accepted again", async || (load.acknowledged() > before + 1).then_some(())).await;
+    }
+    let heard = load.end().await;
+    scene.everything_acknowledged_is_there_once(&heard).await;
 }
 
 /// The INBOXes of the readers, in the order in which they are locked.
@@ -115,4 +134,29 @@ async fn a_batch_that_postgres_could_not_serialize_is_written_after_all() {
     let chosen: u32 =
         scene.postgres.sql(&database, "SELECT last_value FROM victims;").parse().expect("a count");
     assert!(chosen >= 5, "nobody was chosen");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_another_session_of_postgres_holds_is_waited_for_no_longer_than_senders_wait() {
+    let Some(scene) = Scene::start() else { return };
+    let database = scene.database();
+    let [first, _] = inboxes(&scene, &database);
+    let mut other = scene.postgres.session(&database);
+    other.run(&format!("BEGIN; SELECT id FROM folders WHERE id = {first} FOR UPDATE;"));
+    let (south, north) = (scene.demo.south(), scene.demo.north());
+    let mut mx = Wire::mx(south.ports["smtp"], &scene.demo.client(&north.certificate())).await;
+    mx.wait_for_replies(PATIENCE);
+    let (from, to) = (&north.personal(0).address, &south.personal(0).address);
+    let letter = Letter::new("retenue", b"a\r\n");
+    let begin = Instant::now();
+    let reply = mx.letter(from, &[to], &letter.content).await;
+    assert!(reply.text().starts_with("451 4.3"), "{mx:?}");
+    assert!(begin.elapsed() < PATIENCE + Duration::from_secs(5), "put off after {:?}", begin.elapsed());
+    other.run("ROLLBACK;");
+    until("the letter is accepted", async || {
+        (mx.letter(from, &[to], &letter.content).await.code == 250).then_some(())
+    })
+    .await;
+    let mut reader = Imap::login(&scene.demo, south, south.personal(0)).await;
+    assert_eq!(reader.letters(&letter.marker).await.len(), 1);
 }
