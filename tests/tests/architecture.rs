@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Which crates of ours each crate may depend on.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     // words
     ("mail-types", &[]),
     // pure
@@ -19,7 +19,8 @@ const ARROWS: [(&str, &[&str]); 17] = [
     // house
     ("config", &[]),
     ("listener", &[]),
-    ("store", &["mail-types"]),
+    ("body-store", &["mail-types"]),
+    ("store", &["body-store", "mail-types"]),
     ("pki", &["mail-types"]),
     ("auth", &["mail-types", "store"]),
     ("intake", &["mail-types", "message", "policy", "store"]),
@@ -34,6 +35,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
         &[
             "admin-api",
             "auth",
+            "body-store",
             "config",
             "delivery",
             "imapd",
@@ -55,7 +57,8 @@ const WORDS_AND_PURE: [&str; 5] = ["mail-types", "message", "smtp-session", "ima
 const EDGES: [&str; 4] = ["smtpd", "imapd", "delivery", "admin-api"];
 
 /// Who may depend on a crate of others that carries a whole side of the world with it.
-const KEEPERS: [(&str, &[&str]); 7] = [
+const KEEPERS: [(&str, &[&str]); 8] = [
+    ("object_store", &["body-store"]),
     ("sqlx", &["store"]),
     ("rustls", &["pki", "scenarios"]),
     ("rustls-webpki", &["pki"]),

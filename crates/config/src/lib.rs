@@ -12,7 +12,8 @@ mod trust_files;
 
 pub use reader::Fault;
 pub use sections::{
-    Delivery, Limits, Listener, ListenerTls, Protocol, Routes, Server, StoreSection, TlsFiles, TrustFiles,
+    Delivery, Limits, Listener, ListenerTls, Protocol, Routes, S3Section, Server, StoreSection, TlsFiles,
+    TrustFiles,
 };
 pub use trust_files::{FileBytes, read_each};
 
@@ -143,6 +144,25 @@ whitelist_file = "whitelist.txt"
     fn a_client_listener_must_speak_tls() {
         let text = GOOD.replace("tls = \"implicit\"", "tls = \"none\"");
         assert_eq!(parse("/v.toml", &text).unwrap_err()[0].key, "listeners.imaps.tls");
+    }
+
+    #[test]
+    fn bodies_in_s3_need_a_service() {
+        let text = GOOD.replace("[listeners.smtp]", "bodies = \"s3\"\n[listeners.smtp]");
+        let keys: Vec<String> = parse("/v.toml", &text).unwrap_err().into_iter().map(|f| f.key).collect();
+        assert_eq!(keys, ["store.s3.endpoint", "store.s3.bucket", "store.s3.credentials_file"]);
+        let service = "[store.s3]\nendpoint = \"https://s3\"\nbucket = \"b\"\ncredentials_file = \"key\"\n";
+        let config = parse("/etc/v.toml", &(text + service)).unwrap();
+        let s3 = config.store.s3.unwrap();
+        assert!(config.store.bodies_in_s3 && s3.path_style);
+        assert_eq!(s3.credentials_file, Path::new("/etc/key"));
+        let inline =
+            GOOD.replace("[listeners.smtp]", "[store.s3]\nsecret_access_key = \"x\"\n[listeners.smtp]");
+        let faults = parse("/v.toml", &inline).unwrap_err();
+        assert!(
+            faults.iter().any(|f| f.key == "store.s3.secret_access_key"),
+            "no key stands in the configuration"
+        );
     }
 
     #[test]

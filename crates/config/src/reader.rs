@@ -139,6 +139,17 @@ impl Section {
         }
     }
 
+    pub(crate) fn boolean(&mut self, key: &str, default: bool) -> bool {
+        match self.table.remove(key) {
+            None => default,
+            Some(toml::Value::Boolean(value)) => value,
+            Some(_) => {
+                self.fault(key, "must be true or false");
+                default
+            }
+        }
+    }
+
     pub(crate) fn address(&mut self, key: &str) -> SocketAddr {
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let is_there = self.table.contains_key(key);

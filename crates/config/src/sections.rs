@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Keys that the example file must show.
 #[cfg(test)]
-pub(crate) const ALL_KEYS: [&str; 40] = [
+pub(crate) const ALL_KEYS: [&str; 52] = [
     "hostname",
     "postmaster",
     "url",
@@ -47,6 +47,18 @@ pub(crate) const ALL_KEYS: [&str; 40] = [
     "quota_default_bytes",
     "port",
     "http_connections_max",
+    "bodies",
+    "queue_keep_days",
+    "endpoint",
+    "region",
+    "bucket",
+    "prefix",
+    "credentials_file",
+    "authorities",
+    "path_style",
+    "timeout_secs",
+    "retries_max",
+    "requests_max",
 ];
 
 /// `[server]`
@@ -83,6 +95,12 @@ pub struct StoreSection {
     pub data_dir: PathBuf,
     /// `key_dir`: generations of the key-encryption key. `keys` by default; never part of the database backup.
     pub key_dir: PathBuf,
+    /// `bodies`: true to put new large bodies into S3 (`s3`), false to put them into files (`files`).
+    pub bodies_in_s3: bool,
+    /// `queue_keep_days`: how long a finished queue entry can be asked for.
+    pub queue_keep_days: u32,
+    /// `[store.s3]`, where there is one. With bodies in files it is for those that went to S3 before.
+    pub s3: Option<S3Section>,
 }
 
 impl StoreSection {
@@ -92,10 +110,68 @@ impl StoreSection {
         if !known && !url.is_empty() {
             section.fault("url", "must begin with `sqlite:` or `postgres:`");
         }
+        let bodies_in_s3 = match section.string("bodies").as_deref() {
+            None | Some("files") => false,
+            Some("s3") => true,
+            Some(_) => {
+                section.fault("bodies", "must be `files` or `s3`");
+                false
+            }
+        };
+        let s3 = section.section("s3");
+        let s3 = (bodies_in_s3 || !s3.keys().is_empty()).then(|| S3Section::read(s3));
         Self {
             url,
             data_dir: section.path("data_dir", Some(".")),
             key_dir: section.path("key_dir", Some("keys")),
+            bodies_in_s3,
+            queue_keep_days: u32::try_from(section.number("queue_keep_days", 30, 1, 3_650)).unwrap_or(30),
+            s3,
+        }
+    }
+}
+
+/// `[store.s3]`
+#[derive(Clone, Debug)]
+pub struct S3Section {
+    /// `endpoint`: `https://HOST[:PORT]`; `http://` for a service on this machine.
+    pub endpoint: String,
+    /// `region`.
+    pub region: String,
+    /// `bucket`, which exists.
+    pub bucket: String,
+    /// `prefix`: what the name of every object begins with.
+    pub prefix: String,
+    /// `credentials_file`: the access key, as the AWS tools write it.
+    pub credentials_file: PathBuf,
+    /// `authorities`: PEM of those that may have issued the service's certificate, instead of the system's.
+    pub authorities: Option<PathBuf>,
+    /// `path_style`: true for `ENDPOINT/BUCKET/NAME`, false for `BUCKET.ENDPOINT/NAME`.
+    pub path_style: bool,
+    /// `connect_timeout_secs`: for TCP and the handshake.
+    pub connect_timeout_secs: u64,
+    /// `timeout_secs`: for one request and its answer.
+    pub timeout_secs: u64,
+    /// `retries_max`: times that a request is made again.
+    pub retries_max: usize,
+    /// `requests_max`: at one time.
+    pub requests_max: usize,
+}
+
+impl S3Section {
+    fn read(mut section: Section) -> Self {
+        Self {
+            endpoint: section.required_string("endpoint"),
+            region: section.string("region").unwrap_or_else(|| "us-east-1".to_owned()),
+            bucket: section.required_string("bucket"),
+            prefix: section.string("prefix").unwrap_or_default(),
+            credentials_file: section.path("credentials_file", None),
+            authorities: section.optional_path("authorities"),
+            path_style: section.boolean("path_style", true),
+            connect_timeout_secs: section.number("connect_timeout_secs", 5, 1, 60),
+            timeout_secs: section.number("timeout_secs", 30, 1, 300),
+            retries_max: bounded(section.number("retries_max", 3, 0, 20)),
+            requests_max: bounded(section.number("requests_max", 16, 1, 1_000)),
         }
     }
 }

@@ -1,23 +1,25 @@
 //! Bodies: the bounded spool that seals while content arrives, and readers that open only the frames they need.
 //!
 //! Content never lies in clear on a disk: what does not fit in memory goes to a temporary file already sealed. A container of at most
-//! [`INLINE_MAX`] octets stands in its row, so that one fsync covers everything; a larger one is a file, fsynced, renamed and its folder fsynced
-//! before the row commits.
+//! [`INLINE_MAX`] octets stands in its row, so that one fsync covers everything; a larger one is settled in the [body store](body_store), as a file or as an
+//! object of S3, before the row commits.
 
 use crate::Error;
 use crate::seal::{FRAME, FrameIndex, FrameWalk, Opener, RawKey, Sealer, SideCar, random};
+use body_store::{BodyStore, Claim, ObjectReader, Opened, SpoolFile, Stored};
 use mail_types::BodyId;
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use zeroize::Zeroizing;
 
 /// Largest container kept in its row.
 pub(crate) const INLINE_MAX: usize = 256 * 1024;
 /// Sealed octets gathered before they are written to the spool file.
 const WRITE_CHUNK: usize = 512 * 1024;
+/// Octets at the end of an object that are asked for when it is opened: the frame index of 256 MiB of content.
+const TAIL: u64 = 16 * 1024;
+/// Frames that one request to S3 brings when a body is read in order: 1 MiB of content in memory for each reader.
+const READ_AHEAD: usize = 16;
 
 /// The random key that seals one body.
 #[derive(Clone)]
@@ -39,51 +41,12 @@ impl std::fmt::Debug for ContentKey {
     }
 }
 
-/// Files of bodies: `bodies/ab/<id>`, and the spool beside them on the same file system.
-#[derive(Clone, Debug)]
-pub(crate) struct BodyFolder {
-    bodies: PathBuf,
-    spool: PathBuf,
-}
-
-impl BodyFolder {
-    /// Makes the folders; each body subfolder exists from the start so that a delivery never has to create one.
-    pub(crate) fn open(data_dir: &Path) -> Result<Self, Error> {
-        let folder = Self { bodies: data_dir.join("bodies"), spool: data_dir.join("spool") };
-        make_private(&folder.spool)?;
-        make_private(&folder.bodies)?;
-        for prefix in 0..=u8::MAX {
-            make_private(&folder.bodies.join(format!("{prefix:02x}")))?;
-        }
-        std::fs::File::open(&folder.bodies)?.sync_all()?;
-        Ok(folder)
-    }
-
-    /// The path of a body. The prefix is the last octet: the first ones of a time-ordered id hardly vary.
-    pub(crate) fn path(&self, id: BodyId) -> PathBuf {
-        self.bodies.join(format!("{:02x}", id.0[15])).join(id.to_string())
-    }
-
-    pub(crate) fn spool(&self) -> &Path {
-        &self.spool
-    }
-
-    pub(crate) fn bodies(&self) -> &Path {
-        &self.bodies
-    }
-}
-
-/// A folder that only its owner enters, wherever the data folder lies.
-fn make_private(dir: &Path) -> Result<(), Error> {
-    Ok(std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?)
-}
-
 /// Where a finished container is.
 #[derive(Debug)]
 pub(crate) enum Place {
     Inline(Vec<u8>),
-    /// In the body folder, durable.
-    File,
+    /// In the body store, durable.
+    Outside(Stored),
 }
 
 impl Place {
@@ -91,7 +54,7 @@ impl Place {
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::Inline(_) => "inline",
-            Self::File => "file",
+            Self::Outside(stored) => stored.place().as_str(),
         }
     }
 
@@ -99,12 +62,13 @@ impl Place {
     pub(crate) fn container(&self) -> Option<&[u8]> {
         match self {
             Self::Inline(container) => Some(container),
-            Self::File => None,
+            Self::Outside(_) => None,
         }
     }
 }
 
-/// A finished, durable (if a file) or in-memory (if inline) sealed body, ready for the transaction that refers to it.
+/// A finished sealed body, durable (outside its row) or in memory (inline), ready for the transaction that refers to it. Dropped before a row
+/// kept it, it is gone.
 #[derive(Debug)]
 pub struct SealedBody {
     pub(crate) id: BodyId,
@@ -112,8 +76,6 @@ pub struct SealedBody {
     pub(crate) place: Place,
     pub(crate) structure: Vec<u8>,
     key: ContentKey,
-    /// Removes the file again if no transaction takes the body.
-    file: Option<DropFile>,
 }
 
 impl SealedBody {
@@ -132,37 +94,13 @@ impl SealedBody {
         &self.key
     }
 
-    /// A row that refers to the body is about to be committed: its file stays. Said before the commit, because after it the caller
-    /// may be gone; should the commit fail, the file is an orphan that the sweeper removes.
-    pub(crate) fn keep(&self) {
-        if let Some(file) = &self.file {
-            file.keep();
-        }
-    }
-}
-
-/// Removes a file when dropped, unless told to keep it.
-#[derive(Debug)]
-struct DropFile {
-    path: PathBuf,
-    is_kept: AtomicBool,
-}
-
-impl DropFile {
-    fn new(path: PathBuf) -> Self {
-        Self { path, is_kept: AtomicBool::new(false) }
-    }
-
-    fn keep(&self) {
-        self.is_kept.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Drop for DropFile {
-    fn drop(&mut self) {
-        if !self.is_kept.load(Ordering::Relaxed) {
-            // A file that cannot be removed is an orphan that the sweeper finds.
-            let _ = std::fs::remove_file(&self.path);
+    /// Who answers for a container outside its row. The writer takes it along: it keeps the container before COMMIT is sent, because after that the
+    /// caller may be gone and the outcome unknown; after a rollback that is certain it calls [`Claim::release`], and the container goes when this body
+    /// is dropped, not at the next sweep.
+    pub(crate) fn claim(&self) -> Option<&Arc<Claim>> {
+        match &self.place {
+            Place::Inline(_) => None,
+            Place::Outside(stored) => Some(stored.claim()),
         }
     }
 }
@@ -171,11 +109,11 @@ impl Drop for DropFile {
 pub struct BodyWriter {
     id: BodyId,
     key: ContentKey,
-    folder: BodyFolder,
+    bodies: BodyStore,
     sealer: Sealer,
     pending: Zeroizing<Vec<u8>>,
     sealed: Vec<u8>,
-    file: Option<(std::fs::File, DropFile)>,
+    file: Option<SpoolFile>,
     size: u64,
     size_max: u64,
 }
@@ -187,7 +125,7 @@ impl std::fmt::Debug for BodyWriter {
 }
 
 impl BodyWriter {
-    pub(crate) fn new(folder: BodyFolder, size_max: u64) -> Result<Self, Error> {
+    pub(crate) fn new(bodies: BodyStore, size_max: u64) -> Result<Self, Error> {
         let id = BodyId(*uuid::Uuid::now_v7().as_bytes());
         let key = ContentKey(Zeroizing::new(random()));
         let sealer = Sealer::new(id, key.raw())?;
@@ -195,7 +133,7 @@ impl BodyWriter {
         Ok(Self {
             id,
             key,
-            folder,
+            bodies,
             sealer,
             pending: Zeroizing::default(),
             sealed,
@@ -232,67 +170,35 @@ impl BodyWriter {
 
     /// Writes the gathered frames to the spool file.
     async fn spill(&mut self) -> Result<(), Error> {
-        let (mut out, guard) = match self.file.take() {
+        let file = match &mut self.file {
             Some(file) => file,
-            None => self.create_spool_file()?,
+            None => self.file.insert(self.bodies.spool(self.id)?),
         };
-        let sealed = std::mem::take(&mut self.sealed);
-        let (out, sealed) = blocking(move || {
-            out.write_all(&sealed)?;
-            Ok((out, sealed))
-        })
-        .await?;
-        self.file = Some((out, guard));
-        self.sealed = sealed;
+        self.sealed = file.append(std::mem::take(&mut self.sealed)).await?;
         self.sealed.clear();
         Ok(())
-    }
-
-    fn create_spool_file(&self) -> Result<(std::fs::File, DropFile), Error> {
-        let path = self.folder.spool().join(self.id.to_string());
-        let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        Ok((file, DropFile::new(path)))
     }
 
     /// Seals the last frame and the structure found by the scanner, and makes a large container durable.
     pub async fn finish(mut self, structure: &[u8]) -> Result<SealedBody, Error> {
         self.sealer.seal(&self.pending, true, &mut self.sealed)?;
         let structure = Sealer::seal_side_car(self.id, self.key.raw(), SideCar::Structure, structure);
-        if self.file.is_none() && self.sealed.len() <= INLINE_MAX {
-            let place = Place::Inline(std::mem::take(&mut self.sealed));
-            return Ok(SealedBody {
-                id: self.id,
-                size: self.size,
-                place,
-                structure,
-                key: self.key,
-                file: None,
-            });
+        let place = if self.file.is_none() && self.sealed.len() <= INLINE_MAX {
+            Place::Inline(std::mem::take(&mut self.sealed))
+        } else {
+            Place::Outside(self.settle().await?)
+        };
+        Ok(SealedBody { id: self.id, size: self.size, place, structure, key: self.key })
+    }
+
+    async fn settle(&mut self) -> Result<Stored, Error> {
+        if self.bodies.new_ones() == body_store::Place::Object {
+            self.sealed.extend(self.sealer.index());
         }
         self.spill().await?;
-        let (file, spooled) = self.file.take().ok_or(Error::Inconsistent("a spilled body has no file"))?;
-        let path = self.folder.path(self.id);
-        let guard = blocking(move || settle(&file, spooled, &path)).await?;
-        Ok(SealedBody {
-            id: self.id,
-            size: self.size,
-            place: Place::File,
-            structure,
-            key: self.key,
-            file: Some(guard),
-        })
+        let file = self.file.take().ok_or(Error::Inconsistent("a spilled body has no file"))?;
+        Ok(self.bodies.settle(file).await?)
     }
-}
-
-/// fsync, rename, fsync of the folder: after it the body survives a power cut.
-fn settle(file: &std::fs::File, spooled: DropFile, path: &Path) -> Result<DropFile, Error> {
-    file.sync_all()?;
-    std::fs::rename(&spooled.path, path)?;
-    spooled.keep();
-    let guard = DropFile::new(path.to_owned());
-    let parent = path.parent().ok_or(Error::Inconsistent("a body path has no folder"))?;
-    std::fs::File::open(parent)?.sync_all()?;
-    Ok(guard)
 }
 
 async fn blocking<T: Send + 'static>(
@@ -304,6 +210,23 @@ async fn blocking<T: Send + 'static>(
 enum Container {
     Inline(Vec<u8>),
     File(Arc<std::fs::File>),
+    Object(ObjectReader, Window),
+}
+
+/// The run of frames that the last request to S3 brought.
+#[derive(Default)]
+struct Window {
+    start: u64,
+    octets: Vec<u8>,
+    /// The frame after it.
+    next: usize,
+}
+
+impl Window {
+    fn frame(&self, offset: u64, length: u32) -> Option<&[u8]> {
+        let from = usize::try_from(offset.checked_sub(self.start)?).ok()?;
+        self.octets.get(from..from.checked_add(length as usize)?)
+    }
 }
 
 /// Reads ranges of one body.
@@ -329,10 +252,32 @@ impl BodyReader {
         Ok(Self { opener, container: Container::Inline(container), index, size, last: None })
     }
 
-    pub(crate) async fn file(id: BodyId, key: &ContentKey, size: u64, path: PathBuf) -> Result<Self, Error> {
-        let (file, index) = blocking(move || open_container(&path)).await?;
+    /// Opens a container in the body store. One in S3 is opened by its end: one request, two above 256 MiB.
+    pub(crate) async fn outside(
+        id: BodyId,
+        key: &ContentKey,
+        size: u64,
+        bodies: &BodyStore,
+        place: body_store::Place,
+    ) -> Result<Self, Error> {
+        let (container, index) = match bodies.open_container(place, id, TAIL).await? {
+            Opened::File(file) => {
+                let (file, index) = blocking(move || walk(file)).await?;
+                (Container::File(Arc::new(file)), index)
+            }
+            Opened::Object { reader, mut tail } => {
+                let octets = FrameIndex::length_at_end(&tail)?;
+                if octets > tail.len() as u64 {
+                    let from = reader.length().checked_sub(octets);
+                    let from = from.ok_or(Error::Sealed("the frame index is longer than the object"))?;
+                    tail = reader.read(from..reader.length()).await?;
+                }
+                let index = FrameIndex::at_end(&tail, reader.length())?;
+                (Container::Object(reader, Window::default()), index)
+            }
+        };
         let opener = Opener::new(id, key.raw());
-        Ok(Self { opener, container: Container::File(Arc::new(file)), index, size, last: None })
+        Ok(Self { opener, container, index, size, last: None })
     }
 
     /// Octets of content.
@@ -365,7 +310,7 @@ impl BodyReader {
         if self.last.as_ref().is_none_or(|(last, _)| *last != index) {
             let (offset, length, is_final) =
                 self.index.frame(index).ok_or(Error::Sealed("the body has too few frames"))?;
-            let mut sealed = self.sealed_frame(offset, length).await?;
+            let mut sealed = self.sealed_frame(index, offset, length).await?;
             let mut content = self.last.take().map(|(_, buffer)| buffer).unwrap_or_default();
             content.clear();
             let number = u32::try_from(index).map_err(|_| Error::TooBig)?;
@@ -375,8 +320,8 @@ impl BodyReader {
         Ok(self.last.as_ref().map_or(&[], |(_, content)| content.as_slice()))
     }
 
-    async fn sealed_frame(&self, offset: u64, length: u32) -> Result<Vec<u8>, Error> {
-        match &self.container {
+    async fn sealed_frame(&mut self, number: usize, offset: u64, length: u32) -> Result<Vec<u8>, Error> {
+        match &mut self.container {
             Container::Inline(container) => {
                 let from = usize::try_from(offset).map_err(|_| Error::TooBig)?;
                 let frame = container.get(from..from + length as usize);
@@ -391,13 +336,24 @@ impl BodyReader {
                 })
                 .await
             }
+            Container::Object(reader, window) => {
+                if window.frame(offset, length).is_none() {
+                    // The second frame in order is the sign that more will be asked for.
+                    let last =
+                        if number > 0 && number == window.next { number + READ_AHEAD - 1 } else { number };
+                    let run =
+                        self.index.run(number, last).ok_or(Error::Sealed("the body has too few frames"))?;
+                    *window = Window { start: run.start, octets: reader.read(run).await?, next: last + 1 };
+                }
+                let frame = window.frame(offset, length);
+                frame.map(<[u8]>::to_vec).ok_or(Error::Sealed("the object is cut off"))
+            }
         }
     }
 }
 
-/// Opens a container file and walks its frame heads, without reading the frames.
-fn open_container(path: &Path) -> Result<(std::fs::File, FrameIndex), Error> {
-    let mut file = std::fs::File::open(path)?;
+/// Walks the frame heads of a container file, without reading the frames.
+fn walk(mut file: std::fs::File) -> Result<(std::fs::File, FrameIndex), Error> {
     let mut walk = FrameWalk::new();
     let mut head = [0; 4];
     while !walk.is_finished() {
@@ -416,6 +372,7 @@ fn open_container(path: &Path) -> Result<(std::fs::File, FrameIndex), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use body_store::Place::File;
 
     /// Octets that do not compress.
     fn noise(len: usize) -> Vec<u8> {
@@ -432,22 +389,22 @@ mod tests {
     #[tokio::test]
     async fn large_bodies_go_to_a_sealed_file_and_ranges_come_back() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = BodyFolder::open(dir.path()).unwrap();
+        let folder = BodyStore::open(dir.path(), None, File).unwrap();
         let content = noise(3_000_000);
         let mut writer = BodyWriter::new(folder.clone(), 4_000_000).unwrap();
         for chunk in content.chunks(70_001) {
             writer.write(chunk).await.unwrap();
         }
         let body = writer.finish(b"structure").await.unwrap();
-        assert!(matches!(body.place, Place::File));
-        let path = folder.path(body.id);
-        let mut reader = BodyReader::file(body.id, body.key(), body.size, path.clone()).await.unwrap();
+        assert_eq!(body.place.as_str(), "file");
+        let path = folder.file_path(body.id);
+        let mut reader = BodyReader::outside(body.id, body.key(), body.size, &folder, File).await.unwrap();
         for (start, end) in [(0, 10), (65_530, 65_550), (2_999_990, 3_100_000), (0, 3_000_000)] {
             let mut out = Vec::new();
             reader.read(start, end, &mut out).await.unwrap();
             assert_eq!(out, &content[start as usize..(end as usize).min(content.len())]);
         }
-        body.keep();
+        body.claim().unwrap().keep();
         drop(body);
         assert!(path.exists());
     }
@@ -455,7 +412,7 @@ mod tests {
     #[tokio::test]
     async fn an_abandoned_body_leaves_no_file_and_the_bound_holds() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = BodyFolder::open(dir.path()).unwrap();
+        let folder = BodyStore::open(dir.path(), None, File).unwrap();
         let noise = noise(1_000_000);
         let mut writer = BodyWriter::new(folder.clone(), 1_000_000).unwrap();
         writer.write(&noise).await.unwrap();
@@ -463,8 +420,29 @@ mod tests {
         drop(writer);
         let mut writer = BodyWriter::new(folder.clone(), 2_000_000).unwrap();
         writer.write(&noise).await.unwrap();
-        let path = folder.path(writer.finish(b"").await.unwrap().id);
+        let path = folder.file_path(writer.finish(b"").await.unwrap().id);
         assert!(!path.exists());
-        assert_eq!(std::fs::read_dir(folder.spool()).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(folder.spool_folder()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_released_body_goes_with_its_last_holder_and_a_kept_one_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = BodyStore::open(dir.path(), None, File).unwrap();
+        let body = |folder: BodyStore| async move {
+            let mut writer = BodyWriter::new(folder, 1_000_000).unwrap();
+            writer.write(&noise(400_000)).await.unwrap();
+            writer.finish(b"").await.unwrap()
+        };
+        let (rolled_back, unknown) = (body(folder.clone()).await, body(folder.clone()).await);
+        let paths = [&rolled_back, &unknown].map(|body| folder.file_path(body.id));
+        rolled_back.claim().unwrap().keep();
+        unknown.claim().unwrap().keep();
+        let claim = rolled_back.claim().unwrap().clone();
+        claim.release();
+        assert_eq!(folder.in_flight().len(), 2, "no sweep touches them yet");
+        drop((claim, rolled_back, unknown));
+        assert_eq!(paths.map(|path| path.exists()), [false, true]);
+        assert!(folder.in_flight().is_empty());
     }
 }

@@ -12,6 +12,9 @@ pub enum Error {
     /// A file of the body store, the spool or the key folder could not be read or written.
     #[error("file: {0}")]
     File(#[from] std::io::Error),
+    /// A body could not be written to, read from or confirmed by the body store.
+    #[error("bodies: {0}")]
+    Bodies(#[from] body_store::Error),
     /// A key file is missing, unreadable or not of the right length; the text names the file and the remedy.
     #[error("keys: {0}")]
     Key(String),

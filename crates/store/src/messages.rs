@@ -8,6 +8,7 @@ use crate::dialect::on;
 use crate::seal::{SideCar, open_side_car};
 use crate::writer::Touches;
 use crate::{ContentKey, Error, FolderStatus, Store};
+use body_store::Place;
 use mail_types::{ActorId, BodyId, FolderId, ModSeq, SystemFlags, Timestamp, Uid};
 
 /// A message as a session's view holds it.
@@ -259,7 +260,8 @@ impl Store {
     ) -> Result<BodyReader, Error> {
         match (place, container) {
             ("inline", Some(container)) => BodyReader::inline(id, key, size, container),
-            ("file", _) => BodyReader::file(id, key, size, self.bodies().path(id)).await,
+            ("file", _) => BodyReader::outside(id, key, size, self.bodies(), Place::File).await,
+            ("object", _) => BodyReader::outside(id, key, size, self.bodies(), Place::Object).await,
             _ => Err(Error::Inconsistent("the body is in a place that this program does not know")),
         }
     }

@@ -87,7 +87,7 @@ impl WriteTx {
             }
             Conn::Sqlite(c) => insert_bodies_sqlite(c, bodies, growth, now).await?,
         }
-        bodies.iter().for_each(|row| row.body.keep());
+        self.claims.extend(bodies.iter().filter_map(|row| row.body.claim().cloned()));
         Ok(())
     }
 

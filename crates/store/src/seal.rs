@@ -6,6 +6,9 @@
 //! final flag, so frames cannot be dropped, reordered, cut off or moved to another body. Every frame but the final one holds exactly
 //! [`FRAME`] octets of content: a partial read opens only the frames that it touches.
 //!
+//! A container that lies in S3 is followed by its frame index: the length of each frame, little-endian `u32` as in its head, their count as `u32`, and the magic `VGX1`.
+//! A reader that asks for the end of an object then needs no request for each frame head. The index is not sealed: a wrong one names frames that do not open.
+//!
 //! It knows nothing of mailboxes, rows or files.
 
 use crate::Error;
@@ -16,6 +19,7 @@ use zeroize::Zeroizing;
 /// Octets of content in each frame but the last.
 pub const FRAME: usize = 64 * 1024;
 const MAGIC: &[u8; 4] = b"VGM1";
+const INDEX_MAGIC: &[u8; 4] = b"VGX1";
 const FINAL: u32 = 1 << 31;
 const TAG: usize = 16;
 /// Longest frame that a reader accepts: content, marker, tag.
@@ -110,6 +114,7 @@ pub(crate) struct Sealer {
     index: u32,
     compressor: zstd::bulk::Compressor<'static>,
     compress: bool,
+    lengths: Vec<u32>,
 }
 
 impl Sealer {
@@ -120,6 +125,7 @@ impl Sealer {
             index: 0,
             compressor: zstd::bulk::Compressor::new(1)?,
             compress: true,
+            lengths: Vec::new(),
         })
     }
 
@@ -141,10 +147,19 @@ impl Sealer {
             .map_err(|_| Error::Sealed("a frame could not be sealed"))?;
         out.extend_from_slice(tag.as_ref());
         let length = u32::try_from(out.len() - start - 4).map_err(|_| Error::TooBig)?;
+        self.lengths.push(length);
         let length = if is_final { length | FINAL } else { length };
         out[start..start + 4].copy_from_slice(&length.to_le_bytes());
         self.index = self.index.checked_add(1).ok_or(Error::TooBig)?;
         Ok(())
+    }
+
+    /// The frame index that follows the container in S3.
+    pub(crate) fn index(&self) -> Vec<u8> {
+        let mut index: Vec<u8> = self.lengths.iter().flat_map(|length| length.to_le_bytes()).collect();
+        index.extend_from_slice(&self.index.to_le_bytes());
+        index.extend_from_slice(INDEX_MAGIC);
+        index
     }
 
     /// The marker octet and the content, compressed where that gains anything. A body whose frame gains nothing is no longer tried.
@@ -235,6 +250,49 @@ impl FrameIndex {
         let mut walk = FrameWalk::new();
         walk.push(container)?;
         walk.finish()
+    }
+
+    /// Octets of the index at the end of an object, told by the object's last octets, of which there are at least eight.
+    pub(crate) fn length_at_end(tail: &[u8]) -> Result<u64, Error> {
+        let (rest, magic) = tail.split_last_chunk::<4>().ok_or(Error::Sealed("the object is cut off"))?;
+        let (_, count) = rest.split_last_chunk::<4>().ok_or(Error::Sealed("the object is cut off"))?;
+        if magic != INDEX_MAGIC {
+            return Err(Error::Sealed("the object does not end in a frame index of a known version"));
+        }
+        Ok(u64::from(u32::from_le_bytes(*count)) * 4 + 8)
+    }
+
+    /// Reads the index at the end of an object of `length` octets, whose last ones are `tail`: at least [`FrameIndex::length_at_end`] of them.
+    pub(crate) fn at_end(tail: &[u8], length: u64) -> Result<Self, Error> {
+        let octets = Self::length_at_end(tail)?;
+        let missing = || Error::Sealed("the frame index is cut off");
+        let at = usize::try_from(octets)
+            .ok()
+            .and_then(|octets| tail.len().checked_sub(octets))
+            .ok_or_else(missing)?;
+        let (lengths, _) = tail[at..tail.len() - 8].as_chunks::<4>();
+        let mut offset = 4;
+        let frames: Vec<(u64, u32)> = lengths
+            .iter()
+            .map(|frame| {
+                let frame = u32::from_le_bytes(*frame);
+                let start = offset + 4;
+                offset = start + u64::from(frame);
+                (start, frame)
+            })
+            .collect();
+        let is_possible = frames.iter().all(|(_, frame)| (TAG + 1..=FRAME_MAX).contains(&(*frame as usize)));
+        if frames.is_empty() || !is_possible || offset + octets != length {
+            return Err(Error::Sealed("the frame index does not fit the object"));
+        }
+        Ok(Self { frames })
+    }
+
+    /// The frames from `first` to `last`, fewer at the end, as one range of the container.
+    pub(crate) fn run(&self, first: usize, last: usize) -> Option<std::ops::Range<u64>> {
+        let (start, _) = *self.frames.get(first)?;
+        let (end, length) = *self.frames.get(last.min(self.frames.len() - 1))?;
+        Some(start..end + u64::from(length))
     }
 
     #[cfg(test)]
@@ -384,6 +442,30 @@ mod tests {
         let mut cut = container[..first as usize + length as usize].to_vec();
         cut[7] |= 0x80;
         assert!(opened(&cut, BODY).is_err(), "a first frame relabelled as final");
+    }
+
+    #[test]
+    fn the_index_at_the_end_of_an_object_equals_the_walk() {
+        let content =
+            [vec![b'a'; FRAME], (0..FRAME).map(|i| (i * 7919 % 251) as u8).collect(), vec![b'c'; 17]]
+                .concat();
+        let mut sealer = Sealer::new(BODY, &[1; 32]).unwrap();
+        let mut object = Sealer::magic().to_vec();
+        let chunks: Vec<&[u8]> = content.chunks(FRAME).collect();
+        for (i, chunk) in chunks.iter().enumerate() {
+            sealer.seal(chunk, i + 1 == chunks.len(), &mut object).unwrap();
+        }
+        let walked = FrameIndex::of(&object).unwrap();
+        object.extend(sealer.index());
+        let length = object.len() as u64;
+        assert_eq!(FrameIndex::length_at_end(&object).unwrap(), 3 * 4 + 8);
+        let index = FrameIndex::at_end(&object[object.len() - 20..], length).unwrap();
+        assert_eq!(index, walked);
+        assert_eq!(index.run(1, 9).unwrap().end, length - 20);
+        assert!(FrameIndex::at_end(&object[object.len() - 16..], length).is_err(), "cut off");
+        assert!(FrameIndex::at_end(&object, length + 1).is_err(), "of another object");
+        object.pop();
+        assert!(FrameIndex::at_end(&object, length - 1).is_err(), "no magic");
     }
 
     #[test]

@@ -1,15 +1,43 @@
 //! One operator's store, opened.
 
-use crate::bodies::BodyFolder;
 use crate::dialect::{Engine, Reader};
 use crate::keys::Keyring;
 use crate::node::Node;
 use crate::notices::Notices;
 use crate::writer::{Touches, UnitFuture, WriteTx, Writers};
 use crate::{Acceptance, Accepted, BodyWriter, Clock, Error, FolderWatch, MailboxKey};
+use body_store::{BodyStore, Place, S3Options};
 use mail_types::{FolderId, MailboxId, Timestamp, UnitId};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where the bodies of a store lie that are too large for their row.
+#[derive(Clone, Debug, Default)]
+pub enum BodyOptions {
+    /// In files under the data folder.
+    #[default]
+    Files,
+    /// New ones in files, while those that went to S3 before are read there.
+    FilesAfterS3(Box<S3Options>),
+    /// New ones in S3; those in files are read where they are.
+    S3(Box<S3Options>),
+}
+
+impl BodyOptions {
+    /// The body store of a data folder.
+    ///
+    /// # Errors
+    /// A folder cannot be made, or the S3 options cannot be used.
+    pub fn open(&self, data_dir: &std::path::Path) -> Result<BodyStore, Error> {
+        let (s3, new_ones) = match self {
+            Self::Files => (None, Place::File),
+            Self::FilesAfterS3(s3) => (Some(s3.as_ref()), Place::File),
+            Self::S3(s3) => (Some(s3.as_ref()), Place::Object),
+        };
+        Ok(BodyStore::open(data_dir, s3, new_ones)?)
+    }
+}
 
 /// Where a store is.
 #[derive(Clone, Debug)]
@@ -18,6 +46,8 @@ pub struct StoreOptions {
     pub url: String,
     /// Folder of bodies and spool.
     pub data_dir: PathBuf,
+    /// Where large bodies go.
+    pub bodies: BodyOptions,
     /// Folder of the key-encryption key generations; kept out of the database backup.
     pub key_dir: PathBuf,
     /// Writers on PostgreSQL, see [`writer`](crate::writer); SQLite has one.
@@ -38,10 +68,12 @@ pub struct Store {
 struct Shared {
     engine: Engine,
     keyring: Arc<Keyring>,
-    bodies: BodyFolder,
+    bodies: BodyStore,
     node: Node,
     notices: Arc<Notices>,
     clock: Clock,
+    /// Where the sweep of orphans goes on, for each place.
+    slices: [AtomicU8; 2],
     writers: Mutex<Option<Writers>>,
     writer_tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
 }
@@ -57,7 +89,7 @@ impl Store {
     pub async fn create(options: &StoreOptions) -> Result<(), Error> {
         std::fs::create_dir_all(&options.data_dir)?;
         std::fs::create_dir_all(&options.key_dir)?;
-        BodyFolder::open(&options.data_dir)?;
+        options.bodies.open(&options.data_dir)?;
         let engine = Engine::open(&options.url, &options.data_dir, options.writers, true).await?;
         engine.migrate().await?;
         engine.close().await;
@@ -70,7 +102,7 @@ impl Store {
         engine.check_schema().await?;
         let clock = options.clock.clone();
         let keyring = Arc::new(Keyring::open(&options.key_dir, &engine, clock.now()).await?);
-        let bodies = BodyFolder::open(&options.data_dir)?;
+        let bodies = options.bodies.open(&options.data_dir)?;
         let notices = Arc::new(Notices::default());
         let (writers, tasks) = Writers::start(&engine, &keyring, &notices, &clock);
         let shared = Shared {
@@ -80,6 +112,7 @@ impl Store {
             node: Node::of(&options.data_dir)?,
             notices,
             clock,
+            slices: Default::default(),
             writers: Mutex::new(Some(writers)),
             writer_tasks: Mutex::new(tasks),
         };
@@ -151,8 +184,13 @@ impl Store {
         self.shared.node
     }
 
-    pub(crate) fn bodies(&self) -> &BodyFolder {
+    pub(crate) fn bodies(&self) -> &BodyStore {
         &self.shared.bodies
+    }
+
+    /// The slice that the sweep of orphans looks at next.
+    pub(crate) fn next_slice(&self, place: Place) -> u8 {
+        self.shared.slices[usize::from(place == Place::Object)].fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) async fn reader(&self) -> Result<Reader, Error> {

@@ -29,8 +29,8 @@ const DRAIN_MAX: Duration = Duration::from_secs(6);
 const CLOSE_MAX: Duration = Duration::from_secs(2);
 /// Between two looks for bodies to free.
 const SWEEP: Duration = Duration::from_secs(5);
-/// Between two looks for orphans of a crash.
-const ORPHANS: Duration = Duration::from_secs(6 * 3600);
+/// Between two looks for orphans of a crash and rows that had their time.
+const ORPHANS: Duration = Duration::from_secs(3600);
 
 /// A running operator.
 pub(crate) struct Operator {
@@ -58,14 +58,15 @@ struct Parts {
 }
 
 /// The store of a configuration.
-pub(crate) fn store_options(config: &Config) -> StoreOptions {
-    StoreOptions {
+pub(crate) fn store_options(config: &Config) -> Result<StoreOptions> {
+    Ok(StoreOptions {
         url: config.store.url.clone(),
         data_dir: config.store.data_dir.clone(),
+        bodies: crate::bodies::options(&config.store)?,
         key_dir: config.store.key_dir.clone(),
         writers: store::WRITERS_DEFAULT,
         clock: Clock::system(),
-    }
+    })
 }
 
 /// Our certificate and key, as the configuration names them.
@@ -83,7 +84,7 @@ impl Operator {
     /// Builds every part, binds every listener, starts every task.
     pub(crate) async fn start(config: Config) -> Result<Self> {
         let lock = lock(&config.store.data_dir)?;
-        let store = Store::open(&store_options(&config)).await.context("[store]")?;
+        let store = Store::open(&store_options(&config)?).await.context("[store]")?;
         let released = store.release_leases_of_the_dead().await.context("[store]")?;
         if released > 0 {
             tracing::info!(released, "attempts that a crash cut off are made again");
@@ -173,7 +174,8 @@ impl Operator {
             }
         }
         self.runner = Some(Runner::new(self.delivery(hostname, intake, delivery_metrics)?));
-        self.tasks.spawn(housekeeping(self.store.clone(), self.drain.handle()));
+        let keep_days = self.config.store.queue_keep_days;
+        self.tasks.spawn(housekeeping(self.store.clone(), keep_days, self.drain.handle()));
         self.tasks.spawn(crate::watch::watch(self.store.clone(), self.drain.handle()));
         Ok(())
     }
@@ -381,15 +383,15 @@ fn gauges(trust: &TrustSpace, own_not_after: Arc<AtomicI64>, store: &Store) -> G
     }))
 }
 
-/// Frees bodies that nothing refers to, and finds orphans of a crash.
-async fn housekeeping(store: Store, mut drain: Drain) {
+/// Frees bodies that nothing refers to, finds orphans of a crash, forgets what had its time.
+async fn housekeeping(store: Store, queue_keep_days: u32, mut drain: Drain) {
     let mut sweep = tokio::time::interval(SWEEP);
     let mut orphans = tokio::time::interval(ORPHANS);
     loop {
         let swept = tokio::select! {
             () = drain.asked() => return,
             _ = sweep.tick() => sweep_all(&store).await,
-            _ = orphans.tick() => store.sweep_orphans().await,
+            _ = orphans.tick() => prune_all(&store, queue_keep_days).await,
         };
         if let Err(error) = swept {
             tracing::warn!(%error, "space could not be reclaimed; trying again");
@@ -397,13 +399,15 @@ async fn housekeeping(store: Store, mut drain: Drain) {
     }
 }
 
-async fn sweep_all(store: &Store) -> Result<usize, store::Error> {
-    let mut freed = 0;
+async fn sweep_all(store: &Store) -> Result<(), store::Error> {
     store.trim_log().await?;
-    loop {
-        match store.sweep_released().await? {
-            0 => return Ok(freed),
-            count => freed += count,
-        }
-    }
+    while store.sweep_released().await? > 0 {}
+    Ok(())
+}
+
+async fn prune_all(store: &Store, queue_keep_days: u32) -> Result<(), store::Error> {
+    store.sweep_orphans().await?;
+    while store.prune_queue(queue_keep_days).await? > 0 {}
+    while store.shrink().await? > 0 {}
+    Ok(())
 }

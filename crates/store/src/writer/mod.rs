@@ -21,6 +21,7 @@ use crate::dialect::{Conn, Engine, OwnedConn, on};
 use crate::keys::Keyring;
 use crate::notices::Notices;
 use crate::{Acceptance, Accepted, Clock, Error};
+use body_store::Claim;
 use job::{AcceptUnit, Job, Unit};
 use mail_types::{FolderId, Timestamp};
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub struct WriteTx {
     pub(crate) now: Timestamp,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) audit: AuditChains,
+    /// Containers outside the database that rows of this transaction refer to.
+    pub(crate) claims: Vec<Arc<Claim>>,
     changed: Vec<FolderId>,
     is_queue_changed: bool,
 }

@@ -154,6 +154,7 @@ impl Shard {
             now: self.clock.now(),
             keyring: self.keyring.clone(),
             audit: self.incarnation.audit.clone(),
+            claims: Vec::new(),
             changed: Vec::new(),
             is_queue_changed: false,
         };
@@ -161,12 +162,21 @@ impl Shard {
         if let Err(error) = self.run_units(&mut tx, batch).await {
             return Err(self.roll_back(tx, error).await);
         }
+        tx.claims.iter().for_each(|claim| claim.keep());
         match tx.raw("COMMIT").await {
             Ok(()) => {}
-            Err(error) if tx.conn.is_refusal(&error) => return Err(self.roll_back(tx, error).await),
+            Err(error) if tx.conn.is_refusal(&error) => {
+                tx.claims.iter().for_each(|claim| claim.release());
+                return Err(self.roll_back(tx, error).await);
+            }
             Err(error) => {
                 drop(tx.conn);
-                self.resolve(error).await?;
+                if let Err(failure) = self.resolve(error).await {
+                    if !matches!(failure, Failure::Unknown(_)) {
+                        tx.claims.iter().for_each(|claim| claim.release());
+                    }
+                    return Err(failure);
+                }
                 return self.stands(tx.audit, tx.changed, tx.is_queue_changed);
             }
         }

@@ -1,13 +1,16 @@
 //! What `fsck` finds and sets right.
 
 use crate::support::{Fixture, noise, on_both_engines};
-use mail_types::SystemFlags;
-use store::FsckReport;
+use mail_types::{MailboxKind, SystemFlags};
+use store::{FlagAction, FsckReport};
 
 on_both_engines!(
     tampered_counters_are_found_and_repaired,
     a_body_that_nothing_refers_to_is_found_and_released,
     missing_and_orphan_files_are_counted,
+    a_body_that_is_about_to_get_its_row_is_no_orphan,
+    a_next_uid_that_was_given_already_is_found_and_repaired,
+    what_an_actor_has_seen_is_counted_again,
 );
 
 async fn tampered_counters_are_found_and_repaired(store: &Fixture) {
@@ -53,8 +56,66 @@ async fn missing_and_orphan_files_are_counted(store: &Fixture) {
     let marie = store.personal("marie").await;
     store.deliver(&marie, &noise(400_000)).await;
     let file = store.body_files().remove(0);
-    std::fs::rename(&file, file.with_file_name("ff".repeat(16))).unwrap();
+    let name = file.file_name().unwrap().to_str().unwrap();
+    std::fs::rename(&file, file.with_file_name(format!("ffff{}", &name[4..]))).unwrap();
     let report = store.fsck(true).await.unwrap();
     assert_eq!((report.missing_files, report.orphan_files), (1, 1));
     assert_eq!(store.uids(marie.inbox).await, [1], "fsck never touches a message");
+}
+
+async fn a_body_that_is_about_to_get_its_row_is_no_orphan(store: &Fixture) {
+    let marie = store.personal("marie").await;
+    let acceptance = store.acceptance(&noise(400_000), &[&marie]).await;
+    assert_eq!(store.body_files().len(), 1);
+    store.assert_sound().await;
+    store.accept(acceptance).await.unwrap();
+    store.assert_sound().await;
+}
+
+async fn a_next_uid_that_was_given_already_is_found_and_repaired(store: &Fixture) {
+    let marie = store.personal("marie").await;
+    for flags in [SystemFlags::default(), SystemFlags::DELETED] {
+        store.append_with(&marie, marie.inbox, b"12345", flags, &[]).await.unwrap();
+    }
+    store.expunge(marie.mailbox, marie.inbox, None).await.unwrap();
+    let modseq = store.status(marie.inbox).await.modseq;
+    store.raw.execute("UPDATE folders SET uid_next = 2, modseq = 1").await;
+    let report = store.fsck(true).await.unwrap();
+    assert!(report.is_repaired && report.folder_counters >= 1, "{report:?}");
+    let status = store.status(marie.inbox).await;
+    assert_eq!(
+        (status.uid_next, status.modseq),
+        (3, modseq),
+        "the UID of an expunged message is not given again"
+    );
+    store.assert_sound().await;
+}
+
+async fn what_an_actor_has_seen_is_counted_again(store: &Fixture) {
+    store.create_user("chief", "", None).await.unwrap();
+    let ward = store.holder("ward", MailboxKind::Organizational, Some("chief")).await;
+    for _ in 0..3 {
+        store.deliver(&ward, b"message").await;
+    }
+    let (folder, actor) = (ward.inbox, ward.actor);
+    let ranges = vec![(1, 2)];
+    store
+        .store_flags(folder, Some(actor), ranges, FlagAction::Add, SystemFlags::SEEN, Vec::new())
+        .await
+        .unwrap();
+    store.assert_sound().await;
+    let gone = format!(
+        "INSERT INTO seen (folder_id, actor_id, uid, is_set, modseq) VALUES ({folder}, {actor}, 99, 1, 1)"
+    );
+    for fault in ["UPDATE seen_counts SET seen_count = 7", "DELETE FROM seen_counts", &gone] {
+        store.raw.execute(fault).await;
+        let report = store.fsck(true).await.unwrap();
+        assert_eq!(
+            report,
+            FsckReport { private_seen: 1, is_repaired: true, ..FsckReport::default() },
+            "{fault}"
+        );
+        store.assert_sound().await;
+        assert_eq!(store.raw.int("SELECT seen_count FROM seen_counts").await, 2, "{fault}");
+    }
 }

@@ -17,6 +17,7 @@ mod keys;
 mod private_seen;
 mod queue;
 mod reclaim;
+mod s3;
 mod schema;
 mod support;
 mod writer;

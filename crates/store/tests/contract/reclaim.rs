@@ -4,13 +4,16 @@ use crate::support::{DAY_MS, Fixture, noise, on_both_engines};
 use mail_types::SystemFlags;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
-use store::FlagAction;
+use store::{AttemptOutcome, FlagAction};
 
 on_both_engines!(
     a_body_goes_when_nothing_refers_to_it,
     a_body_in_the_queue_outlives_its_message,
     a_large_backlog_is_swept_in_batches,
     old_files_without_a_row_are_orphans,
+    a_clock_that_jumps_takes_no_body_away,
+    finished_queue_entries_are_forgotten_after_their_time,
+    pages_that_nothing_uses_are_given_back,
 );
 
 async fn expunge_all(store: &Fixture, holder: &crate::support::Holder) {
@@ -105,4 +108,58 @@ async fn old_files_without_a_row_are_orphans(store: &Fixture) {
     assert_eq!(store.raw.int("SELECT COUNT(*) FROM accepted_recipients").await, 0);
     assert_eq!(store.body_files(), [known]);
     store.assert_sound().await;
+}
+
+async fn a_clock_that_jumps_takes_no_body_away(store: &Fixture) {
+    let marie = store.personal("marie").await;
+    store.deliver(&marie, &noise(400_000)).await;
+    let in_flight = store.acceptance(&noise(500_000), &[&marie]).await;
+    for jump in [-3_600_000, 2 * 3_600_000, 40 * DAY_MS] {
+        store.pass(jump);
+        assert_eq!(store.sweep_orphans().await.unwrap(), 0, "{jump}");
+        assert_eq!(store.body_files().len(), 2, "{jump}");
+    }
+    store.accept(in_flight).await.unwrap();
+    assert_eq!(store.sweep_orphans().await.unwrap(), 0);
+    assert_eq!(store.read_all(&marie, marie.inbox, 1).await, noise(400_000));
+    assert_eq!(store.read_all(&marie, marie.inbox, 2).await, noise(500_000));
+    drop(store.acceptance(&noise(600_000), &[&marie]).await);
+    assert_eq!(store.body_files().len(), 2, "what was never committed goes at once");
+}
+
+async fn finished_queue_entries_are_forgotten_after_their_time(store: &Fixture) {
+    let marie = store.personal("marie").await;
+    let acceptance = store.submission(&marie, b"content", &["a@far.example", "b@far.example"]).await;
+    store.accept(acceptance).await.unwrap();
+    let entry = store.claim_due(1, 1000).await.unwrap().remove(0);
+    let relayed = AttemptOutcome::Relayed { reply: "250 ok".to_owned() };
+    assert!(store.conclude(&entry, relayed, None).await.unwrap());
+    store.pass(30 * DAY_MS);
+    assert_eq!(store.prune_queue(30).await.unwrap(), 0);
+    store.pass(1);
+    assert_eq!(store.prune_queue(30).await.unwrap(), 1);
+    assert_eq!(store.prune_queue(30).await.unwrap(), 0);
+    assert_eq!(
+        store.raw.int("SELECT COUNT(*) FROM queue_entries WHERE state = 'queued'").await,
+        1,
+        "the waiting one stays"
+    );
+}
+
+async fn pages_that_nothing_uses_are_given_back(store: &Fixture) {
+    let marie = store.personal("marie").await;
+    for _ in 0..100 {
+        store.deliver(&marie, &noise(200_000)).await;
+    }
+    expunge_all(store, &marie).await;
+    assert_eq!(store.sweep_later().await, 100);
+    let mut left = Vec::new();
+    while left.last() != Some(&0) {
+        left.push(store.shrink().await.unwrap());
+    }
+    assert!(left.is_sorted_by(|earlier, later| earlier > later) && left.len() < 20, "{left:?}");
+    if store.options.url.starts_with("sqlite") {
+        assert!(left.len() > 2, "in steps: {left:?}");
+        assert!(store.raw.int("PRAGMA freelist_count").await <= 1024);
+    }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use store::Clock;
 
-pub(super) fn run(global: &Global) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(global: &Global) -> anyhow::Result<ExitCode> {
     let (config, faults) = Config::examine(&global.config);
     let mut faults: Vec<(String, String, String)> =
         faults.into_iter().map(|fault| (fault.file.display().to_string(), fault.key, fault.text)).collect();
@@ -16,6 +16,10 @@ pub(super) fn run(global: &Global) -> anyhow::Result<ExitCode> {
         let known: Vec<String> = faults.iter().map(|(_, key, _)| key.clone()).collect();
         // A key at fault says nothing of the files that it would have named.
         faults.extend(file_faults(&config).into_iter().filter(|(_, key, _)| !known.contains(key)));
+        let is_read = !known.iter().any(|key| key.starts_with("store."));
+        if is_read && let Err(error) = crate::bodies::check(&config.store).await {
+            faults.push((config.file.display().to_string(), "store.s3".to_owned(), format!("{error:#}")));
+        }
     }
     if global.json {
         let list: Vec<_> =

@@ -20,6 +20,7 @@ pub(super) async fn run(global: &Global, arguments: &FsckArguments) -> anyhow::R
     let rows = [
         ("folder_counters", report.folder_counters),
         ("mailbox_counters", report.mailbox_counters),
+        ("private_seen", report.private_seen),
         ("unreferenced_bodies", report.unreferenced_bodies),
         ("missing_files", report.missing_files),
         ("orphan_files", report.orphan_files),

@@ -13,7 +13,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use store::{Clock, Store, StoreOptions};
+use store::{BodyOptions, Clock, Store, StoreOptions};
 
 #[derive(Args)]
 pub(crate) struct InitArguments {
@@ -43,6 +43,7 @@ pub(super) async fn run(arguments: InitArguments) -> Result<ExitCode> {
     let options = StoreOptions {
         url: arguments.store_url.clone(),
         data_dir: dir.clone(),
+        bodies: BodyOptions::Files,
         key_dir: dir.join("keys"),
         writers: store::WRITERS_DEFAULT,
         clock: Clock::system(),

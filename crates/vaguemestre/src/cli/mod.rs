@@ -84,10 +84,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     match command {
         Command::Init(arguments) => init::run(arguments).await,
         Command::Demo(arguments) => crate::demo::run(arguments).await,
-        Command::CheckConfig => check_config::run(&global),
+        Command::CheckConfig => check_config::run(&global).await,
         Command::Serve => serve::run(global.load()?).await,
         Command::Migrate => {
-            Store::create(&crate::operator::store_options(&global.load()?)).await?;
+            Store::create(&crate::operator::store_options(&global.load()?)?).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Domain(command) => domain::run(&global, command).await,
@@ -112,7 +112,7 @@ impl Global {
     /// The configuration and its store, opened beside a running `serve` or without one.
     async fn open(&self) -> Result<(Config, Store)> {
         let config = self.load()?;
-        let store = Store::open(&crate::operator::store_options(&config)).await.context("[store]")?;
+        let store = Store::open(&crate::operator::store_options(&config)?).await.context("[store]")?;
         Ok((config, store))
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct FurnishedMailbox {
 
 pub(super) async fn furnish(network: &Network, site: &Site) -> Result<Furnished> {
     let dir = network.site_dir(site);
-    let options = store_options(&network.configuration(site)?);
+    let options = store_options(&network.configuration(site)?)?;
     Store::create(&options).await?;
     let store = Store::open(&options).await?;
     let mut secrets = Secrets::open(&dir.join("secrets.json"))?;

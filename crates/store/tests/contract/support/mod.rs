@@ -12,7 +12,7 @@ use std::future::Future;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::pin::Pin;
-use store::{Clock, Store, StoreOptions};
+use store::{BodyOptions, Clock, Store, StoreOptions};
 
 /// Where every fixture's clock begins.
 pub(crate) const START: Timestamp = Timestamp::from_secs(1_900_000_000);
@@ -55,6 +55,7 @@ impl Fixture {
         let options = StoreOptions {
             url,
             data_dir: dir.path().join("data"),
+            bodies: BodyOptions::default(),
             key_dir: dir.path().join("keys"),
             writers: 4,
             clock: clock.clone(),
@@ -63,6 +64,14 @@ impl Fixture {
         let store = Store::open(&options).await.unwrap();
         let raw = Raw::open(engine, &options).await;
         Self { store, clock, options, raw, _dir: dir }
+    }
+
+    /// The same store, opened anew with its large bodies elsewhere.
+    pub(crate) async fn with_bodies(mut self, bodies: BodyOptions) -> Self {
+        self.store.close().await;
+        self.options.bodies = bodies;
+        self.store = Store::open(&self.options).await.unwrap();
+        self
     }
 
     /// A second process on the same store.
