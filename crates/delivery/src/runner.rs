@@ -8,12 +8,12 @@ use crate::next_hop::NoTarget;
 use crate::outcome::{Answer, AnswerKind, record};
 use crate::transfer::{self, Sent};
 use listener::Drain;
-use mail_types::Domain;
+use mail_types::{Domain, Timestamp};
 use policy::Reason;
 use smtp_session::client::ServerReply;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::Claimed;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -28,6 +28,8 @@ const PER_CONNECTION_MAX: usize = 50;
 pub(crate) const LEASE_MS: i64 = 15 * 60 * 1000;
 /// Entries made by other processes are noticed after this at the latest.
 const POLL: Duration = Duration::from_secs(2);
+/// A wall clock that loses more than this between two looks was set back, in milliseconds. Less is adjustment, and harms nobody.
+const SET_BACK: i64 = 60 * 1000;
 
 /// Runs the queue of one operator.
 #[derive(Debug)]
@@ -46,7 +48,11 @@ impl Runner {
         let slots = Arc::new(Semaphore::new(self.delivery.concurrency));
         let lanes = Lanes::default();
         let mut attempts = JoinSet::new();
+        let mut clock = ClockWatch::new(self.delivery.store.now());
         loop {
+            if clock.went_back(self.delivery.store.now()) {
+                self.make_all_due().await;
+            }
             if !drain.is_asked() && slots.available_permits() > 0 && lanes.waiting() < WAITING_MAX {
                 self.start_due(&lanes, &slots, &mut attempts, &drain).await;
             }
@@ -58,6 +64,18 @@ impl Runner {
             }
         }
         while attempts.join_next().await.is_some() {}
+    }
+
+    /// Times written before the clock was set back lie in the future, and their entries would wait by as much longer.
+    async fn make_all_due(&self) {
+        match self.delivery.store.retry_now(None).await {
+            Ok(entries) => {
+                tracing::warn!(entries, "the clock was set back; what waits in the queue is due now");
+            }
+            Err(error) => {
+                tracing::error!(%error, "the clock was set back and the queue could not be told; it waits longer");
+            }
+        }
     }
 
     async fn start_due(
@@ -83,6 +101,25 @@ impl Runner {
                 });
             }
         }
+    }
+}
+
+/// Compares the wall clock with one that cannot be set.
+struct ClockWatch {
+    wall: Timestamp,
+    at: Instant,
+}
+
+impl ClockWatch {
+    fn new(wall: Timestamp) -> Self {
+        Self { wall, at: Instant::now() }
+    }
+
+    /// Whether the wall clock lost more than [`SET_BACK`] since the last look.
+    fn went_back(&mut self, wall: Timestamp) -> bool {
+        let last = std::mem::replace(self, Self::new(wall));
+        let passed = i64::try_from(last.at.elapsed().as_millis()).unwrap_or(i64::MAX);
+        wall.0.saturating_sub(last.wall.0) < passed.saturating_sub(SET_BACK)
     }
 }
 
