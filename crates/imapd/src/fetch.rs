@@ -50,7 +50,10 @@ impl Connection {
             return if gone == 0 || by_uid { Ok(Done::new("FETCH completed")) } else { Err(GONE) };
         }
         self.shared.metrics.unreadable.inc_by(unreadable);
-        Err(Failure::No(Some(Code::ServerBug), "Some messages could not be read"))
+        Err(Failure::No(
+            Some(Code::ContactAdmin),
+            "Some messages could not be read; please tell the administrator",
+        ))
     }
 }
 
@@ -199,7 +202,7 @@ impl Fetch<'_> {
             Ok(()) => Ok(()),
             Err(Trouble::Lost) => Err(Failure::Lost),
             Err(Trouble::Unreadable(error)) => {
-                tracing::error!(folder = %self.selected.folder, uid = row.uid.0, %error, "a message could not be read");
+                tracing::error!(folder = %self.selected.folder, uid = row.uid.0, body = %row.body, %error, "a message could not be read; `vaguemestre fsck` says what is missing, a damaged body file is to be put back from the backup");
                 self.unreadable += 1;
                 if self.wire.flushes != flushes {
                     return Err(Failure::Lost);
