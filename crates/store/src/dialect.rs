@@ -228,6 +228,20 @@ impl Engine {
 
     /// The versions applied, against those that this program carries: equal, or an error that says what to do.
     pub(crate) async fn check_schema(&self) -> Result<(), Error> {
+        if self.is_schema_behind().await? {
+            return Err(Error::Options(
+                "the database schema is older than this program; run `vaguemestre migrate --config FILE`"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether a migration that this program carries is still to be applied.
+    ///
+    /// # Errors
+    /// A later program wrote the database; the text says what to do.
+    pub(crate) async fn is_schema_behind(&self) -> Result<bool, Error> {
         let known: Vec<i64> = sqlx::migrate!("../../migrations/sqlite").iter().map(|m| m.version).collect();
         let mut reader = self.reader().await?;
         let applied: Result<Vec<(i64,)>, sqlx::Error> = on!(reader.conn(), c =>
@@ -242,13 +256,7 @@ impl Engine {
                 "the database has schema version {future}, which this program does not know; run the program version that wrote it"
             )));
         }
-        if applied.len() < known.len() {
-            return Err(Error::Options(
-                "the database schema is older than this program; run `vaguemestre migrate --config FILE`"
-                    .to_owned(),
-            ));
-        }
-        Ok(())
+        Ok(applied.len() < known.len())
     }
 
     /// SQLite: empties a write-ahead log that grew past [`WAL_MAX`]. Under steady reads the checkpoints of the writer never find a moment to start the log

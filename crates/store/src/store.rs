@@ -91,6 +91,7 @@ impl Store {
         std::fs::create_dir_all(&options.key_dir)?;
         options.bodies.open(&options.data_dir)?;
         let engine = Engine::open(&options.url, &options.data_dir, options.writers, true).await?;
+        engine.is_schema_behind().await?;
         engine.migrate().await?;
         engine.close().await;
         Ok(())
