@@ -74,7 +74,9 @@ where
     let mut pause = ASK_FIRST;
     loop {
         match ask().await {
-            Err(error @ (store::Error::Database(_) | store::Error::Commit(_))) if Instant::now() < end => {
+            Err(error @ (store::Error::Database(_) | store::Error::Commit(_) | store::Error::Full(_)))
+                if Instant::now() < end =>
+            {
                 tracing::warn!(%error, "the store does not answer the queue runner; asking again");
             }
             answer => return answer,

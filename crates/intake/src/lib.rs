@@ -126,6 +126,10 @@ pub struct Refusal {
 impl Refusal {
     pub(crate) fn of_store(error: &store::Error) -> Self {
         tracing::error!(%error, "the store did not answer; the peer is asked to try again");
+        if matches!(error, store::Error::Full(_)) {
+            let reply = Reply::new(452, (4, 3, 1), "Insufficient system storage; try again later");
+            return Self { reply, reason: "disk" };
+        }
         Self { reply: Reply::new(451, (4, 3, 0), "Temporary failure; try again later"), reason: "store" }
     }
 }

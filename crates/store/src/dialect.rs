@@ -350,6 +350,11 @@ pub(crate) fn is_unavailable(error: &Error) -> bool {
         })
 }
 
+/// Whether the disk of the database is full: SQLITE_FULL, or SQLSTATE 53100.
+pub(crate) fn is_disk_full(error: &Error) -> bool {
+    code(error).is_some_and(|code| code == "13" || code == "53100")
+}
+
 /// Whether a transaction was undone only because it met another one (deadlock, serialization failure): run again, it may stand.
 pub(crate) fn is_lost_race(error: &Error) -> bool {
     code(error).is_some_and(|code| code == "40P01" || code == "40001")

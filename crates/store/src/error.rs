@@ -11,10 +11,15 @@ pub enum Error {
     Schema(#[from] sqlx::migrate::MigrateError),
     /// A file of the body store, the spool or the key folder could not be read or written.
     #[error("file: {0}")]
-    File(#[from] std::io::Error),
+    File(#[source] std::io::Error),
     /// A body could not be written to, read from or confirmed by the body store.
     #[error("bodies: {0}")]
-    Bodies(#[from] body_store::Error),
+    Bodies(#[source] body_store::Error),
+    /// There is no room for bodies or rows; the text is the system's or the database's own.
+    #[error(
+        "the disk is full ({0}): free space where [store] data_dir and the database lie; mail is taken again by itself"
+    )]
+    Full(String),
     /// A key file is missing, unreadable or not of the right length; the text names the file and the remedy.
     #[error("keys: {0}")]
     Key(String),
@@ -36,4 +41,23 @@ pub enum Error {
     /// The configuration of the store cannot be used.
     #[error("store configuration: {0}")]
     Options(String),
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        if is_full(&error) { Self::Full(error.to_string()) } else { Self::File(error) }
+    }
+}
+
+impl From<body_store::Error> for Error {
+    fn from(error: body_store::Error) -> Self {
+        match error {
+            body_store::Error::File(error) if is_full(&error) => Self::Full(error.to_string()),
+            error => Self::Bodies(error),
+        }
+    }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }

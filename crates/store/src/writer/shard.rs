@@ -10,7 +10,7 @@
 use super::job::Job;
 use super::{Touches, WriteTx};
 use crate::audit::AuditChains;
-use crate::dialect::{Conn, Engine, OwnedConn, is_lost, is_lost_race, is_unavailable, on};
+use crate::dialect::{Conn, Engine, OwnedConn, is_disk_full, is_lost, is_lost_race, is_unavailable, on};
 use crate::keys::Keyring;
 use crate::notices::Notices;
 use crate::seal::random;
@@ -265,7 +265,8 @@ impl Shard {
 
 fn refuse(batch: Batch, error: &Error) {
     tracing::warn!(%error, units = batch.len(), "units of work were not committed; their senders are told to try again");
-    batch.into_iter().for_each(|job| job.answer(Err(Error::Commit(error.to_string()))));
+    let answer = if is_disk_full(error) { Error::Full } else { Error::Commit };
+    batch.into_iter().for_each(|job| job.answer(Err(answer(error.to_string()))));
 }
 
 impl WriteTx {
