@@ -2,6 +2,7 @@
 
 use crate::authority::{self, Certificate, now};
 use crate::engine::Rows;
+use crate::fake_clock::FakeClock;
 use crate::postgres::Postgres;
 use crate::process::{Finished, Process, run_with_input};
 use crate::tls::ClientTls;
@@ -155,6 +156,7 @@ pub struct Demo {
 struct Home {
     folder: TempDir,
     rows: Rows,
+    clock: Option<FakeClock>,
 }
 
 impl Deref for Demo {
@@ -181,9 +183,15 @@ impl Demo {
         Self::start_with(Rows::of_demo_on(postgres, door))
     }
 
+    /// Starts a demo whose wall clock can be set: see [`Demo::clock`].
+    pub fn start_with_clock() -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        Self::start_in(Arc::new(Home { folder, rows: Rows::of_demo(), clock: Some(FakeClock::new()) }))
+    }
+
     fn start_with(rows: Rows) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        Self::start_in(Arc::new(Home { folder, rows }))
+        Self::start_in(Arc::new(Home { folder, rows, clock: None }))
     }
 
     /// One demo for all scenarios of a file that run at the same time. For those that disturb nobody.
@@ -204,7 +212,8 @@ impl Demo {
         let _ = std::fs::remove_file(&file);
         let arguments = ["demo", "--data", &data, "--port-base", "0", "--describe", &file, "--log", "info"];
         let arguments = [&arguments, home.rows.arguments().as_slice()].concat();
-        let mut process = Process::start(&arguments, Path::new(&log));
+        let environment = home.clock.as_ref().map(FakeClock::environment).unwrap_or_default();
+        let mut process = Process::start_with(&arguments, Path::new(&log), &environment);
         let begin = Instant::now();
         while !Path::new(&file).exists() {
             assert!(process.ended().is_none(), "the demo ended at its start:\n{}", process.log());
@@ -232,6 +241,14 @@ impl Demo {
     /// clinique-sud.
     pub fn south(&self) -> &Site {
         &self.operators[1]
+    }
+
+    /// Its wall clock.
+    ///
+    /// # Panics
+    /// Unless it was started with one.
+    pub fn clock(&self) -> &FakeClock {
+        self.home.clock.as_ref().expect("started by `start_with_clock`")
     }
 
     /// The process.

@@ -8,8 +8,10 @@
 
 mod authority;
 mod demo;
+mod disk;
 mod door;
 mod engine;
+mod fake_clock;
 mod fake_dns;
 mod fake_server;
 mod https;
@@ -26,8 +28,10 @@ mod wire;
 
 pub use authority::{Certificate, now};
 pub use demo::{Demo, Description, Mailbox, Site};
+pub use disk::Disk;
 pub use door::{Cut, Door};
 pub use engine::Engine;
+pub use fake_clock::FakeClock;
 pub use fake_dns::{FakeDns, Name};
 pub use fake_server::{FakeServer, Goodbye, Received, Script};
 pub use https::get;

@@ -1,14 +1,20 @@
 //! One operator set up by hand: `init`, an edited configuration, `serve`.
 
 use crate::authority::{self, Certificate, now};
+use crate::demo::Mailbox;
+use crate::disk::Disk;
 use crate::engine::Rows;
+use crate::imap::Imap;
+use crate::postgres;
 use crate::process::{Finished, Process, run, run_with_input};
 use crate::tls::ClientTls;
 use crate::wait::DEADLINE;
+use crate::wire::Wire;
 use pki::development::DevelopmentPki;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -24,6 +30,8 @@ pub struct Operator {
     /// Its domain.
     pub domain: String,
     process: Option<Process>,
+    // Unmounted after the server has ended and before the folder goes.
+    disk: Option<Disk>,
     folder: TempDir,
     rows: Rows,
 }
@@ -31,11 +39,25 @@ pub struct Operator {
 impl Operator {
     /// `init` on free ports of this machine, without `serve`.
     pub fn init(domain: &str) -> Self {
+        Self::init_in(TempDir::new().expect("a temporary folder"), None, domain)
+    }
+
+    /// The same, with its folder on a disk of `mib` MiB of its own.
+    ///
+    /// # Panics
+    /// When this process may not mount.
+    pub fn init_on_small_disk(domain: &str, mib: u32) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
+        let disk = Disk::mount(&folder.path().join("operator"), mib);
+        Self::init_in(folder, Some(disk), domain)
+    }
+
+    fn init_in(folder: TempDir, disk: Option<Disk>, domain: &str) -> Self {
         let operator = Self {
             ports: free_ports(),
             domain: domain.to_owned(),
             process: None,
+            disk,
             folder,
             rows: Rows::of_operator(),
         };
@@ -102,6 +124,63 @@ impl Operator {
     /// Before [`Operator::serve`].
     pub fn process(&mut self) -> &mut Process {
         self.process.as_mut().expect("`serve` runs")
+    }
+
+    /// Its own disk.
+    ///
+    /// # Panics
+    /// Unless it has one.
+    pub fn disk(&self) -> &Disk {
+        self.disk.as_ref().expect("made by `init_on_small_disk`")
+    }
+
+    /// Runs a statement on its rows, behind the program's back.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn sql(&self, statement: &str) {
+        if let Some(url) = &self.rows.url {
+            postgres::sql(url, statement);
+            return;
+        }
+        const SCRIPT: &str = "import sqlite3, sys; rows = sqlite3.connect(sys.argv[1]); rows.execute(sys.argv[2]); rows.commit()";
+        let file = self.file("vaguemestre.db");
+        let done = Command::new("python3").args(["-c", SCRIPT]).arg(file).arg(statement).status();
+        assert!(done.is_ok_and(|status| status.success()), "{statement}");
+    }
+
+    /// A personal mailbox, and its holder's password.
+    pub fn new_mailbox(&self, name: &str) -> Mailbox {
+        let (address, password) = (format!("{name}@{}", self.domain), "correct-horse-battery".to_owned());
+        let arguments =
+            ["mailbox", "create", &address, "--kind", "personal", "--quota", "1G", "--password-stdin"];
+        self.cli_with_input(&arguments, &format!("{password}\n")).ok();
+        Mailbox {
+            username: Some(address.clone()),
+            password: Some(password),
+            kind: "personal".into(),
+            address,
+        }
+    }
+
+    /// A client without a certificate.
+    pub fn anonymous(&self) -> ClientTls {
+        ClientTls::anonymous(&self.ca_file())
+    }
+
+    /// A connection to its submissions port, logged in.
+    pub async fn submission(&self, mailbox: &Mailbox) -> Wire {
+        Wire::login(self.ports["submissions"], &self.anonymous(), mailbox).await
+    }
+
+    /// A connection to its IMAP port, logged in.
+    pub async fn imap(&self, mailbox: &Mailbox) -> Imap {
+        let (Some(username), Some(password)) = (&mailbox.username, &mailbox.password) else {
+            panic!("{} has no password", mailbox.address)
+        };
+        let mut imap = Imap::connect(self.ports["imaps"], &self.anonymous()).await;
+        imap.ok(&format!("LOGIN \"{username}\" \"{password}\"")).await;
+        imap
     }
 
     /// Resident memory of the running server, KiB.

@@ -84,9 +84,15 @@ pub struct Process {
 impl Process {
     /// Starts it; its output goes to `log`.
     pub fn start(arguments: &[&str], log: &Path) -> Self {
+        Self::start_with(arguments, log, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub(crate) fn start_with(arguments: &[&str], log: &Path, environment: &[(&str, PathBuf)]) -> Self {
         let file = File::options().create(true).append(true).open(log).expect("the log can be opened");
         let mut command = Command::new(program());
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         Self { child: command.spawn().expect("the program starts"), log: log.to_owned() }
     }
 

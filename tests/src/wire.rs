@@ -266,6 +266,12 @@ impl Wire {
         self.buffer.drain(..count).collect()
     }
 
+    /// Everything until the server closes.
+    pub async fn rest(&mut self) -> Vec<u8> {
+        while within("the end", self.fill()).await.is_ok_and(|count| count > 0) {}
+        std::mem::take(&mut self.buffer)
+    }
+
     /// The server closes, without another octet.
     pub async fn expect_closed(&mut self) {
         match within("the server closes", self.fill()).await {
