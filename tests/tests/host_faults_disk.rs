@@ -68,6 +68,13 @@ async fn a_full_disk_puts_mail_off_loses_nothing_and_feeds_on_nothing() {
     // Who was there goes on reading, and who comes may.
     assert_each_once(&reader.messages("INBOX").await, &acknowledged);
     assert_each_once(&operator.imap(&bob).await.messages("INBOX").await, &acknowledged);
+    // Most clients ask so that the message becomes seen, too; they get it even where that cannot be noted.
+    let mut client = operator.imap(&bob).await;
+    client.ok("SELECT INBOX").await;
+    let read = client.ok("FETCH 1:3 BODY[]").await;
+    assert_eq!(read.literals.len(), 3, "{client:?}");
+    let kept = client.append("INBOX", &noise_letter("garde.", LARGE)).await;
+    assert!(kept.status.starts_with("NO [UNAVAILABLE]"), "{kept:?}");
     let log = operator.process().log();
     for word in ["the disk is full", "free space where [store] data_dir and the database lie"] {
         assert!(log.contains(word), "`{word}` is not in\n{log}");

@@ -176,8 +176,15 @@ impl Fetch<'_> {
         let changed = self
             .store
             .store_flags(folder, private, ranges, FlagAction::Add, SystemFlags::SEEN, Vec::new())
-            .await?;
-        let changed = changed.unwrap_or_default();
+            .await;
+        let changed = match changed {
+            // What can be read is read: the messages stay unseen.
+            Err(error @ store::Error::Full(_)) => {
+                tracing::error!(%error, "messages that are read could not be marked as seen");
+                return Ok(Vec::new());
+            }
+            changed => changed?.unwrap_or_default(),
+        };
         if changed.iter().any(|change| self.selected.lacks_name(change.keywords)) {
             learn_keywords(self.selected, self.who, self.store, &mut self.wire.out).await?;
         }

@@ -101,10 +101,13 @@ impl Store {
         let rows = self.view_rows(folder, private_seen_of).await?;
         let mut recent_from = status.uid_next;
         if status.recent > 0 {
-            recent_from = if claim_recent {
-                self.claim_recent(folder, status.uid_next).await?
-            } else {
-                self.recent_uid(folder).await?
+            let claimed =
+                if claim_recent { Some(self.claim_recent(folder, status.uid_next).await) } else { None };
+            recent_from = match claimed {
+                Some(Ok(from)) => from,
+                // Messages that stay recent for one more session harm nobody; a folder that cannot be read does.
+                None | Some(Err(Error::Full(_))) => self.recent_uid(folder).await?,
+                Some(Err(error)) => return Err(error),
             };
         }
         let keywords = self.keywords(folder).await?;
