@@ -141,6 +141,8 @@ CREATE TABLE bodies (
     created_at_ms BIGINT NOT NULL,
     container BYTEA
 );
+-- Sealed octets do not compress.
+ALTER TABLE bodies ALTER COLUMN container SET STORAGE EXTERNAL;
 
 -- What FETCH shows of a message without its content (ENVELOPE, BODYSTRUCTURE, part offsets), sealed. Apart from the containers, so that a folder's lie close together.
 CREATE TABLE structures (
@@ -265,7 +267,6 @@ CREATE TABLE audit_rows (
     hash BYTEA NOT NULL,
     PRIMARY KEY (chain_id, seq)
 );
-CREATE INDEX audit_rows_by_mailbox ON audit_rows (mailbox_id, at_ms);
 
 CREATE TABLE audit_seals (
     seq BIGINT PRIMARY KEY,

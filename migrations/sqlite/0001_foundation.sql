@@ -265,7 +265,6 @@ CREATE TABLE audit_rows (
     hash BLOB NOT NULL,
     PRIMARY KEY (chain_id, seq)
 ) WITHOUT ROWID;
-CREATE INDEX audit_rows_by_mailbox ON audit_rows (mailbox_id, at_ms);
 
 CREATE TABLE audit_seals (
     seq BIGINT PRIMARY KEY,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Keys that the example file must show.
 #[cfg(test)]
-pub(crate) const ALL_KEYS: [&str; 52] = [
+pub(crate) const ALL_KEYS: [&str; 53] = [
     "hostname",
     "postmaster",
     "url",
@@ -48,6 +48,7 @@ pub(crate) const ALL_KEYS: [&str; 52] = [
     "port",
     "http_connections_max",
     "bodies",
+    "writers",
     "queue_keep_days",
     "endpoint",
     "region",
@@ -97,6 +98,8 @@ pub struct StoreSection {
     pub key_dir: PathBuf,
     /// `bodies`: true to put new large bodies into S3 (`s3`), false to put them into files (`files`).
     pub bodies_in_s3: bool,
+    /// `writers`: transactions that may be under way at the same time on PostgreSQL, 1 to 8; SQLite has one.
+    pub writers: usize,
     /// `queue_keep_days`: how long a finished queue entry can be asked for.
     pub queue_keep_days: u32,
     /// `[store.s3]`, where there is one. With bodies in files it is for those that went to S3 before.
@@ -125,6 +128,7 @@ impl StoreSection {
             data_dir: section.path("data_dir", Some(".")),
             key_dir: section.path("key_dir", Some("keys")),
             bodies_in_s3,
+            writers: usize::try_from(section.number("writers", 2, 1, 8)).unwrap_or(2),
             queue_keep_days: u32::try_from(section.number("queue_keep_days", 30, 1, 3_650)).unwrap_or(30),
             s3,
         }

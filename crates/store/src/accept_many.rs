@@ -3,7 +3,7 @@
 
 use crate::accept::{Acceptance, Accepted, WINDOW_MS};
 use crate::dialect::{Conn, answered};
-use crate::rows::{BodyRow, Growth, MessageEntry, ROWS_MAX};
+use crate::rows::{BodyRow, MessageEntry, ROWS_MAX};
 use crate::writer::WriteTx;
 use crate::{AuditEntry, Error, LocalDelivery, RemoteDelivery};
 use mail_types::SystemFlags;
@@ -38,10 +38,7 @@ impl WriteTx {
         let news = batch.iter().zip(&is_stored).filter(|(_, new)| **new);
         let bodies: Vec<BodyRow<'_>> = news.map(|(acceptance, _)| BodyRow::of(&acceptance.body)).collect();
         let mut entries = self.entries(&candidates)?;
-        let growth = Growth::of(&entries);
-        self.insert_bodies(&bodies, &growth).await?;
-        self.reserve(&mut entries, &growth).await?;
-        self.insert_messages(&entries).await?;
+        self.enter(&bodies, &mut entries).await?;
         for candidate in &candidates {
             if let Target::Remote(delivery) = candidate.target {
                 self.enqueue(candidate.acceptance, delivery).await?;

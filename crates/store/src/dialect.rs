@@ -151,7 +151,7 @@ impl Engine {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(create)
-            .page_size(8192)
+            .page_size(4096)
             .auto_vacuum(SqliteAutoVacuum::Incremental)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
@@ -160,6 +160,7 @@ impl Engine {
             .statement_cache_capacity(600)
             .pragma("secure_delete", "ON")
             .pragma("journal_size_limit", "67108864")
+            .pragma("wal_autocheckpoint", "4000")
             .pragma("cache_size", "-16384");
         let readers = SqlitePoolOptions::new()
             .max_connections(4)

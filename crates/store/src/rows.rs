@@ -57,13 +57,13 @@ impl Added {
 
 /// What a batch adds, by folder and by mailbox.
 #[derive(Default)]
-pub(crate) struct Growth {
+struct Growth {
     folders: BTreeMap<i64, Added>,
     mailboxes: BTreeMap<i64, Added>,
 }
 
 impl Growth {
-    pub(crate) fn of(entries: &[MessageEntry<'_>]) -> Self {
+    fn of(entries: &[MessageEntry<'_>]) -> Self {
         let mut growth = Self::default();
         for entry in entries {
             growth.folders.entry(entry.folder.0).or_default().count(entry);
@@ -74,55 +74,30 @@ impl Growth {
 }
 
 impl WriteTx {
-    /// Writes bodies with their structures, and counts the use of the mailboxes that will hold them.
-    pub(crate) async fn insert_bodies(
+    /// Writes messages with the bodies that are new, gives each its UID and MODSEQ in the order given within a folder, and counts folders and
+    /// mailboxes. UIDVALIDITY of each folder.
+    pub(crate) async fn enter(
         &mut self,
         bodies: &[BodyRow<'_>],
-        growth: &Growth,
-    ) -> Result<(), Error> {
-        let now = self.now.0;
-        match self.conn() {
-            Conn::Postgres(c, is_stuck) => {
-                answered(is_stuck, insert_bodies_postgres(c, bodies, growth, now)).await?;
-            }
-            Conn::Sqlite(c) => insert_bodies_sqlite(c, bodies, growth, now).await?,
-        }
-        self.claims.extend(bodies.iter().filter_map(|row| row.body.claim().cloned()));
-        Ok(())
-    }
-
-    /// Gives each message its UID and MODSEQ, in the order given within a folder, and counts the folders. UIDVALIDITY of each.
-    pub(crate) async fn reserve(
-        &mut self,
         entries: &mut [MessageEntry<'_>],
-        growth: &Growth,
     ) -> Result<BTreeMap<i64, UidValidity>, Error> {
-        if entries.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let reserved: Vec<Reserved> = match self.conn() {
-            Conn::Postgres(c, is_stuck) => answered(is_stuck, reserve_postgres(c, growth)).await?,
-            Conn::Sqlite(c) => reserve_sqlite(c, growth).await?,
-        };
-        let mut next: BTreeMap<i64, (i64, i64)> =
-            reserved.iter().map(|&(id, _, uid, modseq)| (id, (uid, modseq))).collect();
-        for entry in entries {
-            let (uid, modseq) =
-                next.get_mut(&entry.folder.0).ok_or(Error::Inconsistent("the folder is gone"))?;
-            if *uid > i64::from(u32::MAX) {
-                return Err(Error::Inconsistent("the folder has no UID left"));
+        let growth = Growth::of(entries);
+        let now = self.now.0;
+        let reserved = match self.conn() {
+            Conn::Postgres(c, is_stuck) => {
+                answered(is_stuck, reserve_postgres(c, bodies, &growth, now)).await?
             }
-            (entry.uid, entry.modseq) = (*uid, *modseq);
-            *uid += 1;
-            *modseq += 1;
-        }
+            Conn::Sqlite(c) => reserve_sqlite(c, bodies, &growth, now).await?,
+        };
+        self.claims.extend(bodies.iter().filter_map(|row| row.body.claim().cloned()));
+        number(entries, &reserved)?;
+        self.insert_messages(entries).await?;
         growth.folders.keys().for_each(|id| self.changed(FolderId(*id)));
         let validity = |validity: i64| UidValidity(u32::try_from(validity).unwrap_or(u32::MAX));
         Ok(reserved.into_iter().map(|(id, given, ..)| (id, validity(given))).collect())
     }
 
-    /// Writes messages whose UIDs are reserved.
-    pub(crate) async fn insert_messages(&mut self, entries: &[MessageEntry<'_>]) -> Result<(), Error> {
+    async fn insert_messages(&mut self, entries: &[MessageEntry<'_>]) -> Result<(), Error> {
         if entries.is_empty() {
             return Ok(());
         }
@@ -137,13 +112,31 @@ impl WriteTx {
     }
 }
 
-async fn insert_bodies_sqlite(
+/// A folder, its UIDVALIDITY, the first UID and the first MODSEQ reserved in it.
+type Reserved = (i64, i64, i64, i64);
+
+fn number(entries: &mut [MessageEntry<'_>], reserved: &[Reserved]) -> Result<(), Error> {
+    let mut next: BTreeMap<i64, (i64, i64)> =
+        reserved.iter().map(|&(id, _, uid, modseq)| (id, (uid, modseq))).collect();
+    for entry in entries {
+        let (uid, modseq) = next.get_mut(&entry.folder.0).ok_or(Error::Inconsistent("the folder is gone"))?;
+        if *uid > i64::from(u32::MAX) {
+            return Err(Error::Inconsistent("the folder has no UID left"));
+        }
+        (entry.uid, entry.modseq) = (*uid, *modseq);
+        *uid += 1;
+        *modseq += 1;
+    }
+    Ok(())
+}
+
+/// Bodies, structures and counters in one text of several statements: it crosses to the database's thread once.
+async fn reserve_sqlite(
     c: &mut SqliteConnection,
     bodies: &[BodyRow<'_>],
     growth: &Growth,
     now: i64,
-) -> Result<(), sqlx::Error> {
-    // Several statements in one text cross to the database's thread once.
+) -> Result<Vec<Reserved>, sqlx::Error> {
     let mut sql = QueryBuilder::<Sqlite>::new("");
     for bodies in bodies.chunks(ROWS_MAX) {
         sql.push("INSERT INTO bodies (id, size_bytes, place, created_at_ms, container) ");
@@ -157,72 +150,17 @@ async fn insert_bodies_sqlite(
         });
         sql.push("; ");
     }
-    if !growth.mailboxes.is_empty() {
-        sql.push("UPDATE mailboxes SET used_bytes = used_bytes + d.column3, used_messages = used_messages + d.column2 FROM (");
-        push_growth(&mut sql, &growth.mailboxes);
-        sql.push(") AS d WHERE mailboxes.id = d.column1");
+    if growth.folders.is_empty() {
+        if !bodies.is_empty() {
+            sql.build().execute(c).await?;
+        }
+        return Ok(Vec::new());
     }
-    if !sql.sql().as_str().is_empty() {
-        sql.build().execute(c).await?;
-    }
-    Ok(())
-}
-
-/// `VALUES (id, messages, bytes, seen, deleted), …`, whose columns SQLite names column1 and so on.
-fn push_growth(sql: &mut QueryBuilder<Sqlite>, growth: &BTreeMap<i64, Added>) {
-    sql.push_values(growth, |mut values, (id, added)| {
-        values.push_bind(*id).push_bind(added.messages).push_bind(added.bytes);
-        values.push_bind(added.seen).push_bind(added.deleted);
-    });
-}
-
-async fn insert_bodies_postgres(
-    c: &mut PgConnection,
-    bodies: &[BodyRow<'_>],
-    growth: &Growth,
-    now: i64,
-) -> Result<(), sqlx::Error> {
-    if !bodies.is_empty() {
-        // A reference into `bodies` is checked at the end of the statement, when both inserts are done.
-        sqlx::query(
-            "WITH new AS (SELECT * FROM UNNEST($1::BYTEA[], $2::BIGINT[], $3::TEXT[], $4::BYTEA[], $5::BYTEA[]) AS r (i, s, p, t, c)), \
-             kept AS (INSERT INTO bodies (id, size_bytes, place, created_at_ms, container) SELECT i, s, p, $6, c FROM new) \
-             INSERT INTO structures (body_id, structure) SELECT i, t FROM new",
-        )
-        .bind(bodies.iter().map(|row| row.body.id.0.as_slice()).collect::<Vec<_>>())
-        .bind(bodies.iter().map(|row| row.size).collect::<Vec<_>>())
-        .bind(bodies.iter().map(|row| row.body.place.as_str()).collect::<Vec<_>>())
-        .bind(bodies.iter().map(|row| row.body.structure.as_slice()).collect::<Vec<_>>())
-        .bind(bodies.iter().map(|row| row.body.place.container()).collect::<Vec<_>>())
-        .bind(now)
-        .execute(&mut *c)
-        .await?;
-    }
-    if !growth.mailboxes.is_empty() {
-        let (ids, added) = columns(&growth.mailboxes);
-        sqlx::query(
-            "UPDATE mailboxes m SET used_bytes = m.used_bytes + d.s, used_messages = m.used_messages + d.n \
-             FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[]) AS d (id, n, s) WHERE m.id = d.id",
-        )
-        .bind(ids)
-        .bind(added.iter().map(|added| added.messages).collect::<Vec<_>>())
-        .bind(added.iter().map(|added| added.bytes).collect::<Vec<_>>())
-        .execute(&mut *c)
-        .await?;
-    }
-    Ok(())
-}
-
-/// A folder, its UIDVALIDITY, the first UID and the first MODSEQ reserved in it.
-type Reserved = (i64, i64, i64, i64);
-
-fn columns(growth: &BTreeMap<i64, Added>) -> (Vec<i64>, Vec<Added>) {
-    (growth.keys().copied().collect(), growth.values().copied().collect())
-}
-
-async fn reserve_sqlite(c: &mut SqliteConnection, growth: &Growth) -> Result<Vec<Reserved>, sqlx::Error> {
-    let mut sql = QueryBuilder::<Sqlite>::new(
-        "UPDATE folders SET uid_next = uid_next + d.column2, modseq = modseq + d.column2, message_count = message_count + d.column2, \
+    sql.push("UPDATE mailboxes SET used_bytes = used_bytes + d.column3, used_messages = used_messages + d.column2 FROM (");
+    push_growth(&mut sql, &growth.mailboxes);
+    sql.push(
+        ") AS d WHERE mailboxes.id = d.column1; \
+         UPDATE folders SET uid_next = uid_next + d.column2, modseq = modseq + d.column2, message_count = message_count + d.column2, \
          size_bytes = size_bytes + d.column3, seen_count = seen_count + d.column4, deleted_count = deleted_count + d.column5 FROM (",
     );
     push_growth(&mut sql, &growth.folders);
@@ -238,19 +176,79 @@ async fn reserve_sqlite(c: &mut SqliteConnection, growth: &Growth) -> Result<Vec
         .collect())
 }
 
-async fn reserve_postgres(c: &mut PgConnection, growth: &Growth) -> Result<Vec<Reserved>, sqlx::Error> {
-    let (ids, added) = columns(&growth.folders);
+/// `VALUES (id, messages, bytes, seen, deleted), …`, whose columns SQLite names column1 and so on.
+fn push_growth(sql: &mut QueryBuilder<Sqlite>, growth: &BTreeMap<i64, Added>) {
+    sql.push_values(growth, |mut values, (id, added)| {
+        values.push_bind(*id).push_bind(added.messages).push_bind(added.bytes);
+        values.push_bind(added.seen).push_bind(added.deleted);
+    });
+}
+
+async fn reserve_postgres(
+    c: &mut PgConnection,
+    bodies: &[BodyRow<'_>],
+    growth: &Growth,
+    now: i64,
+) -> Result<Vec<Reserved>, sqlx::Error> {
+    if !bodies.is_empty() {
+        insert_bodies_postgres(c, bodies, now).await?;
+    }
+    if growth.folders.is_empty() {
+        return Ok(Vec::new());
+    }
+    count_mailboxes_postgres(c, growth).await?;
+    count_folders_postgres(c, growth).await
+}
+
+async fn insert_bodies_postgres(
+    c: &mut PgConnection,
+    bodies: &[BodyRow<'_>],
+    now: i64,
+) -> Result<(), sqlx::Error> {
+    // A reference into `bodies` is checked at the end of the statement, when both inserts are done.
+    sqlx::query(
+        "WITH new AS (SELECT * FROM UNNEST($1::BYTEA[], $2::BIGINT[], $3::TEXT[], $4::BYTEA[], $5::BYTEA[]) AS r (i, s, p, t, c)), \
+         kept AS (INSERT INTO bodies (id, size_bytes, place, created_at_ms, container) SELECT i, s, p, $6, c FROM new) \
+         INSERT INTO structures (body_id, structure) SELECT i, t FROM new",
+    )
+    .bind(bodies.iter().map(|row| row.body.id.0.as_slice()).collect::<Vec<_>>())
+    .bind(bodies.iter().map(|row| row.size).collect::<Vec<_>>())
+    .bind(bodies.iter().map(|row| row.body.place.as_str()).collect::<Vec<_>>())
+    .bind(bodies.iter().map(|row| row.body.structure.as_slice()).collect::<Vec<_>>())
+    .bind(bodies.iter().map(|row| row.body.place.container()).collect::<Vec<_>>())
+    .bind(now)
+    .execute(c)
+    .await?;
+    Ok(())
+}
+
+async fn count_mailboxes_postgres(c: &mut PgConnection, growth: &Growth) -> Result<(), sqlx::Error> {
+    let added = || growth.mailboxes.values();
+    sqlx::query(
+        "UPDATE mailboxes m SET used_bytes = m.used_bytes + d.s, used_messages = m.used_messages + d.n \
+         FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[]) AS d (id, n, s) WHERE m.id = d.id",
+    )
+    .bind(growth.mailboxes.keys().copied().collect::<Vec<_>>())
+    .bind(added().map(|added| added.messages).collect::<Vec<_>>())
+    .bind(added().map(|added| added.bytes).collect::<Vec<_>>())
+    .execute(c)
+    .await?;
+    Ok(())
+}
+
+async fn count_folders_postgres(c: &mut PgConnection, growth: &Growth) -> Result<Vec<Reserved>, sqlx::Error> {
+    let added = || growth.folders.values();
     sqlx::query_as(
         "UPDATE folders f SET uid_next = f.uid_next + d.n, modseq = f.modseq + d.n, message_count = f.message_count + d.n, size_bytes = f.size_bytes + d.s, \
          seen_count = f.seen_count + d.e, deleted_count = f.deleted_count + d.g \
          FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[]) AS d (id, n, s, e, g) WHERE f.id = d.id \
          RETURNING f.id, f.uid_validity, f.uid_next - d.n, f.modseq - d.n + 1",
     )
-    .bind(ids)
-    .bind(added.iter().map(|added| added.messages).collect::<Vec<_>>())
-    .bind(added.iter().map(|added| added.bytes).collect::<Vec<_>>())
-    .bind(added.iter().map(|added| added.seen).collect::<Vec<_>>())
-    .bind(added.iter().map(|added| added.deleted).collect::<Vec<_>>())
+    .bind(growth.folders.keys().copied().collect::<Vec<_>>())
+    .bind(added().map(|added| added.messages).collect::<Vec<_>>())
+    .bind(added().map(|added| added.bytes).collect::<Vec<_>>())
+    .bind(added().map(|added| added.seen).collect::<Vec<_>>())
+    .bind(added().map(|added| added.deleted).collect::<Vec<_>>())
     .fetch_all(c)
     .await
 }

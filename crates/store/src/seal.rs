@@ -14,6 +14,7 @@
 use crate::Error;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use mail_types::BodyId;
+use std::cell::RefCell;
 use zeroize::Zeroizing;
 
 /// Octets of content in each frame but the last.
@@ -107,26 +108,45 @@ impl SideCar {
     }
 }
 
+thread_local! {
+    /// A compressor's tables are far larger than most messages: each thread has its own, made on first use.
+    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn compress(content: &[u8]) -> std::io::Result<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|slot| {
+        let compressor = match slot {
+            Some(compressor) => compressor,
+            None => slot.insert(zstd::bulk::Compressor::new(1)?),
+        };
+        compressor.compress(content)
+    })
+}
+
+/// Decompresses into `out`, which is long enough; the length of the content.
+fn decompress(packed: &[u8], out: &mut [u8]) -> std::io::Result<usize> {
+    DECOMPRESSOR.with_borrow_mut(|slot| {
+        let decompressor = match slot {
+            Some(decompressor) => decompressor,
+            None => slot.insert(zstd::bulk::Decompressor::new()?),
+        };
+        decompressor.decompress_to_buffer(packed, out)
+    })
+}
+
 /// Turns content into frames.
 pub(crate) struct Sealer {
     body: BodyId,
     key: LessSafeKey,
     index: u32,
-    compressor: zstd::bulk::Compressor<'static>,
     compress: bool,
     lengths: Vec<u32>,
 }
 
 impl Sealer {
     pub(crate) fn new(body: BodyId, key: &[u8; 32]) -> Result<Self, Error> {
-        Ok(Self {
-            body,
-            key: aead(key),
-            index: 0,
-            compressor: zstd::bulk::Compressor::new(1)?,
-            compress: true,
-            lengths: Vec::new(),
-        })
+        Ok(Self { body, key: aead(key), index: 0, compress: true, lengths: Vec::new() })
     }
 
     /// The first octets of every container.
@@ -165,7 +185,7 @@ impl Sealer {
     /// The marker octet and the content, compressed where that gains anything. A body whose frame gains nothing is no longer tried.
     fn pack(&mut self, content: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         if self.compress && content.len() > 64 {
-            let packed = self.compressor.compress(content)?;
+            let packed = compress(content)?;
             if packed.len() < content.len() - content.len() / 8 {
                 out.push(1);
                 out.extend_from_slice(&packed);
@@ -228,7 +248,7 @@ impl Opener {
             Some((1, packed)) => {
                 let at = out.len();
                 out.resize(at + FRAME, 0);
-                let length = zstd::bulk::decompress_to_buffer(packed, &mut out[at..])?;
+                let length = decompress(packed, &mut out[at..])?;
                 out.truncate(at + length);
             }
             _ => return Err(Error::Sealed("a frame of the body is of an unknown kind")),

@@ -57,7 +57,7 @@ pub struct StoreOptions {
 }
 
 /// Writers on PostgreSQL, unless configured.
-pub const WRITERS_DEFAULT: usize = 4;
+pub const WRITERS_DEFAULT: usize = 2;
 
 /// A handle on one operator's store; cheap to clone.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 use crate::dialect::on;
 use crate::flags::Ranges;
 use crate::messages::body_id;
-use crate::rows::{BodyRow, Growth, MessageEntry};
+use crate::rows::{BodyRow, MessageEntry};
 use crate::writer::{Touches, WriteTx};
 use crate::{Appended, Error, MailboxKey, SealedBody, Store};
 use mail_types::{ActorId, FolderId, MailboxId, ModSeq, SystemFlags, Timestamp, Uid, UidValidity};
@@ -153,10 +153,7 @@ impl WriteTx {
         bodies: &[BodyRow<'_>],
         entries: &mut [MessageEntry<'_>],
     ) -> Result<UidValidity, Error> {
-        let growth = Growth::of(entries);
-        self.insert_bodies(bodies, &growth).await?;
-        let validity = self.reserve(entries, &growth).await?;
-        self.insert_messages(entries).await?;
+        let validity = self.enter(bodies, entries).await?;
         Ok(validity.into_values().next().unwrap_or(UidValidity(0)))
     }
 

@@ -14,6 +14,10 @@ mod watch;
 use clap::Parser;
 use std::process::ExitCode;
 
+/// The system's allocator keeps what a burst freed (19 MiB for each password that was checked at the same time) in its arenas for good.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
     log::begin(arguments.log_level());

@@ -64,7 +64,7 @@ pub(crate) fn store_options(config: &Config) -> Result<StoreOptions> {
         data_dir: config.store.data_dir.clone(),
         bodies: crate::bodies::options(&config.store)?,
         key_dir: config.store.key_dir.clone(),
-        writers: store::WRITERS_DEFAULT,
+        writers: config.store.writers,
         clock: Clock::system(),
     })
 }
