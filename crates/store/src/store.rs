@@ -1,6 +1,6 @@
 //! One operator's store, opened.
 
-use crate::dialect::{Engine, Reader};
+use crate::dialect::{Engine, Reader, is_disk_full};
 use crate::keys::Keyring;
 use crate::node::Node;
 use crate::notices::Notices;
@@ -99,6 +99,11 @@ impl Store {
 
     /// Opens an existing store. Refuses a schema that is older or newer than this program.
     pub async fn open(options: &StoreOptions) -> Result<Self, Error> {
+        let opened = Box::pin(Self::open_parts(options)).await;
+        opened.map_err(|error| if is_disk_full(&error) { Error::Full(error.to_string()) } else { error })
+    }
+
+    async fn open_parts(options: &StoreOptions) -> Result<Self, Error> {
         let engine = Engine::open(&options.url, &options.data_dir, options.writers, false).await?;
         engine.check_schema().await?;
         let clock = options.clock.clone();
