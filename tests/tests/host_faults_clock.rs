@@ -1,6 +1,7 @@
 //! A wall clock that is set while operators serve.
 
 use scenarios::{Demo, FakeServer, Imap, Letter, Script, Wire, free_port, noise_letter, until};
+use std::time::Duration;
 
 const HOUR: i64 = 3600;
 const THIRD: &str = "third.example";
@@ -69,6 +70,29 @@ async fn a_clock_that_jumps_an_hour_either_way_stops_no_mail_and_harms_none() {
     let log = demo.log();
     assert!(log.contains("the clock was set back") && !log.contains("panicked"), "{log}");
     demo.process().terminate();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_letter_on_its_way_out_when_the_clock_jumps_ahead_is_sent_once() {
+    let demo = Demo::start_with_clock();
+    let certificate = demo.certificate(THIRD);
+    let slow = Script { slow: Duration::from_secs(2), ..Script::default() };
+    let server = FakeServer::start(&certificate, slow).await;
+    demo.route(THIRD, server.port);
+    demo.list(THIRD, &certificate.subject);
+    demo.reload();
+    submit(&demo, "a@third.example", &Letter::new("lente", b"a\r\n")).await;
+    until("a transaction", async || {
+        server.commands().iter().any(|line| line.starts_with("MAIL")).then_some(())
+    })
+    .await;
+    demo.clock().set_ahead(HOUR);
+    until("an empty queue", async || {
+        let queue = demo.north().cli(&["queue", "list", "--json"]).json();
+        queue.as_array().unwrap().is_empty().then_some(())
+    })
+    .await;
+    assert_eq!(server.received().len(), 1, "{:?}", server.commands());
 }
 
 /// Where the one message with this marker stands.

@@ -28,8 +28,8 @@ const PER_CONNECTION_MAX: usize = 50;
 pub(crate) const LEASE_MS: i64 = 15 * 60 * 1000;
 /// Entries made by other processes are noticed after this at the latest.
 const POLL: Duration = Duration::from_secs(2);
-/// A wall clock that loses more than this between two looks was set back, in milliseconds. Less is adjustment, and harms nobody.
-const SET_BACK: i64 = 60 * 1000;
+/// A wall clock that gains or loses more than this between two looks was set, in milliseconds. Less is adjustment, and harms nobody.
+const JUMP_MIN: i64 = 60 * 1000;
 
 /// Runs the queue of one operator.
 #[derive(Debug)]
@@ -50,8 +50,10 @@ impl Runner {
         let mut attempts = JoinSet::new();
         let mut clock = ClockWatch::new(self.delivery.store.now());
         loop {
-            if clock.went_back(self.delivery.store.now()) {
-                self.make_all_due().await;
+            if let Some(jump) = clock.jump(self.delivery.store.now())
+                && let Err(error) = self.follow_clock(jump).await
+            {
+                tracing::error!(%error, "the clock was set and the queue could not follow; entries may wait longer or be sent twice");
             }
             if !drain.is_asked() && slots.available_permits() > 0 && lanes.waiting() < WAITING_MAX {
                 self.start_due(&lanes, &slots, &mut attempts, &drain).await;
@@ -66,16 +68,20 @@ impl Runner {
         while attempts.join_next().await.is_some() {}
     }
 
-    /// Times written before the clock was set back lie in the future, and their entries would wait by as much longer.
-    async fn make_all_due(&self) {
-        match self.delivery.store.retry_now(None).await {
-            Ok(entries) => {
-                tracing::warn!(entries, "the clock was set back; what waits in the queue is due now");
-            }
-            Err(error) => {
-                tracing::error!(%error, "the clock was set back and the queue could not be told; it waits longer");
-            }
+    /// Leases move with the clock, so that nothing under way is sent by a second attempt. What waits for a time of a clock that was ahead is due now.
+    async fn follow_clock(&self, jump: i64) -> Result<(), store::Error> {
+        self.delivery.store.shift_leases(jump).await?;
+        if jump > 0 {
+            tracing::warn!(seconds = jump / 1000, "the clock was set forward");
+            return Ok(());
         }
+        let entries = self.delivery.store.retry_now(None).await?;
+        tracing::warn!(
+            entries,
+            seconds = jump / 1000,
+            "the clock was set back; what waits in the queue is due now"
+        );
+        Ok(())
     }
 
     async fn start_due(
@@ -115,11 +121,12 @@ impl ClockWatch {
         Self { wall, at: Instant::now() }
     }
 
-    /// Whether the wall clock lost more than [`SET_BACK`] since the last look.
-    fn went_back(&mut self, wall: Timestamp) -> bool {
+    /// By how many milliseconds the wall clock was set since the last look, if by more than [`JUMP_MIN`].
+    fn jump(&mut self, wall: Timestamp) -> Option<i64> {
         let last = std::mem::replace(self, Self::new(wall));
         let passed = i64::try_from(last.at.elapsed().as_millis()).unwrap_or(i64::MAX);
-        wall.0.saturating_sub(last.wall.0) < passed.saturating_sub(SET_BACK)
+        let jump = wall.0.saturating_sub(last.wall.0).saturating_sub(passed);
+        (jump.saturating_abs() > JUMP_MIN).then_some(jump)
     }
 }
 

@@ -199,6 +199,18 @@ impl Store {
         .await
     }
 
+    /// Moves the leases of this node by `by_ms`, as its clock was moved: attempts under way keep the time that they had left.
+    pub async fn shift_leases(&self, by_ms: i64) -> Result<u64, Error> {
+        let node = self.node();
+        self.write(Touches::nothing(), move |tx| {
+            Box::pin(async move {
+                Ok(on!(tx.conn(), c => sqlx::query("UPDATE queue_entries SET lease_until_ms = lease_until_ms + $2 WHERE substr(lease_token, 1, 8) = $1 AND lease_until_ms IS NOT NULL")
+                    .bind(node.prefix()).bind(by_ms).execute(&mut *c).await.map(|r| r.rows_affected()))?)
+            })
+        })
+        .await
+    }
+
     /// Holds on to the leases of entries for `lease_ms` more. False, with nothing changed, when any of them was lost meanwhile.
     pub async fn renew_leases(&self, entries: &[Claimed], lease_ms: i64) -> Result<bool, Error> {
         let held: Vec<(i64, [u8; 16])> = entries.iter().map(|entry| (entry.id.0, entry.lease)).collect();
