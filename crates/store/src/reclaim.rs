@@ -35,7 +35,7 @@ impl Store {
         self.engine().trim_log().await
     }
 
-    /// Removes spool files older than 24 h, and containers older than that which no row knows; forgets accepted units past their window. A run lists a
+    /// Removes spool files older than 24 h, and containers older than that which no row knows; forgets accepted units and resting writers past their window. A run lists a
     /// bounded number of containers and the next one goes on after them. How many files and objects went.
     ///
     /// Age is told by a wall clock, which may jump. It only spares work: what has a row stays, whatever its age, and so does what this process is about
@@ -45,6 +45,8 @@ impl Store {
         self.write(Touches::nothing(), move |tx| {
             Box::pin(async move {
                 on!(tx.conn(), c => sqlx::query("DELETE FROM accepted_recipients WHERE accepted_at_ms < $1").bind(limit.0).execute(&mut *c).await.map(|_| ()))?;
+                // A writer that goes on after a day of rest makes its row anew.
+                on!(tx.conn(), c => sqlx::query("DELETE FROM writers WHERE at_ms < $1").bind(limit.0).execute(&mut *c).await.map(|_| ()))?;
                 Ok(())
             })
         })
