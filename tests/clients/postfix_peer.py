@@ -7,163 +7,15 @@ usage: postfix_peer.py [CHECK...]
 import contextlib
 import email
 import email.policy
-import json
 import os
-import pathlib
 import re
-import signal
 import smtplib
-import subprocess
 import sys
-import tempfile
 import time
 import traceback
 
-import clients
-from authority import Authority
-from demo import BINARY, Demo, eventually
-from postfix_server import Postfix
-
-DOMAIN = "labo-est.mssante.test"
-OLD = "ancien.labo-est.mssante.test"  # served by the listener without extensions
-GREY = "gris.labo-est.mssante.test"  # served by the greylisting listener
-STRANGER = "usurpe.mssante.test"  # served by a listener whose certificate bears other names
-UNLISTED = "hors-liste.mssante.test"  # its certificate is valid and not in the white list
-REVOKED = "revoque.mssante.test"  # its certificate is in the white list and revoked
-OTHER_DN = "autre-dn.mssante.test"  # the white list names another certificate for it
-
-DOCTOR = f"docteur@{DOMAIN}"
-USERS = [DOCTOR, f"secretariat@{DOMAIN}", f"serie@{DOMAIN}", f"sanscert@{DOMAIN}", f"docteur@{OLD}", f"docteur@{GREY}", f"docteur@{STRANGER}",
-         f"docteur@{UNLISTED}", f"docteur@{REVOKED}", f"docteur@{OTHER_DN}"]
-
-
-class World:
-    """The demo and Postfix, each in the other's white list and routes."""
-
-    def __init__(self):
-        self.demo = Demo()
-        self.postfix = None
-        try:
-            self.acquaint()
-        except BaseException:
-            self.stop()
-            raise
-
-    def acquaint(self):
-        self.ours = self.demo.mailbox(0, "personal")["address"]
-        self.postfix = Postfix(DOMAIN, [DOMAIN, OLD, GREY, STRANGER, UNLISTED, REVOKED, OTHER_DN], self.demo.port(0, "smtp"))
-        self.authority = Authority(self.demo, self.postfix.root / "authority")
-        own = self.authority.issue("own", [f"mx.{name}" for name in (DOMAIN, OLD, GREY, OTHER_DN)])
-        unlisted = self.authority.issue("unlisted", [f"mx.{UNLISTED}"])
-        self.revoked = self.authority.issue("revoked", [f"mx.{REVOKED}"])
-        stranger = self.authority.issue("stranger", ["mx.tout-autre.mssante.test"])
-        self.postfix.certificate("own", own)
-        self.postfix.certificate("unlisted", unlisted)
-        self.postfix.certificate("revoked", self.revoked)
-        self.postfix.certificate("stranger", stranger)
-        (self.postfix.root / "tls/ca.pem").write_bytes(pathlib.Path(self.demo.ca).read_bytes())
-        self.postfix.table("mailboxes", {user: f"{user}/" for user in USERS})
-        # Postfix knows chu-nord's certificate, not clinique-sud's.
-        known = subprocess.run(["openssl", "x509", "-in", self.demo.operator(0)["server_cert_file"], "-noout", "-sha256", "-fingerprint"], check=True, capture_output=True)
-        self.postfix.table("peers", {known.stdout.decode().strip().split("=", 1)[1]: "OK"})
-        to_us = f"[localhost]:{self.demo.port(0, 'smtp')}"
-        self.postfix.table("transports", {f"serie@{DOMAIN}": f"reuse:{to_us}", f"sanscert@{DOMAIN}": f"nocert:{to_us}", f"@{UNLISTED}": f"unlisted:{to_us}",
-                                          f"@{REVOKED}": f"revoked:{to_us}"})
-        listed = {DOMAIN: own, OLD: own, GREY: own, STRANGER: stranger, REVOKED: self.revoked, OTHER_DN: stranger}
-        self.append("whitelist_file", "".join(f"{name};{certificate.subject}\n" for name, certificate in listed.items()))
-        listeners = {DOMAIN: "MX", OLD: "BARE", GREY: "GREY", STRANGER: "STRANGER", OTHER_DN: "MX"}
-        self.append("routes_file", "".join(f"{name} 127.0.0.1:{self.postfix.ports[listener]}\n" for name, listener in listeners.items()))
-        self.reload(lambda: self.is_let_in(own, DOCTOR))
-        self.postfix.start()
-
-    def stop(self):
-        self.demo.stop()
-        if self.postfix:
-            self.postfix.stop()
-
-    def append(self, file, text):
-        with open(self.demo.description[file], "a", encoding="ascii") as opened:
-            opened.write(text)
-
-    def log(self):
-        return (self.demo.dir / "log").read_text(errors="replace")
-
-    def reload(self, in_force):
-        """SIGHUP, until what was changed is in force."""
-        self.demo.process.send_signal(signal.SIGHUP)
-        eventually(in_force)
-
-    def is_let_in(self, certificate, sender):
-        """Whether both operators of ours take mail from this sender with this certificate."""
-        context = self.demo.context()
-        context.load_cert_chain(certificate.chain, certificate.key)
-        try:
-            for operator in (0, 1):
-                with smtplib.SMTP("localhost", self.demo.port(operator, "smtp"), timeout=10) as client:
-                    client.starttls(context=context)
-                    client.ehlo()
-                    if client.mail(sender)[0] != 250:
-                        return False
-        except (OSError, smtplib.SMTPException):
-            return False
-        return True
-
-    def submit(self, text, recipients, operator=0, **options):
-        user = self.demo.mailbox(operator, "personal")
-        with smtplib.SMTP_SSL("localhost", self.demo.port(operator, "submissions"), context=self.demo.context(), timeout=60) as client:
-            client.login(user["username"], user["password"])
-            client.sendmail(user["address"], recipients, text, **options)
-
-    def queue(self, *words, operator=0):
-        config = self.demo.operator(operator)["config_file"]
-        done = subprocess.run([BINARY, "queue", *words, "--json", "--config", config], capture_output=True, timeout=60)
-        assert done.returncode == 0, done.stderr.decode()
-        return json.loads(done.stdout)
-
-    def waiting(self, recipient, operator=0):
-        return [entry for entry in self.queue("list", operator=operator) if entry["recipient"] == recipient]
-
-    def found(self, subject, operator=0, kind="personal", nth=0):
-        """Numbers of the messages of that subject in a mailbox of ours."""
-        with contextlib.closing(Reader(self.demo, operator, kind, nth)) as reader:
-            return reader.numbers(subject)
-
-    def read(self, subject, operator=0, kind="personal", nth=0):
-        """The one message of that subject, once it is there."""
-        with contextlib.closing(Reader(self.demo, operator, kind, nth)) as reader:
-            numbers = eventually(lambda: reader.numbers(subject), 30)
-            assert len(numbers) == 1, f"{len(numbers)} messages with the subject {subject}"
-            return reader.content(numbers[0])
-
-    def received(self, address, marker):
-        """The one message with this marker in a mailbox of Postfix, once it is there."""
-        letters = eventually(lambda: self.postfix.letters(address, marker), 30)
-        assert len(letters) == 1, f"{len(letters)} messages with {marker}"
-        return letters[0]
-
-
-class Reader:
-    """An IMAP session on a mailbox of ours."""
-
-    def __init__(self, demo, operator, kind, nth):
-        self.client = clients.imap(demo, operator, kind, nth)
-
-    def numbers(self, subject):
-        self.client.select("INBOX")
-        return self.client.search(None, "SUBJECT", f'"{subject}"')[1][0].split()
-
-    def content(self, number):
-        return self.client.fetch(number, "(BODY.PEEK[])")[1][0][1]
-
-    def close(self):
-        self.client.logout()
-
-
-def letter(subject, sender, recipient, body, fields=""):
-    text = (f"From: <{sender}>\r\nTo: <{recipient}>\r\nSubject: {subject}\r\nDate: Sat, 21 Nov 2026 09:00:00 +0100\r\nMessage-ID: <{subject}@{sender.split('@')[1]}>\r\n"
-            f"X-MSS-NIL: 00.00.00\r\n{fields}\r\n")
-    return text.encode() + body
-
+from demo import eventually
+from postfix_world import DOCTOR, DOMAIN, GREY, OLD, OTHER_DN, REVOKED, STRANGER, UNLISTED, Reader, World, bounce, letter, notification, refused_for_trust
 
 PLAIN = b"Bonjour,\r\n\r\nrien de neuf.\r\n"
 DOTS = b".\r\n..\r\n...\r\n.x\r\n\r\n.\r\nx.\r\n.\r\n"
@@ -450,18 +302,12 @@ def from_us_to_a_server_without_extensions_text_and_dots_arrive_byte_for_byte(wo
     assert arrived.endswith(sent), arrived
 
 
-def from_us_to_a_server_without_8bitmime_the_text_survives(world):
-    """RFC 6152 §3: made 7-bit, or given back with 5.6.3; never cut or mangled."""
-    address = f"docteur@{OLD}"
-    text = letter("ancien-8bit", world.ours, address, EIGHT_BIT, EIGHT_BIT_FIELDS)
-    world.submit(text, [address], mail_options=["BODY=8BITMIME"])
-
-    def settled():
-        return world.postfix.letters(address, "Subject: ancien-8bit") or world.found("ancien-8bit")
-    eventually(settled, 30)
-    for arrived in world.postfix.letters(address, "Subject: ancien-8bit"):
-        parsed = email.message_from_bytes(arrived, policy=email.policy.default)
-        assert parsed.get_content().replace("\r\n", "\n").encode() == EIGHT_BIT.replace(b"\r\n", b"\n"), arrived
+def from_us_to_a_server_without_8bitmime_the_text_arrives_made_7bit(world):
+    """RFC 6152 §3."""
+    _, arrived = from_us(world, "ancien-8bit", EIGHT_BIT, EIGHT_BIT_FIELDS, address=f"docteur@{OLD}", mail_options=["BODY=8BITMIME"])
+    assert arrived.isascii(), arrived
+    parsed = email.message_from_bytes(arrived, policy=email.policy.default)
+    assert parsed.get_content().replace("\r\n", "\n").encode() == EIGHT_BIT.replace(b"\r\n", b"\n"), arrived
 
 
 def from_us_to_a_server_without_extensions_several_recipients_get_one_answer_each(world):
@@ -473,40 +319,6 @@ def from_us_to_a_server_without_extensions_several_recipients_get_one_answer_eac
 
 
 # ---- what the checks share
-
-def bounce(message):
-    """The fields of a notification's status part (RFC 3464, or RFC 6533 about mail that needs SMTPUTF8): those about the message and those about its recipient."""
-    parsed = email.message_from_bytes(message, policy=email.policy.default)
-    assert parsed.get_content_type() == "multipart/report", parsed.as_string()
-    status = next(part for part in parsed.walk() if part.get_content_type() in ("message/delivery-status", "message/global-delivery-status"))
-    text = status.as_bytes().split(b"\n\n", 1)[1].decode()
-    return {name: str(value) for block in re.split(r"\n\s*\n", text) for name, value in email.message_from_string(block).items()}
-
-
-def refused_for_trust(world, sender, subject):
-    """Postfix gives the message back to its sender and names our code."""
-    report = bounce(world.received(sender, subject))
-    assert report["Action"] == "failed" and report["Status"] == "5.7.1" and report["Diagnostic-Code"].startswith("smtp; 550 5.7.1"), report
-    assert not world.found(subject)
-
-
-def notification(world, recipient, operator=0):
-    """The fields of the notification about this recipient that our user reads; its text must be French and English."""
-    with contextlib.closing(Reader(world.demo, operator, "personal", 0)) as reader:
-        def there():
-            for number in reversed(reader.numbers("Undelivered message")):
-                content = reader.content(number)
-                if f"Final-Recipient: rfc822; {recipient}".encode() in content:
-                    return content
-            return None
-        content = eventually(there, 30)
-    parsed = email.message_from_bytes(content, policy=email.policy.default)
-    text = parsed.get_body(("plain",)) or next(part for part in parsed.walk() if part.get_content_type() == "text/plain")
-    words = text.get_content()
-    assert "n'a pas pu être remis" in words and "could not be delivered" in words and recipient in words, words
-    assert "Return-Path: <>" in content.decode(errors="replace"), content[:500]
-    return bounce(content)
-
 
 def waits_while_down(world, subject):
     world.postfix.stop()

@@ -153,9 +153,9 @@ const steps = {
   transfer: (from, subject, to, isMove) =>
     copied(listener => MailServices.copy.copyMessages(folder(from), [header(from, subject)], folder(to), isMove, listener, msgWindow(), false)),
 
-  /** To the trash, as the Delete key does. */
-  remove: (uri, subject) =>
-    copied(listener => folder(uri).deleteMessages([header(uri, subject)], msgWindow(), false, false, listener, false)),
+  /** To the trash, as the Delete key does; or for good, as Thunderbird does with a draft that it replaced. */
+  remove: (uri, subject, forGood) =>
+    copied(listener => folder(uri).deleteMessages([header(uri, subject)], msgWindow(), forGood, false, listener, false)),
 
   emptyTrash: root => finished(listener => folder(root).emptyTrash(listener)),
 

@@ -126,6 +126,17 @@ class Thunderbird:
         script = f"{SCRIPT}\nreturn steps[arguments[0]](...arguments[1]);"
         return self.command("WebDriver:ExecuteScript", {"script": script, "args": [function, arguments], "newSandbox": False, "sandbox": None})["value"]
 
+    def alert(self):
+        """The text of the message box that is shown, which is closed; or None."""
+        try:
+            text = self.command("WebDriver:GetAlertText", {})["value"]
+            self.command("WebDriver:DismissAlert", {})
+        except ScriptFailed as failure:
+            if "no such alert" in str(failure):
+                return None
+            raise
+        return text
+
     def imap_dialogue(self):
         """What Thunderbird's own log tells of its IMAP connections."""
         parts = sorted(self.dir.glob("protocol*"))
