@@ -35,7 +35,7 @@ pub enum Error {
     /// The writer has stopped.
     #[error("the store is closing")]
     Closing,
-    /// The batch that held this unit could not be committed; nothing of it stands.
+    /// The batch that held this unit could not be committed: nothing of it stands or, when the database could not be asked for a minute, nobody can say.
     #[error("commit failed: {0}")]
     Commit(String),
     /// The configuration of the store cannot be used.

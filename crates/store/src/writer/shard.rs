@@ -15,6 +15,7 @@ use crate::keys::Keyring;
 use crate::notices::Notices;
 use crate::seal::random;
 use crate::{Acceptance, Clock, Error};
+use mail_types::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -27,6 +28,8 @@ const LOST_RACES_MAX: u32 = 8;
 /// How long a commit whose answer was lost is asked after.
 const RESOLVE_MAX: Duration = Duration::from_secs(60);
 const RESOLVE_PAUSE: Duration = Duration::from_millis(500);
+/// A writer's row is made sure of this often: far less than the day after which it is swept.
+const NOTED_FOR_MS: i64 = 3600 * 1000;
 
 type Batch = Vec<Box<dyn Job>>;
 
@@ -68,12 +71,14 @@ struct Incarnation {
     id: [u8; 16],
     /// Number of the batch begun last.
     batch: i64,
+    /// When its row was last made sure of.
+    noted_at: Option<Timestamp>,
     audit: AuditChains,
 }
 
 impl Incarnation {
     fn new() -> Self {
-        Self { id: random(), batch: 0, audit: AuditChains::new() }
+        Self { id: random(), batch: 0, noted_at: None, audit: AuditChains::new() }
     }
 }
 
@@ -145,10 +150,11 @@ impl Shard {
 
     /// One transaction over the units of `batch`.
     async fn attempt(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), Failure> {
-        let conn = match self.conn.take() {
+        let mut conn = match self.conn.take() {
             Some(conn) => conn,
             None => self.engine.connect().await.map_err(Failure::Unavailable)?,
         };
+        self.note(&mut conn).await.map_err(Failure::Unavailable)?;
         let mut tx = WriteTx {
             conn,
             now: self.clock.now(),
@@ -182,6 +188,25 @@ impl Shard {
         }
         self.conn = Some(tx.conn);
         self.stands(tx.audit, tx.changed, tx.is_queue_changed)
+    }
+
+    /// PostgreSQL: commits the writer's row before the first batch and after a rest. A row that a lost transaction is about to make cannot be waited
+    /// for, one that it is about to change can.
+    async fn note(&mut self, conn: &mut OwnedConn) -> Result<(), Error> {
+        let now = self.clock.now();
+        let is_fresh = |at: Timestamp| (0..NOTED_FOR_MS).contains(&(now.0 - at.0));
+        let Conn::Postgres(c, is_stuck) = conn.conn() else { return Ok(()) };
+        if self.incarnation.noted_at.is_some_and(is_fresh) {
+            return Ok(());
+        }
+        let noting = sqlx::query(
+            "INSERT INTO writers (id, batch, at_ms) VALUES ($1, 0, $2) ON CONFLICT (id) DO UPDATE SET at_ms = excluded.at_ms",
+        )
+        .bind(self.incarnation.id.as_slice())
+        .bind(now.0);
+        crate::dialect::answered(is_stuck, noting.execute(c)).await?;
+        self.incarnation.noted_at = Some(now);
+        Ok(())
     }
 
     async fn run_units(&self, tx: &mut WriteTx, batch: &mut [Box<dyn Job>]) -> Result<(), Error> {
