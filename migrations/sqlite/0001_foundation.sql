@@ -281,3 +281,72 @@ CREATE TABLE audit_subjects (
     wrapped BLOB NOT NULL,
     created_at_ms BIGINT NOT NULL
 );
+
+-- Certificates that somebody is responsible for: our own, and those with which applications log in.
+CREATE TABLE certificates (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    fingerprint BLOB NOT NULL UNIQUE,
+    holder TEXT NOT NULL CHECK (holder IN ('own', 'application')),
+    actor_id BIGINT REFERENCES actors (id),
+    usage TEXT NOT NULL CHECK (usage IN ('SERV_SSL', 'ORG_AUTH_CLI', 'ORG_SIGN', 'ORG_CONF', 'OTHER')),
+    subject TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    serial BLOB NOT NULL,
+    key_pin BLOB NOT NULL,
+    not_before_ms BIGINT NOT NULL,
+    not_after_ms BIGINT NOT NULL,
+    der BLOB NOT NULL,
+    note TEXT NOT NULL DEFAULT '',
+    added_at_ms BIGINT NOT NULL,
+    withdrawn_at_ms BIGINT,
+    CHECK ((holder = 'application') = (actor_id IS NOT NULL))
+);
+CREATE INDEX certificates_by_actor ON certificates (actor_id);
+
+-- With which certificates an application logs in. Every column that is set must match; grants of the actor say to which mailboxes.
+CREATE TABLE certificate_rules (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    actor_id BIGINT NOT NULL REFERENCES actors (id),
+    certificate_id BIGINT REFERENCES certificates (id),
+    issuer TEXT,
+    subject TEXT,
+    san TEXT,
+    serial BLOB,
+    key_pin BLOB,
+    created_at_ms BIGINT NOT NULL,
+    expires_at_ms BIGINT,
+    revoked_at_ms BIGINT,
+    CHECK (key_pin IS NOT NULL OR (issuer IS NOT NULL AND (subject IS NOT NULL OR san IS NOT NULL)))
+);
+CREATE INDEX certificate_rules_by_actor ON certificate_rules (actor_id);
+CREATE INDEX certificate_rules_by_subject ON certificate_rules (subject);
+
+-- What an administrator decided beside the white list. A row that ended stays.
+CREATE TABLE trust_overlay (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL CHECK (kind IN ('quarantine_domain', 'quarantine_certificate', 'partner')),
+    domain TEXT,
+    subject TEXT,
+    issuer TEXT,
+    serial BLOB,
+    key_pin BLOB,
+    reason TEXT NOT NULL DEFAULT '',
+    created_at_ms BIGINT NOT NULL,
+    until_ms BIGINT,
+    ended_at_ms BIGINT
+);
+
+-- Domains that left the white list: the dates of the first and the latest list without them.
+CREATE TABLE white_list_departures (
+    domain TEXT PRIMARY KEY,
+    first_absent_at_ms BIGINT NOT NULL,
+    latest_absent_at_ms BIGINT NOT NULL,
+    given_up_at_ms BIGINT
+);
+
+-- Counters that change with what running servers and open sessions must notice: `trust`, `directory`.
+CREATE TABLE revisions (
+    name TEXT PRIMARY KEY,
+    revision BIGINT NOT NULL
+);
+INSERT INTO revisions (name, revision) VALUES ('trust', 1), ('directory', 1);

@@ -29,6 +29,7 @@ key = "$certs/server.key"
 anchors = ["$certs/ca.pem"]
 crl_files = ["$certs/ca.crl"]
 whitelist_file = "trust/whitelist.txt"
+whitelist_format = "pairs"
 [limits]
 quota_default_bytes = 53687091200
 TOML

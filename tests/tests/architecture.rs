@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Which crates of ours each crate may depend on.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     // words
     ("mail-types", &[]),
     // pure
@@ -22,6 +22,8 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("body-store", &["mail-types"]),
     ("store", &["body-store", "mail-types"]),
     ("pki", &["mail-types"]),
+    ("white-list", &["mail-types", "pki", "policy"]),
+    ("journal", &["mail-types", "store"]),
     ("auth", &["mail-types", "store"]),
     ("intake", &["mail-types", "message", "policy", "store"]),
     // edge
@@ -29,6 +31,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("imapd", &["auth", "imap-session", "intake", "listener", "mail-types", "message", "pki", "store"]),
     ("delivery", &["intake", "listener", "mail-types", "message", "pki", "policy", "smtp-session", "store"]),
     ("admin-api", &["listener", "pki", "store"]),
+    ("trust-space", &["mail-types", "pki", "policy", "store", "white-list"]),
     // binary
     (
         "vaguemestre",
@@ -54,10 +57,13 @@ const ARROWS: [(&str, &[&str]); 18] = [
 ];
 
 const WORDS_AND_PURE: [&str; 5] = ["mail-types", "message", "smtp-session", "imap-session", "policy"];
-const EDGES: [&str; 4] = ["smtpd", "imapd", "delivery", "admin-api"];
+const EDGES: [&str; 5] = ["smtpd", "imapd", "delivery", "admin-api", "trust-space"];
 
 /// Who may depend on a crate of others that carries a whole side of the world with it.
-const KEEPERS: [(&str, &[&str]); 8] = [
+const KEEPERS: [(&str, &[&str]); 11] = [
+    ("bergshamra", &["white-list"]),
+    ("reqwest", &["trust-space"]),
+    ("x509-ocsp", &["pki"]),
     ("object_store", &["body-store"]),
     ("sqlx", &["store"]),
     ("rustls", &["pki", "scenarios"]),

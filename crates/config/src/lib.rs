@@ -12,8 +12,8 @@ mod trust_files;
 
 pub use reader::Fault;
 pub use sections::{
-    Delivery, Limits, Listener, ListenerTls, Protocol, Routes, S3Section, Server, StoreSection, TlsFiles,
-    TrustFiles,
+    ClientCertificates, Delivery, Environment, HeaderFrom, Limits, Listener, ListenerTls, OcspRule, Protocol,
+    Routes, S3Section, Server, StoreSection, TlsFiles, TrustFiles, WhiteListFormat,
 };
 pub use trust_files::{FileBytes, read_each};
 
@@ -106,6 +106,7 @@ key = "tls/server.key"
 anchors = ["ca.pem"]
 crl_files = ["crl"]
 whitelist_file = "whitelist.txt"
+whitelist_format = "pairs"
 "#;
 
     fn parse(file: &str, text: &str) -> Result<Config, Vec<Fault>> {

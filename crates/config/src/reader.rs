@@ -150,6 +150,19 @@ impl Section {
         }
     }
 
+    /// One of a few words.
+    pub(crate) fn choice<T: Copy>(&mut self, key: &str, default: T, words: &[(&str, T)]) -> T {
+        let Some(text) = self.string(key) else { return default };
+        match words.iter().find(|(word, _)| *word == text) {
+            Some((_, value)) => *value,
+            None => {
+                let all: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
+                self.fault(key, &format!("must be one of {}", all.join(", ")));
+                default
+            }
+        }
+    }
+
     pub(crate) fn address(&mut self, key: &str) -> SocketAddr {
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let is_there = self.table.contains_key(key);

@@ -155,8 +155,8 @@ impl Connection {
                         format!("TLS handshake with {} failed: {}", target.host, failure.cause()),
                     )
                 })?;
-        let white_list = delivery.white_list.load();
-        let facts = NextHopFacts { peer: &connected.peer, white_list: white_list.as_deref(), domain };
+        let trust = delivery.trust.load();
+        let facts = NextHopFacts { peer: &connected.peer, trust: &trust, now: delivery.store.now(), domain };
         if let Verdict::Defer(reason) | Verdict::Reject(reason) = policy::next_hop(&facts) {
             return Err(Failure::new(
                 reason.as_str(),

@@ -27,10 +27,10 @@ pub use next_hop::NextHops;
 pub use runner::Runner;
 pub use schedule::Schedule;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use intake::Intake;
 use pki::PeerClientTls;
-use policy::{Routes, WhiteList};
+use policy::{Routes, TrustList};
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
@@ -44,8 +44,8 @@ pub struct Delivery {
     pub intake: Intake,
     /// Our identity and trust toward other operators.
     pub tls: Arc<PeerClientTls>,
-    /// The white list in force.
-    pub white_list: Arc<ArcSwapOption<WhiteList>>,
+    /// What speaks for which domain.
+    pub trust: Arc<ArcSwap<TrustList>>,
     /// The routes in force.
     pub routes: Arc<ArcSwap<Routes>>,
     /// DNS.

@@ -9,7 +9,7 @@ use crate::outcome::{Answer, AnswerKind, record};
 use crate::transfer::{self, Sent};
 use listener::Drain;
 use mail_types::{Domain, Timestamp};
-use policy::Reason;
+use policy::{DomainStanding, Reason};
 use smtp_session::client::ServerReply;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -194,12 +194,12 @@ async fn attempt_one(
 
 /// A verified connection to a server of the domain, or the answer for every recipient there.
 async fn reach(delivery: &Delivery, domain: &Domain) -> Result<Connection, Answer> {
-    match delivery.white_list.load().as_deref() {
-        None => return Err(policy_answer(Reason::NoWhiteList)),
-        Some(white_list) if !white_list.lists_domain(domain) => {
+    match delivery.trust.load().domain(domain, delivery.store.now()) {
+        DomainStanding::Listed => {}
+        DomainStanding::Doubtful(reason) => return Err(policy_answer(reason)),
+        DomainStanding::Absent | DomainStanding::Departing | DomainStanding::Departed => {
             return Err(policy_answer(Reason::OutsideTrustSpace));
         }
-        Some(_) => {}
     }
     let routes = delivery.routes.load();
     let targets = delivery.next_hops.find(domain, routes.route(domain)).await.map_err(no_target_answer)?;

@@ -18,9 +18,9 @@ pub use notification::NotificationError;
 pub use spool::Spool;
 pub use transaction::Transaction;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use mail_types::{MailParameters, PeerIdentity, Principal, Reply, ReversePath};
-use policy::{MxSenderFacts, Reason, SendAs, Verdict, WhiteList};
+use policy::{MxSenderFacts, Reason, SendAs, TrustList, Verdict};
 use std::net::IpAddr;
 use std::sync::Arc;
 use store::Store;
@@ -71,13 +71,13 @@ pub struct Settings {
 pub struct Intake {
     store: Store,
     settings: Arc<Settings>,
-    white_list: Arc<ArcSwapOption<WhiteList>>,
+    trust: Arc<ArcSwap<TrustList>>,
 }
 
 impl Intake {
-    /// A door to `store`, that reads the white list in force at each message.
-    pub fn new(store: Store, settings: Settings, white_list: Arc<ArcSwapOption<WhiteList>>) -> Self {
-        Self { store, settings: Arc::new(settings), white_list }
+    /// A door to `store`, that asks at each message what speaks for which domain.
+    pub fn new(store: Store, settings: Settings, trust: Arc<ArcSwap<TrustList>>) -> Self {
+        Self { store, settings: Arc::new(settings), trust }
     }
 
     /// Begins a message: may this origin send with this reverse-path?
@@ -91,14 +91,12 @@ impl Intake {
         parameters: MailParameters,
     ) -> Result<Transaction, Refusal> {
         let verdict = match &session.origin {
-            Origin::Mx { peer } => {
-                let white_list = self.white_list.load();
-                policy::sender(&MxSenderFacts {
-                    peer: peer.as_ref(),
-                    white_list: white_list.as_deref(),
-                    reverse_path: &reverse_path,
-                })
-            }
+            Origin::Mx { peer } => policy::sender(&MxSenderFacts {
+                peer: peer.as_ref(),
+                trust: &self.trust.load(),
+                now: self.store.now(),
+                reverse_path: &reverse_path,
+            }),
             Origin::Submission { principal } => policy::submission_sender(send_as(principal), &reverse_path),
         };
         permit(verdict)?;

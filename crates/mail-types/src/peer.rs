@@ -1,6 +1,7 @@
 //! What a verified certificate says of a peer.
 
-use crate::DistinguishedName;
+use crate::{DistinguishedName, Timestamp};
+use std::net::IpAddr;
 
 /// What is known of the revocation of a certificate path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,14 @@ pub struct PeerIdentity {
     pub dns_names: Vec<String>,
     /// E-mail addresses (rfc822Name) of the leaf's subjectAltName.
     pub mail_names: Vec<String>,
+    /// Addresses (iPAddress) of the leaf's subjectAltName.
+    pub ip_names: Vec<IpAddr>,
+    /// Certificate policies of the leaf, dotted OIDs (RFC 5280 §4.2.1.4).
+    pub policies: Vec<String>,
+    /// Last instant at which the leaf is valid.
+    pub not_after: Timestamp,
+    /// Number of the revocation list in which the leaf was looked up, in hexadecimal; `None` when there is no list or it has no number.
+    pub crl_number: Option<String>,
     /// SHA-256 of the leaf's SubjectPublicKeyInfo.
     pub key_pin: [u8; 32],
     /// What the certificate revocation lists said.

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use aws_lc_rs::digest;
-use mail_types::{DistinguishedName, PeerIdentity, RevocationState};
+use mail_types::{DistinguishedName, PeerIdentity, RevocationState, Timestamp};
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::GeneralName;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer;
 
 use crate::der;
@@ -20,6 +20,8 @@ pub(crate) struct Leaf {
     pub(crate) dns_names: Vec<String>,
     pub(crate) mail_names: Vec<String>,
     pub(crate) ip_names: Vec<IpAddr>,
+    /// Dotted OIDs of the certificate policies.
+    pub(crate) policies: Vec<String>,
     pub(crate) key_pin: [u8; 32],
     /// Seconds since the epoch.
     pub(crate) not_after: i64,
@@ -36,6 +38,7 @@ impl Leaf {
             dns_names: Vec::new(),
             mail_names: Vec::new(),
             ip_names: Vec::new(),
+            policies: policies(&x509),
             key_pin: sha256(x509.public_key().raw),
             not_after: x509.validity().not_after.timestamp(),
         };
@@ -53,6 +56,10 @@ impl Leaf {
             serial: self.serial,
             dns_names: self.dns_names,
             mail_names: self.mail_names,
+            ip_names: self.ip_names,
+            policies: self.policies,
+            not_after: Timestamp::from_secs(self.not_after),
+            crl_number: None,
             key_pin: self.key_pin,
             revocation,
         }
@@ -66,6 +73,17 @@ impl Leaf {
             _ => {}
         }
     }
+}
+
+fn policies(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let extensions = certificate.iter_extensions().map(|extension| extension.parsed_extension());
+    extensions
+        .filter_map(|extension| match extension {
+            ParsedExtension::CertificatePolicies(policies) => Some(policies),
+            _ => None,
+        })
+        .flat_map(|policies| policies.iter().map(|policy| policy.policy_id.to_id_string()))
+        .collect()
 }
 
 fn ip_address(bytes: &[u8]) -> Option<IpAddr> {

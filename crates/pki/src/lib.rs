@@ -15,6 +15,8 @@
 //! * A resumed session never meets the verifier. So the sides that verify a certificate never resume.
 #![warn(missing_docs)]
 
+use x509_ocsp::{self as _};
+
 mod access_server;
 mod authority;
 mod crl;

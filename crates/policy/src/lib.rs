@@ -10,6 +10,7 @@ mod next_hop;
 mod recipient;
 mod routes;
 mod sender;
+mod trust_list;
 mod verdict;
 mod whitelist;
 
@@ -17,5 +18,6 @@ pub use next_hop::{NextHopFacts, next_hop};
 pub use recipient::{RecipientFacts, recipient};
 pub use routes::{Route, RouteHost, Routes};
 pub use sender::{MxSenderFacts, OriginatorFacts, SendAs, sender, submission_originators, submission_sender};
+pub use trust_list::{Ages, CertificateMark, Departure, DomainStanding, Overlay, Standing, TrustList};
 pub use verdict::{Reason, Verdict};
 pub use whitelist::{LineFault, WhiteList};

@@ -4,16 +4,18 @@
 //!
 //! Standards: requirement LB-3.
 
-use crate::{Reason, Verdict, WhiteList};
-use mail_types::{Domain, PeerIdentity, RevocationState};
+use crate::{Reason, Standing, TrustList, Verdict};
+use mail_types::{Domain, PeerIdentity, RevocationState, Timestamp};
 
 /// What is known of the server that a recipient's domain led to.
 #[derive(Debug)]
 pub struct NextHopFacts<'f> {
     /// Its certificate, whose chain and name were verified.
     pub peer: &'f PeerIdentity,
-    /// The white list in force, if any.
-    pub white_list: Option<&'f WhiteList>,
+    /// What speaks for which domain.
+    pub trust: &'f TrustList,
+    /// The time of asking.
+    pub now: Timestamp,
     /// The recipients' domain.
     pub domain: &'f Domain,
 }
@@ -23,9 +25,9 @@ pub fn next_hop(facts: &NextHopFacts<'_>) -> Verdict {
     if matches!(facts.peer.revocation, RevocationState::Unknown(_)) {
         return Verdict::Defer(Reason::RevocationUnknown);
     }
-    match facts.white_list {
-        None => Verdict::Defer(Reason::NoWhiteList),
-        Some(white_list) if white_list.lists(facts.domain, &facts.peer.subject) => Verdict::Accept,
-        Some(_) => Verdict::Defer(Reason::NotListed),
+    match facts.trust.standing(facts.domain, facts.peer, facts.now) {
+        Standing::Listed => Verdict::Accept,
+        Standing::NotListed => Verdict::Defer(Reason::NotListed),
+        Standing::Doubtful(reason) => Verdict::Defer(reason),
     }
 }

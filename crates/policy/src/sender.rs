@@ -6,16 +6,18 @@
 //!
 //! Standards: RFC 5321 §3.3, RFC 6409 §6.1, RFC 5322 §3.6.2, RFC 3463 X.7.0 and X.7.1; requirement LB-2.
 
-use crate::{Reason, Verdict, WhiteList};
-use mail_types::{Address, PeerIdentity, ReversePath, RevocationState};
+use crate::{Reason, Standing, TrustList, Verdict};
+use mail_types::{Address, PeerIdentity, ReversePath, RevocationState, Timestamp};
 
 /// What is known when another operator says MAIL FROM.
 #[derive(Debug)]
 pub struct MxSenderFacts<'f> {
     /// The verified certificate, if one was presented.
     pub peer: Option<&'f PeerIdentity>,
-    /// The white list in force, if any.
-    pub white_list: Option<&'f WhiteList>,
+    /// What speaks for which domain.
+    pub trust: &'f TrustList,
+    /// The time of asking.
+    pub now: Timestamp,
     /// The reverse-path.
     pub reverse_path: &'f ReversePath,
 }
@@ -26,12 +28,15 @@ pub fn sender(facts: &MxSenderFacts<'_>) -> Verdict {
     if matches!(peer.revocation, RevocationState::Unknown(_)) {
         return Verdict::Defer(Reason::RevocationUnknown);
     }
-    let Some(white_list) = facts.white_list else { return Verdict::Defer(Reason::NoWhiteList) };
-    let is_listed = match facts.reverse_path {
-        ReversePath::Null => white_list.lists_certificate(&peer.subject),
-        ReversePath::Address(address) => white_list.lists(address.domain(), &peer.subject),
+    let standing = match facts.reverse_path {
+        ReversePath::Null => facts.trust.standing_of_any(peer, facts.now),
+        ReversePath::Address(address) => facts.trust.standing(address.domain(), peer, facts.now),
     };
-    if is_listed { Verdict::Accept } else { Verdict::Reject(Reason::NotListed) }
+    match standing {
+        Standing::Listed => Verdict::Accept,
+        Standing::NotListed => Verdict::Reject(Reason::NotListed),
+        Standing::Doubtful(reason) => Verdict::Defer(reason),
+    }
 }
 
 /// An address that a logged-in user asks to send with.

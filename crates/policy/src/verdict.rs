@@ -20,8 +20,12 @@ pub enum Reason {
     NoCertificate,
     /// The white list does not name this certificate for this domain.
     NotListed,
-    /// No white list is loaded.
+    /// No white list is loaded, or it is too old.
     NoWhiteList,
+    /// The white list does not name it, and was not confirmed for too long to refuse for good.
+    WhiteListStale,
+    /// An administrator suspended the domain or the certificate.
+    Quarantined,
     /// Revocation could not be decided: a list is missing or past its date.
     RevocationUnknown,
     /// The user may not send with this address.
@@ -49,6 +53,8 @@ impl Reason {
             Self::NoCertificate => "no_certificate",
             Self::NotListed => "not_listed",
             Self::NoWhiteList => "no_white_list",
+            Self::WhiteListStale => "white_list_stale",
+            Self::Quarantined => "quarantined",
             Self::RevocationUnknown => "revocation_unknown",
             Self::NotOwner => "not_owner",
             Self::NotAuthor => "not_author",
@@ -67,7 +73,7 @@ impl Reason {
             Self::NoCertificate | Self::NotListed => {
                 Reply::new(550, (5, 7, 1), "Not authorised to send for this domain")
             }
-            Self::NoWhiteList | Self::RevocationUnknown => {
+            Self::NoWhiteList | Self::WhiteListStale | Self::Quarantined | Self::RevocationUnknown => {
                 Reply::new(451, (4, 7, 0), "Temporarily unable to verify authorisation; try again later")
             }
             Self::NotOwner => {

@@ -4,13 +4,13 @@
 //! `DOMAIN;SUBJECT-DN`, with `#` comments.
 
 use mail_types::{DistinguishedName, Domain};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// A list in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WhiteList {
     domains: HashMap<Domain, Vec<DistinguishedName>>,
-    certificates: HashSet<DistinguishedName>,
+    certificates: HashMap<DistinguishedName, Vec<Domain>>,
 }
 
 /// A line that could not be read.
@@ -42,10 +42,10 @@ impl WhiteList {
 
     /// Adds a pair.
     pub fn add(&mut self, domain: Domain, subject: DistinguishedName) {
-        self.certificates.insert(subject.clone());
-        let subjects = self.domains.entry(domain).or_default();
+        let subjects = self.domains.entry(domain.clone()).or_default();
         if !subjects.contains(&subject) {
-            subjects.push(subject);
+            subjects.push(subject.clone());
+            self.certificates.entry(subject).or_default().push(domain);
         }
     }
 
@@ -56,7 +56,12 @@ impl WhiteList {
 
     /// Whether the certificate is listed for any domain.
     pub fn lists_certificate(&self, subject: &DistinguishedName) -> bool {
-        self.certificates.contains(subject)
+        self.certificates.contains_key(subject)
+    }
+
+    /// The domains that the certificate is listed for.
+    pub fn domains_of(&self, subject: &DistinguishedName) -> &[Domain] {
+        self.certificates.get(subject).map_or(&[], Vec::as_slice)
     }
 
     /// Whether the domain is in the list at all.

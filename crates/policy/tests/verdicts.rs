@@ -1,11 +1,12 @@
 //! The table of verdicts.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use mail_types::{Address, MailboxStatus, PeerIdentity, ReversePath, RevocationState};
+use mail_types::{Address, MailboxStatus, PeerIdentity, ReversePath, RevocationState, Timestamp};
 use policy::{
-    MxSenderFacts, NextHopFacts, OriginatorFacts, Reason, RecipientFacts, SendAs, Verdict, WhiteList,
-    next_hop, recipient, sender, submission_originators, submission_sender,
+    MxSenderFacts, NextHopFacts, OriginatorFacts, Reason, RecipientFacts, SendAs, TrustList, Verdict,
+    WhiteList, next_hop, recipient, sender, submission_originators, submission_sender,
 };
+use std::sync::Arc;
 
 fn peer(subject: &str, revocation: RevocationState) -> PeerIdentity {
     PeerIdentity {
@@ -14,13 +15,20 @@ fn peer(subject: &str, revocation: RevocationState) -> PeerIdentity {
         serial: vec![1],
         dns_names: vec![],
         mail_names: vec![],
+        ip_names: vec![],
+        policies: vec![],
+        not_after: NOW.plus_secs(1_000),
+        crl_number: None,
         key_pin: [0; 32],
         revocation,
     }
 }
 
-fn list() -> WhiteList {
-    WhiteList::parse("a.example;CN=mx.a\nb.example;CN=mx.b\n").0
+const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+
+fn list() -> TrustList {
+    let list = WhiteList::parse("a.example;CN=mx.a\nb.example;CN=mx.b\n").0;
+    TrustList { white_list: Some((Arc::new(list), NOW)), ..TrustList::default() }
 }
 
 fn path(address: &str) -> ReversePath {
@@ -31,15 +39,15 @@ fn path(address: &str) -> ReversePath {
 fn an_operator_sends_only_for_the_domains_of_its_certificate() {
     let list = list();
     let good = peer("CN=mx.a", RevocationState::Good);
-    let ask = |peer, white_list, reverse_path: &ReversePath| {
-        sender(&MxSenderFacts { peer, white_list, reverse_path })
+    let ask = |peer, trust, reverse_path: &ReversePath| {
+        sender(&MxSenderFacts { peer, trust, now: NOW, reverse_path })
     };
-    assert_eq!(ask(Some(&good), Some(&list), &path("x@a.example")), Verdict::Accept);
-    assert_eq!(ask(Some(&good), Some(&list), &path("x@b.example")), Verdict::Reject(Reason::NotListed));
-    assert_eq!(ask(Some(&good), Some(&list), &ReversePath::Null), Verdict::Accept);
+    assert_eq!(ask(Some(&good), &list, &path("x@a.example")), Verdict::Accept);
+    assert_eq!(ask(Some(&good), &list, &path("x@b.example")), Verdict::Reject(Reason::NotListed));
+    assert_eq!(ask(Some(&good), &list, &ReversePath::Null), Verdict::Accept);
     let stranger = peer("CN=mx.z", RevocationState::Good);
-    assert_eq!(ask(Some(&stranger), Some(&list), &ReversePath::Null), Verdict::Reject(Reason::NotListed));
-    assert_eq!(ask(None, Some(&list), &path("x@a.example")), Verdict::Reject(Reason::NoCertificate));
+    assert_eq!(ask(Some(&stranger), &list, &ReversePath::Null), Verdict::Reject(Reason::NotListed));
+    assert_eq!(ask(None, &list, &path("x@a.example")), Verdict::Reject(Reason::NoCertificate));
 }
 
 #[test]
@@ -47,15 +55,19 @@ fn what_we_cannot_know_never_rejects() {
     let list = list();
     let stale = peer("CN=mx.z", RevocationState::Unknown("past its date"));
     let good = peer("CN=mx.z", RevocationState::Good);
-    let ask = |peer, white_list| {
-        sender(&MxSenderFacts { peer: Some(peer), white_list, reverse_path: &path("x@a.example") })
+    let none = TrustList::default();
+    let ask = |peer, trust| {
+        sender(&MxSenderFacts { peer: Some(peer), trust, now: NOW, reverse_path: &path("x@a.example") })
     };
-    assert_eq!(ask(&stale, Some(&list)), Verdict::Defer(Reason::RevocationUnknown));
-    assert_eq!(ask(&good, None), Verdict::Defer(Reason::NoWhiteList));
+    assert_eq!(ask(&stale, &list), Verdict::Defer(Reason::RevocationUnknown));
+    assert_eq!(ask(&good, &none), Verdict::Defer(Reason::NoWhiteList));
     assert_eq!(Reason::NoWhiteList.reply().code, 451);
     let domain = "a.example".parse().unwrap();
-    for (peer, white_list) in [(&stale, Some(&list)), (&good, None), (&good, Some(&list))] {
-        assert!(matches!(next_hop(&NextHopFacts { peer, white_list, domain: &domain }), Verdict::Defer(_)));
+    for (peer, trust) in [(&stale, &list), (&good, &none), (&good, &list)] {
+        assert!(matches!(
+            next_hop(&NextHopFacts { peer, trust, now: NOW, domain: &domain }),
+            Verdict::Defer(_)
+        ));
     }
 }
 

@@ -129,7 +129,7 @@ impl Operator {
                 .context("[server] postmaster")?,
             lifetime_secs: i64::try_from(self.config.delivery.lifetime_secs).unwrap_or(i64::MAX),
         };
-        let intake = Intake::new(self.store.clone(), settings, self.parts.trust.white_list.clone());
+        let intake = Intake::new(self.store.clone(), settings, self.parts.trust.list.clone());
         let mut registry = Registry::default();
         let smtp_metrics = SmtpMetrics::register(&mut registry);
         let imap_metrics = ImapMetrics::register(&mut registry);
@@ -248,7 +248,7 @@ impl Operator {
             store: self.store.clone(),
             intake,
             tls: self.parts.peer.clone(),
-            white_list: self.parts.trust.white_list.clone(),
+            trust: self.parts.trust.list.clone(),
             routes: self.parts.trust.routes.clone(),
             next_hops: NextHops::new(&section.dns_servers, &section.resolv_conf, section.port),
             hostname: hostname.into(),
@@ -377,7 +377,7 @@ fn gauges(trust: &TrustSpace, own_not_after: Arc<AtomicI64>, store: &Store) -> G
             gauge(
                 "white_list_domains",
                 "Domains in the white list",
-                trust.white_list.load().as_ref().map_or(0.0, |list| list.domain_count() as f64),
+                trust.list.load().white_list.as_ref().map_or(0.0, |(list, _)| list.domain_count() as f64),
             ),
         ]
     }))

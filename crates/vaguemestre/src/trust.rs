@@ -1,11 +1,11 @@
 //! The trust space, loaded from files: anchors, revocation lists, white list, routes. Loaded at the start and again at each reload.
 
 use anyhow::{Context, Result, anyhow};
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use config::{Config, read_each};
 use mail_types::Timestamp;
 use pki::{EkuRule, Trust, TrustSnapshot};
-use policy::{LineFault, Routes, WhiteList};
+use policy::{LineFault, Routes, TrustList, WhiteList};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub(crate) struct TrustSpace {
     pub(crate) pki: Arc<Trust>,
-    pub(crate) white_list: Arc<ArcSwapOption<WhiteList>>,
+    pub(crate) list: Arc<ArcSwap<TrustList>>,
     pub(crate) routes: Arc<ArcSwap<Routes>>,
 }
 
@@ -38,7 +38,7 @@ impl TrustSpace {
         });
         Ok(Self {
             pki: Arc::new(Trust::new(snapshot)),
-            white_list: Arc::new(ArcSwapOption::from(white_list.map(Arc::new))),
+            list: Arc::new(ArcSwap::from_pointee(trust_list(white_list, now))),
             routes: Arc::new(ArcSwap::from_pointee(routes)),
         })
     }
@@ -56,7 +56,7 @@ impl TrustSpace {
             ),
         }
         match white_list(config) {
-            Ok(list) => self.white_list.store(list.map(Arc::new)),
+            Ok(list) => self.list.store(Arc::new(trust_list(list, now))),
             Err(error) => tracing::error!(error = format!("{error:#}"), "the white list stays as it was"),
         }
         match routes(config) {
@@ -64,6 +64,10 @@ impl TrustSpace {
             Err(error) => tracing::error!(error = format!("{error:#}"), "the routes stay as they were"),
         }
     }
+}
+
+fn trust_list(white_list: Option<WhiteList>, now: Timestamp) -> TrustList {
+    TrustList { white_list: white_list.map(|list| (Arc::new(list), now)), ..TrustList::default() }
 }
 
 /// Reads the anchors and lists of a configuration; logs what is at fault with the lists.

@@ -85,7 +85,7 @@ fn configuration(domain: &Domain, store_url: &str) -> String {
     }
     text.push_str(
         "[tls]\ncert = \"tls/server.pem\"\nkey = \"tls/server.key\"\n\n[trust]\nanchors = [\"trust/anchors.pem\"]\ncrl_files = [\"trust/crl\"]\n\
-         whitelist_file = \"trust/whitelist.txt\"\n\n[routes]\nfile = \"trust/routes.txt\"\n",
+         whitelist_file = \"trust/whitelist.txt\"\nwhitelist_format = \"pairs\"\n\n[routes]\nfile = \"trust/routes.txt\"\n",
     );
     text
 }
