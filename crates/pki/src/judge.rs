@@ -152,7 +152,9 @@ impl TrustSnapshot {
             Some(&accept),
         );
         match path {
-            Ok(path) => Ok(facts.into_identity(self.revocation_state(&path, now))),
+            Ok(path) => {
+                Ok(facts.into_identity(self.revocation_state(&path, now), self.list_number(&path, now)))
+            }
             Err(_) if revoked.get() => Err(Rejection::Revoked),
             Err(error) => Err(Rejection::from_webpki(&error)),
         }
@@ -171,8 +173,16 @@ impl TrustSnapshot {
     }
 
     fn revocation_state(&self, path: &VerifiedPath<'_>, now: UnixTime) -> RevocationState {
-        with_path(path, |certificate| self.revocation().doubt(certificate, timestamp(now)))
+        let due = self.lists_due(timestamp(now));
+        with_path(path, |certificate| self.revocation().doubt(certificate, due))
             .map_or(RevocationState::Good, RevocationState::Unknown)
+    }
+
+    /// The number of the list in which the leaf was looked up.
+    fn list_number(&self, path: &VerifiedPath<'_>, now: UnixTime) -> Option<String> {
+        let due = self.lists_due(timestamp(now));
+        let number = with_path(path, |leaf| Some(self.revocation().number(leaf, due)));
+        number.flatten().map(ToString::to_string)
     }
 }
 

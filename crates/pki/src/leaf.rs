@@ -49,7 +49,11 @@ impl Leaf {
     }
 
     /// To be called by `judge` alone, once the path was verified.
-    pub(crate) fn into_identity(self, revocation: RevocationState) -> PeerIdentity {
+    pub(crate) fn into_identity(
+        self,
+        revocation: RevocationState,
+        crl_number: Option<String>,
+    ) -> PeerIdentity {
         PeerIdentity {
             subject: self.subject,
             issuer: self.issuer,
@@ -59,7 +63,7 @@ impl Leaf {
             ip_names: self.ip_names,
             policies: self.policies,
             not_after: Timestamp::from_secs(self.not_after),
-            crl_number: None,
+            crl_number,
             key_pin: self.key_pin,
             revocation,
         }

@@ -8,7 +8,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer;
 
-use crate::crl::RevocationList;
+use crate::crl::{CrlNumber, RevocationList};
 
 const NOTHING_LOADED: &str = "no revocation list is loaded";
 const MISSING: &str = "no revocation list of an issuer of the certificate is loaded";
@@ -79,6 +79,13 @@ impl RevocationIndex {
             return Some(MISSING);
         }
         (!speaking.any(|list| list.is_current_at(now))).then_some(OUTDATED)
+    }
+
+    /// The number of the list that speaks of the certificate, if it has one. A current list comes before an outdated one.
+    pub(crate) fn number(&self, certificate: &PathCertificate<'_>, now: Timestamp) -> Option<&CrlNumber> {
+        let speaking = || self.of(certificate).iter().filter(|list| speaks_of(list, certificate));
+        let current = speaking().find(|list| list.is_current_at(now));
+        current.or_else(|| speaking().next())?.number.as_ref()
     }
 
     fn of(&self, certificate: &PathCertificate<'_>) -> &[Arc<RevocationList>] {

@@ -36,6 +36,7 @@ pub struct TrustSnapshot {
     hints: Arc<[Hint]>,
     revocation: RevocationIndex,
     eku_rule: EkuRule,
+    grace_secs: i64,
     /// Whether a revocation file could not be read.
     has_faults: bool,
 }
@@ -62,6 +63,7 @@ impl TrustSnapshot {
             hints: authorities.iter().map(|authority| Hint::in_sequence(authority.name())).collect(),
             revocation,
             eku_rule: EkuRule::default(),
+            grace_secs: 0,
             has_faults: !faults.is_empty(),
             authorities,
         };
@@ -72,6 +74,12 @@ impl TrustSnapshot {
     #[must_use]
     pub fn with_eku_rule(self, eku_rule: EkuRule) -> Self {
         Self { eku_rule, ..self }
+    }
+
+    /// The same, but a list counts as current for this many seconds past its nextUpdate.
+    #[must_use]
+    pub fn with_grace_secs(self, grace_secs: i64) -> Self {
+        Self { grace_secs: grace_secs.max(0), ..self }
     }
 
     /// The same, after `previous` was in force: what its lists revoked stays revoked until a list at least as fresh says otherwise, so that an
@@ -112,6 +120,11 @@ impl TrustSnapshot {
 
     pub(crate) fn revocation(&self) -> &RevocationIndex {
         &self.revocation
+    }
+
+    /// The instant at which a list must not be past its nextUpdate to be current at `now`.
+    pub(crate) fn lists_due(&self, now: Timestamp) -> Timestamp {
+        now.plus_secs(-self.grace_secs)
     }
 
     pub(crate) fn eku_rule(&self) -> EkuRule {

@@ -4,30 +4,51 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use mail_types::{DistinguishedName, Timestamp};
+use tokio::sync::watch;
 
 use crate::crl::CrlNumber;
 use crate::snapshot::TrustSnapshot;
 
 /// The snapshot now in force. Each handshake loads it anew, so a swap takes effect on the next one.
 ///
-/// Sessions already open are judged again by their owners, with [`Trust::load`] and [`TrustSnapshot::judge`].
+/// Sessions already open are judged again by their owners, who learn from [`Trust::changes`] when.
 #[derive(Debug)]
-pub struct Trust(ArcSwap<TrustSnapshot>);
+pub struct Trust {
+    snapshot: ArcSwap<TrustSnapshot>,
+    version: watch::Sender<u64>,
+}
 
 impl Trust {
     /// Puts a first snapshot in force.
     pub fn new(snapshot: TrustSnapshot) -> Self {
-        Self(ArcSwap::from_pointee(snapshot))
+        Self { snapshot: ArcSwap::from_pointee(snapshot), version: watch::Sender::new(0) }
     }
 
     /// Puts another snapshot in force.
     pub fn swap(&self, snapshot: TrustSnapshot) {
-        self.0.store(Arc::new(snapshot));
+        self.snapshot.store(Arc::new(snapshot));
+        self.note_change();
+    }
+
+    /// Tells those who follow [`Trust::changes`] that something by which open sessions are judged has changed: the white list, say.
+    pub fn note_change(&self) {
+        self.version.send_modify(|version| *version = version.wrapping_add(1));
+    }
+
+    /// A number that is another one after each swap of the snapshot and each [`Trust::note_change`]. An owner of an open session that sees it
+    /// change judges the session again.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    /// The number that [`Trust::changes`] shows now.
+    pub(crate) fn version(&self) -> u64 {
+        *self.version.borrow()
     }
 
     /// The snapshot in force.
     pub fn load(&self) -> Arc<TrustSnapshot> {
-        self.0.load_full()
+        self.snapshot.load_full()
     }
 
     /// What is in force, for status pages and metrics.

@@ -57,23 +57,35 @@ impl Judge {
     }
 }
 
-/// For our side of a connection a peer made: a certificate is asked for, not required.
+/// Whether a client may go without a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CertificateDemand {
+    /// It may.
+    Optional,
+    /// It may not: the handshake fails.
+    Mandatory,
+}
+
+/// For our side of a connection a peer made.
 #[derive(Debug)]
-pub(crate) struct ClientVerifier(Judge);
+pub(crate) struct ClientVerifier {
+    judge: Judge,
+    demand: CertificateDemand,
+}
 
 impl ClientVerifier {
-    pub(crate) fn new(snapshot: Arc<TrustSnapshot>, slot: VerdictSlot) -> Self {
-        Self(Judge { snapshot, slot })
+    pub(crate) fn new(snapshot: Arc<TrustSnapshot>, slot: VerdictSlot, demand: CertificateDemand) -> Self {
+        Self { judge: Judge { snapshot, slot }, demand }
     }
 }
 
 impl ClientCertVerifier for ClientVerifier {
     fn client_auth_mandatory(&self) -> bool {
-        false
+        self.demand == CertificateDemand::Mandatory
     }
 
     fn root_hint_subjects(&self) -> &[rustls::DistinguishedName] {
-        self.0.snapshot.hints()
+        self.judge.snapshot.hints()
     }
 
     fn verify_client_cert(
@@ -82,7 +94,7 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.0.judge(end_entity, intermediates, Usage::Client, None, now)?;
+        self.judge.judge(end_entity, intermediates, Usage::Client, None, now)?;
         Ok(ClientCertVerified::assertion())
     }
 

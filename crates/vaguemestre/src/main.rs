@@ -8,6 +8,7 @@ mod cli;
 mod demo;
 mod log;
 mod operator;
+mod server_tls;
 mod trust;
 mod watch;
 

@@ -1,5 +1,6 @@
 //! One operator, running: store, trust, listeners, queue runner, housekeeping. `serve` runs one, `demo` runs two.
 
+use crate::server_tls::ServerTls;
 use crate::trust::TrustSpace;
 use admin_api::{AdminApi, Gauge, Gauges};
 use anyhow::{Context, Result, bail};
@@ -9,7 +10,7 @@ use delivery::{Delivery, DeliveryMetrics, NextHops, Runner, Schedule};
 use imapd::{ImapMetrics, Imapd};
 use intake::{Intake, Settings};
 use listener::{Drain, DrainSwitch};
-use pki::{AccessServerTls, MxServerTls, OwnIdentity, PeerClientTls};
+use pki::{OwnIdentity, PeerClientTls};
 use prometheus_client::registry::Registry;
 use smtpd::{Service, SmtpMetrics, Smtpd};
 use std::collections::BTreeMap;
@@ -51,8 +52,7 @@ pub(crate) struct Operator {
 /// What a reload replaces.
 struct Parts {
     trust: TrustSpace,
-    mx: Arc<MxServerTls>,
-    access: Arc<AccessServerTls>,
+    tls: ServerTls,
     peer: Arc<PeerClientTls>,
     authenticator: Authenticator,
 }
@@ -93,8 +93,7 @@ impl Operator {
         let identity = Arc::new(own_identity(&config)?);
         let trust = TrustSpace::load(&config, store.now())?;
         let parts = Parts {
-            mx: Arc::new(MxServerTls::new(identity.clone(), trust.pki.clone())),
-            access: Arc::new(AccessServerTls::new(&identity)?),
+            tls: ServerTls::new(&identity, &trust.pki)?,
             peer: Arc::new(PeerClientTls::new(identity.clone(), trust.pki.clone())),
             authenticator: Authenticator::new(store.clone(), 4),
             trust,
@@ -162,7 +161,7 @@ impl Operator {
                     ));
                 }
                 Protocol::Https => {
-                    let api = self.admin_api(registry.clone(), gauges.clone());
+                    let api = self.admin_api(&section, registry.clone(), gauges.clone());
                     let max = self.config.limits.http_connections_max;
                     self.tasks.spawn(api.serve(
                         listener,
@@ -182,14 +181,11 @@ impl Operator {
 
     fn smtpd(&self, section: &Listener, hostname: &str, intake: Intake, metrics: SmtpMetrics) -> Smtpd {
         let limits = &self.config.limits;
+        let parts = &self.parts.tls;
         let (service, tls) = match (section.protocol, section.tls) {
-            (Protocol::Smtp, _) => (Service::Mx, smtpd::Tls::Mx(self.parts.mx.clone())),
-            (_, ListenerTls::Starttls) => {
-                (Service::Submission, smtpd::Tls::Starttls(self.parts.access.clone()))
-            }
-            (_, ListenerTls::Implicit) => {
-                (Service::Submission, smtpd::Tls::Implicit(self.parts.access.clone()))
-            }
+            (Protocol::Smtp, _) => (Service::Mx, smtpd::Tls::Mx(parts.mx(section))),
+            (_, ListenerTls::Starttls) => (Service::Submission, smtpd::Tls::Starttls(parts.access(section))),
+            (_, ListenerTls::Implicit) => (Service::Submission, smtpd::Tls::Implicit(parts.access(section))),
         };
         Smtpd {
             service,
@@ -214,8 +210,8 @@ impl Operator {
     fn imapd(&self, section: &Listener, metrics: ImapMetrics) -> Imapd {
         let limits = &self.config.limits;
         let tls = match section.tls {
-            ListenerTls::Starttls => imapd::Tls::Starttls(self.parts.access.clone()),
-            ListenerTls::Implicit => imapd::Tls::Implicit(self.parts.access.clone()),
+            ListenerTls::Starttls => imapd::Tls::Starttls(self.parts.tls.access(section)),
+            ListenerTls::Implicit => imapd::Tls::Implicit(self.parts.tls.access(section)),
         };
         Imapd {
             tls,
@@ -232,9 +228,9 @@ impl Operator {
         }
     }
 
-    fn admin_api(&self, registry: Arc<Registry>, gauges: Gauges) -> AdminApi {
+    fn admin_api(&self, section: &Listener, registry: Arc<Registry>, gauges: Gauges) -> AdminApi {
         AdminApi {
-            tls: self.parts.access.clone(),
+            tls: self.parts.tls.access(section),
             store: self.store.clone(),
             registry,
             gauges,
@@ -281,9 +277,8 @@ impl Operator {
         match own_identity(&self.config).map(Arc::new) {
             Ok(identity) => {
                 self.own_not_after.store(identity.not_after().0, Ordering::Relaxed);
-                self.parts.mx.replace(identity.clone());
                 self.parts.peer.replace(identity.clone());
-                if let Err(error) = self.parts.access.replace(&identity) {
+                if let Err(error) = self.parts.tls.replace(&identity) {
                     tracing::error!(%error, "the certificate for clients stays as it was");
                 }
             }

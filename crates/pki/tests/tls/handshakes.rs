@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crate::world::{HOST, World, chain, connect, days_ago, dn, identity, named, now, subject};
 use pki::development::DevelopmentPki;
-use pki::{AccessServerTls, IdentityError, MxServerTls, OwnIdentity, ReferenceNames, Rejection};
+use pki::{
+    AccessServerTls, ClientCertificates, IdentityError, MxServerTls, OwnIdentity, ReferenceNames, Rejection,
+};
 use rustls::{ClientConfig, HandshakeKind, RootCertStore};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -123,12 +125,13 @@ async fn the_mx_side_never_resumes() {
 #[tokio::test]
 async fn the_access_side_resumes_until_its_identity_is_replaced() {
     let world = World::new();
-    let access = AccessServerTls::new(&identity(&world.server)).unwrap();
+    let access =
+        AccessServerTls::new(identity(&world.server), world.trust(), ClientCertificates::Off).unwrap();
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         let connector = anonymous(&world, version);
         assert_eq!(kind_at_access(&access, &connector).await, HandshakeKind::Full);
         assert_eq!(kind_at_access(&access, &connector).await, HandshakeKind::Resumed);
-        access.replace(&identity(&world.server)).unwrap();
+        access.replace(identity(&world.server)).unwrap();
         assert_eq!(kind_at_access(&access, &connector).await, HandshakeKind::Full);
     }
 }

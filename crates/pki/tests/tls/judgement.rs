@@ -266,3 +266,24 @@ fn no_damaged_certificate_is_believed() {
         assert!(snapshot.judge(&[leaf.into()], Usage::Client, UnixTime::now()).is_err());
     }
 }
+
+#[test]
+fn a_list_past_its_date_counts_for_the_grace_and_not_a_second_longer() {
+    let world = World::new();
+    let outdated = world.issuing_list(days_ago(31), &[], 3);
+    let snapshot = || world.snapshot_of(&[world.root_list(), outdated.clone()]).0;
+    let hour = 3_600;
+    let state = |grace| revocation(&snapshot().with_grace_secs(grace), &world.client);
+    assert_eq!(state(24 * hour + 60), RevocationState::Good);
+    assert!(matches!(state(24 * hour - 60), RevocationState::Unknown(_)));
+    assert!(matches!(state(0), RevocationState::Unknown(_)));
+}
+
+#[test]
+fn the_identity_names_the_list_it_was_looked_up_in() {
+    let world = World::new();
+    let number = |lists: &[Vec<u8>]| judge(&world.snapshot_of(lists).0, &world.client).unwrap().crl_number;
+    assert_eq!(number(&[world.root_list(), world.issuing_list(now(), &[], 0x1a2)]).as_deref(), Some("01a2"));
+    assert_eq!(number(&[world.issuing_list(days_ago(60), &[], 7)]).as_deref(), Some("07"));
+    assert_eq!(number(&[world.root_list()]), None);
+}

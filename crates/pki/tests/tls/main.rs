@@ -1,6 +1,8 @@
 //! The crate from outside: judgements of chains, handshakes over connections in memory.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod handshakes;
 #[cfg(test)]
 mod judgement;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mail_types::{DistinguishedName, Timestamp};
 use pki::development::{DevelopmentPki, IssuedCertificate, SubjectAttributes};
 use pki::{
-    CertificateDer, HandshakeFailure, MxAccepted, MxServerTls, OwnIdentity, PeerClientTls, PeerConnected,
+    Accepted, CertificateDer, HandshakeFailure, MxServerTls, OwnIdentity, PeerClientTls, PeerConnected,
     ReferenceNames, Trust, TrustSnapshot, UnixTime,
 };
 use rcgen::{
@@ -138,10 +138,8 @@ pub(crate) fn named(host: &str) -> ReferenceNames {
     ReferenceNames { hosts: vec![host.into()], ..ReferenceNames::default() }
 }
 
-pub(crate) type Both = (
-    Result<MxAccepted<DuplexStream>, HandshakeFailure>,
-    Result<PeerConnected<DuplexStream>, HandshakeFailure>,
-);
+pub(crate) type Both =
+    (Result<Accepted<DuplexStream>, HandshakeFailure>, Result<PeerConnected<DuplexStream>, HandshakeFailure>);
 
 /// One connection in memory between the two ends.
 pub(crate) async fn connect(server: &MxServerTls, client: &PeerClientTls, names: &ReferenceNames) -> Both {
