@@ -2,7 +2,7 @@
 # Installs the Debian packages that building and testing need, if they are missing. packages.sh build|test|all
 set -eu
 build="clang mold"
-test="$build ca-certificates curl swaks libnet-ssleay-perl libio-socket-ssl-perl isync msmtp mutt tmux python3 python3-venv openssl procps faketime"
+test="$build ca-certificates curl swaks libnet-ssleay-perl libio-socket-ssl-perl isync msmtp mutt tmux python3 python3-venv openssl procps faketime xmlsec1"
 # Any installed server does; Debian 12's is the one that results are stated for.
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || test="$test postgresql-15"
 all="$test postfix dovecot-imapd offlineimap3 fetchmail neomutt alpine thunderbird libnss3-tools"

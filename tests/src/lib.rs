@@ -18,6 +18,7 @@ mod https;
 mod imap;
 mod letter;
 mod load;
+mod national_list;
 mod operator;
 mod postgres;
 mod process;
@@ -38,6 +39,9 @@ pub use https::get;
 pub use imap::{Imap, Response};
 pub use letter::{Letter, without_trace};
 pub use load::{Heard, Load, Route, noise_letter};
+pub use national_list::{
+    ListEntry, ListSigner, NationalList, SignerProfile, signature_template, with_template,
+};
 pub use operator::{Operator, free_port};
 pub use postgres::{Postgres, Session};
 pub use process::{Finished, Process, program, run, run_with_input};

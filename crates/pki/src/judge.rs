@@ -18,14 +18,22 @@ use crate::snapshot::TrustSnapshot;
 
 const SERVER_AUTH: &[usize] = &[1, 3, 6, 1, 5, 5, 7, 3, 1];
 const CLIENT_AUTH: &[usize] = &[1, 3, 6, 1, 5, 5, 7, 3, 2];
+const EMAIL_PROTECTION: &[usize] = &[1, 3, 6, 1, 5, 5, 7, 3, 4];
+/// The same, as the content of its DER.
+const EMAIL_PROTECTION_DER: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 4];
+const DOCUMENT_SIGNING: &[usize] = &[1, 3, 6, 1, 5, 5, 7, 3, 36];
+const ANY_PURPOSE: &[usize] = &[2, 5, 29, 37, 0];
 
-/// The side of TLS on which the peer stands.
+/// What a certificate is used for: the side of TLS on which the peer stands, or a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Usage {
     /// It connected to us and proves who it is.
     Client,
     /// We connected to it.
     Server,
+    /// It signed a document: emailProtection, documentSigning or any purpose, whatever the [`EkuRule`], and a key usage, if it states one, of
+    /// digitalSignature or nonRepudiation (RFC 5280 §4.2.1.3).
+    Signer,
 }
 
 /// How the extended key usage of a peer is read (RFC 5280 §4.2.1.12). A certificate without the extension serves every use.
@@ -48,7 +56,7 @@ pub enum Rejection {
     Expired,
     /// A certificate of every path is not valid yet.
     NotYetValid,
-    /// Not a certificate for this side of TLS, or a CA's own.
+    /// Not a certificate for this use, or a CA's own.
     WrongUsage,
     /// A certificate of every path is on a revocation list.
     Revoked,
@@ -133,6 +141,9 @@ impl TrustSnapshot {
         usage: Usage,
         now: UnixTime,
     ) -> Result<PeerIdentity, Rejection> {
+        if usage == Usage::Signer && !facts.may_sign {
+            return Err(Rejection::WrongUsage);
+        }
         let leaf = EndEntityCert::try_from(leaf).map_err(|error| Rejection::from_webpki(&error))?;
         let offered: Vec<_> = intermediates
             .iter()
@@ -224,6 +235,7 @@ struct Purpose {
 impl Purpose {
     fn allows(&self, purpose: &[usize]) -> bool {
         match (self.rule, self.usage) {
+            (_, Usage::Signer) => [EMAIL_PROTECTION, DOCUMENT_SIGNING, ANY_PURPOSE].contains(&purpose),
             (EkuRule::AnyTlsUsage, _) => purpose == SERVER_AUTH || purpose == CLIENT_AUTH,
             (EkuRule::Strict, Usage::Client) => purpose == CLIENT_AUTH,
             (EkuRule::Strict, Usage::Server) => purpose == SERVER_AUTH,
@@ -248,6 +260,7 @@ impl ExtendedKeyUsageValidator for Purpose {
         let required = match self.usage {
             Usage::Client => KeyUsage::client_auth(),
             Usage::Server => KeyUsage::server_auth(),
+            Usage::Signer => KeyUsage::required(EMAIL_PROTECTION_DER),
         };
         Err(Error::RequiredEkuNotFoundContext(RequiredEkuNotFoundContext { required, present }))
     }

@@ -23,6 +23,8 @@ pub(crate) struct Leaf {
     /// Dotted OIDs of the certificate policies.
     pub(crate) policies: Vec<String>,
     pub(crate) key_pin: [u8; 32],
+    /// Whether its key may sign documents: a key usage, if stated, of digitalSignature or nonRepudiation (RFC 5280 §4.2.1.3).
+    pub(crate) may_sign: bool,
     /// Seconds since the epoch.
     pub(crate) not_after: i64,
 }
@@ -40,6 +42,7 @@ impl Leaf {
             ip_names: Vec::new(),
             policies: policies(&x509),
             key_pin: sha256(x509.public_key().raw),
+            may_sign: may_sign(&x509)?,
             not_after: x509.validity().not_after.timestamp(),
         };
         if let Some(names) = x509.subject_alternative_name().ok()? {
@@ -77,6 +80,12 @@ impl Leaf {
             _ => {}
         }
     }
+}
+
+/// `None` when the extension cannot be read.
+fn may_sign(certificate: &X509Certificate<'_>) -> Option<bool> {
+    let usage = certificate.key_usage().ok()?;
+    Some(usage.is_none_or(|usage| usage.value.digital_signature() || usage.value.non_repudiation()))
 }
 
 fn policies(certificate: &X509Certificate<'_>) -> Vec<String> {

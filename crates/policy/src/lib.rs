@@ -13,6 +13,8 @@ mod sender;
 mod trust_list;
 mod verdict;
 mod whitelist;
+mod whitelist_diff;
+mod whitelist_replacement;
 
 pub use next_hop::{NextHopFacts, next_hop};
 pub use recipient::{RecipientFacts, recipient};
@@ -20,4 +22,6 @@ pub use routes::{Route, RouteHost, Routes};
 pub use sender::{MxSenderFacts, OriginatorFacts, SendAs, sender, submission_originators, submission_sender};
 pub use trust_list::{Ages, CertificateMark, Departure, DomainStanding, Overlay, Standing, TrustList};
 pub use verdict::{Reason, Verdict};
-pub use whitelist::{LineFault, WhiteList};
+pub use whitelist::{Bearer, LineFault, WhiteList};
+pub use whitelist_diff::WhiteListDiff;
+pub use whitelist_replacement::{ReplacementFault, Shrunk, replacement};

@@ -131,7 +131,7 @@ impl TrustList {
             !self.overlay.quarantines(domain, now) && self.overlay.is_partner(domain, &peer.subject, now)
         });
         self.listed(is_partner, now, |list| {
-            list.domains_of(&peer.subject).iter().any(|domain| !self.overlay.quarantines(domain, now))
+            list.domains_of(&peer.subject).any(|domain| !self.overlay.quarantines(domain, now))
         })
     }
 

@@ -1,16 +1,159 @@
 //! The white list: which certificate speaks for which domain.
 //!
-//! The unit of trust is the pair (domain, certificate subject); a domain may have several. The text form read here has one pair a line,
-//! `DOMAIN;SUBJECT-DN`, with `#` comments.
+//! The unit of trust is the pair (domain, bearer); a domain may have several. A bearer is a certificate subject, or, in lists that name
+//! structures and no certificates, the organizational unit that the health PKI gives to one structure only. Contacts that a list may
+//! carry are personal data and are never kept. Where a list came from and whether its signature holds is not known here.
 
-use mail_types::{DistinguishedName, Domain};
-use std::collections::HashMap;
+use mail_types::{DistinguishedName, Domain, Timestamp};
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
 
-/// A list in force.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A list as a value: immutable once it is in force, every look-up is one or two hash look-ups.
+#[derive(Clone, Debug, Default)]
 pub struct WhiteList {
-    domains: HashMap<Domain, Vec<DistinguishedName>>,
-    certificates: HashMap<DistinguishedName, Vec<Domain>>,
+    generated_at: Option<Timestamp>,
+    domains: HashMap<Arc<Domain>, HashSet<Bearer>>,
+    subjects: HashMap<Arc<DistinguishedName>, Vec<Arc<Domain>>>,
+    units: HashMap<Arc<str>, Vec<Arc<Domain>>>,
+    pair_count: usize,
+}
+
+/// What speaks for a domain.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Bearer {
+    /// A certificate with exactly this subject.
+    Subject(Arc<DistinguishedName>),
+    /// A certificate whose subject has this organizational unit, in lower case: `1` and the FINESS number of a structure.
+    Unit(Arc<str>),
+}
+
+impl fmt::Display for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Subject(subject) => fmt::Display::fmt(subject, f),
+            Self::Unit(unit) => write!(f, "any certificate with OU={unit}"),
+        }
+    }
+}
+
+/// Two lists are equal when their dates and their pairs are.
+impl PartialEq for WhiteList {
+    fn eq(&self, other: &Self) -> bool {
+        self.generated_at == other.generated_at && self.has_the_pairs_of(other)
+    }
+}
+
+impl Eq for WhiteList {}
+
+impl WhiteList {
+    /// An empty list with the date its publisher gave it.
+    pub fn generated_at(at: Timestamp) -> Self {
+        Self { generated_at: Some(at), ..Self::default() }
+    }
+
+    /// When the publisher made the list; `None` for forms without a date.
+    pub fn generation(&self) -> Option<Timestamp> {
+        self.generated_at
+    }
+
+    /// Adds a pair.
+    pub fn add(&mut self, domain: Domain, subject: DistinguishedName) {
+        let subject = match self.subjects.get_key_value(&subject) {
+            Some((known, _)) => known.clone(),
+            None => Arc::new(subject),
+        };
+        if let Some(domain) = self.add_pair(domain, Bearer::Subject(subject.clone())) {
+            self.subjects.entry(subject).or_default().push(domain);
+        }
+    }
+
+    /// Adds a domain for which every certificate with this organizational unit speaks.
+    pub fn add_unit(&mut self, domain: Domain, unit: &str) {
+        let unit: Arc<str> = unit.trim().to_lowercase().into();
+        if let Some(domain) = self.add_pair(domain, Bearer::Unit(unit.clone())) {
+            self.units.entry(unit).or_default().push(domain);
+        }
+    }
+
+    /// The shared name of the domain, or `None` when the pair was known.
+    fn add_pair(&mut self, domain: Domain, bearer: Bearer) -> Option<Arc<Domain>> {
+        let domain = match self.domains.get_key_value(&domain) {
+            Some((known, _)) => known.clone(),
+            None => Arc::new(domain),
+        };
+        let is_new = self.domains.entry(domain.clone()).or_default().insert(bearer);
+        self.pair_count += usize::from(is_new);
+        is_new.then_some(domain)
+    }
+
+    /// Whether the pair is in the list, by the certificate's subject or by a unit in it.
+    pub fn lists(&self, domain: &Domain, subject: &DistinguishedName) -> bool {
+        let Some(bearers) = self.domains.get(domain) else { return false };
+        self.bearers_in(subject).any(|(bearer, _)| bearers.contains(&bearer))
+    }
+
+    /// Whether the certificate is listed for any domain.
+    pub fn lists_certificate(&self, subject: &DistinguishedName) -> bool {
+        self.bearers_in(subject).next().is_some()
+    }
+
+    /// The domains that the certificate is listed for. One may come twice when it is listed by subject and by unit.
+    pub fn domains_of(&self, subject: &DistinguishedName) -> impl Iterator<Item = &Domain> {
+        self.bearers_in(subject).flat_map(|(_, domains)| domains).map(AsRef::as_ref)
+    }
+
+    /// Whether the domain is in the list at all.
+    pub fn lists_domain(&self, domain: &Domain) -> bool {
+        self.domains.contains_key(domain)
+    }
+
+    /// The bearers of a domain, in order.
+    pub fn bearers_of(&self, domain: &Domain) -> Vec<&Bearer> {
+        let mut bearers: Vec<_> = self.domains.get(domain).into_iter().flatten().collect();
+        bearers.sort();
+        bearers
+    }
+
+    /// Every pair, in no order.
+    pub fn pairs(&self) -> impl Iterator<Item = (&Domain, &Bearer)> {
+        let domains = self.domains.iter();
+        domains.flat_map(|(domain, bearers)| bearers.iter().map(move |bearer| (domain.as_ref(), bearer)))
+    }
+
+    /// Every domain, in no order.
+    pub fn domains(&self) -> impl Iterator<Item = &Domain> {
+        self.domains.keys().map(AsRef::as_ref)
+    }
+
+    /// Whether both lists have the same pairs, whatever their dates.
+    pub fn has_the_pairs_of(&self, other: &Self) -> bool {
+        self.domains == other.domains
+    }
+
+    /// Number of domains.
+    pub fn domain_count(&self) -> usize {
+        self.domains.len()
+    }
+
+    /// Number of pairs.
+    pub fn pair_count(&self) -> usize {
+        self.pair_count
+    }
+
+    /// Number of different bearers: subjects and units.
+    pub fn certificate_count(&self) -> usize {
+        self.subjects.len() + self.units.len()
+    }
+
+    /// The bearers of the list that a subject is, with their domains.
+    fn bearers_in(&self, subject: &DistinguishedName) -> impl Iterator<Item = (Bearer, &Vec<Arc<Domain>>)> {
+        let by_subject = self.subjects.get_key_value(subject);
+        let by_subject = by_subject.map(|(known, domains)| (Bearer::Subject(known.clone()), domains));
+        let units = subject.attributes().filter(|(kind, _)| *kind == "OU" && !self.units.is_empty());
+        let by_unit = units.filter_map(|(_, unit)| self.units.get_key_value(unit));
+        by_subject.into_iter().chain(by_unit.map(|(unit, domains)| (Bearer::Unit(unit.clone()), domains)))
+    }
 }
 
 /// A line that could not be read.
@@ -23,7 +166,8 @@ pub struct LineFault {
 }
 
 impl WhiteList {
-    /// Reads the text form. Lines at fault are left out and reported: a slip in one line must not close the network.
+    /// Reads the text form: one pair a line, `DOMAIN;SUBJECT-DN`, with `#` comments. Lines at fault are left out and reported: a slip in
+    /// one line must not close the network.
     pub fn parse(text: &str) -> (Self, Vec<LineFault>) {
         let mut list = Self::default();
         let mut faults = Vec::new();
@@ -38,40 +182,6 @@ impl WhiteList {
             }
         }
         (list, faults)
-    }
-
-    /// Adds a pair.
-    pub fn add(&mut self, domain: Domain, subject: DistinguishedName) {
-        let subjects = self.domains.entry(domain.clone()).or_default();
-        if !subjects.contains(&subject) {
-            subjects.push(subject.clone());
-            self.certificates.entry(subject).or_default().push(domain);
-        }
-    }
-
-    /// Whether the pair is in the list.
-    pub fn lists(&self, domain: &Domain, subject: &DistinguishedName) -> bool {
-        self.domains.get(domain).is_some_and(|subjects| subjects.contains(subject))
-    }
-
-    /// Whether the certificate is listed for any domain.
-    pub fn lists_certificate(&self, subject: &DistinguishedName) -> bool {
-        self.certificates.contains_key(subject)
-    }
-
-    /// The domains that the certificate is listed for.
-    pub fn domains_of(&self, subject: &DistinguishedName) -> &[Domain] {
-        self.certificates.get(subject).map_or(&[], Vec::as_slice)
-    }
-
-    /// Whether the domain is in the list at all.
-    pub fn lists_domain(&self, domain: &Domain) -> bool {
-        self.domains.contains_key(domain)
-    }
-
-    /// Number of domains.
-    pub fn domain_count(&self) -> usize {
-        self.domains.len()
     }
 }
 
@@ -88,19 +198,49 @@ fn pair(line: &str) -> Result<(Domain, DistinguishedName), &'static str> {
 mod tests {
     use super::*;
 
+    fn domain(text: &str) -> Domain {
+        text.parse().unwrap()
+    }
+
+    fn dn(text: &str) -> DistinguishedName {
+        text.parse().unwrap()
+    }
+
     #[test]
     fn a_domain_may_have_several_certificates_and_a_bad_line_closes_nothing() {
         let (list, faults) = WhiteList::parse(
             "# list\nch.example;CN=a,O=X,C=FR\nCH.example ; CN=b, O=X, C=FR\nnonsense\nother.example\tCN=a,O=X,C=FR\n",
         );
         assert_eq!(faults, [LineFault { line: 4, cause: "a line has the form DOMAIN;SUBJECT-DN" }]);
-        let (domain, a, b) = (
-            "ch.example".parse().unwrap(),
-            "C=FR,O=X,CN=a".parse().unwrap(),
-            "CN=b,O=X,C=FR".parse().unwrap(),
+        let (ch, a, b) = (domain("ch.example"), dn("C=FR,O=X,CN=a"), dn("CN=b,O=X,C=FR"));
+        assert!(list.lists(&ch, &a) && list.lists(&ch, &b));
+        assert!(!list.lists(&domain("other.example"), &b));
+        assert_eq!((list.domain_count(), list.pair_count(), list.certificate_count()), (2, 3, 2));
+        let mut of_a: Vec<_> = list.domains_of(&a).map(Domain::as_str).collect();
+        of_a.sort_unstable();
+        assert_eq!(of_a, ["ch.example", "other.example"]);
+        assert_eq!(
+            list.bearers_of(&ch).iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["C=fr,CN=a,O=x", "C=fr,CN=b,O=x"]
         );
-        assert!(list.lists(&domain, &a) && list.lists(&domain, &b));
-        assert!(!list.lists(&"other.example".parse().unwrap(), &b));
-        assert_eq!(list.domain_count(), 2);
+    }
+
+    #[test]
+    fn a_pair_counts_once_however_often_it_is_named() {
+        let list = WhiteList::parse("a.example;CN=a\nA.example;cn=A\n").0;
+        assert_eq!((list.pair_count(), list.domains_of(&dn("CN=a")).count()), (1, 1));
+    }
+
+    #[test]
+    fn a_unit_speaks_for_its_domain_and_for_no_other() {
+        let mut list = WhiteList::default();
+        list.add_unit(domain("ch.example"), "12A0000001");
+        list.add(domain("other.example"), dn("CN=a,OU=12a0000001,C=FR"));
+        let (member, stranger) = (dn("CN=x,OU=12A0000001,C=FR"), dn("CN=x,OU=2A0000001,C=FR"));
+        assert!(list.lists(&domain("ch.example"), &member) && list.lists_certificate(&member));
+        assert!(!list.lists(&domain("other.example"), &member));
+        assert!(!list.lists(&domain("ch.example"), &stranger) && !list.lists_certificate(&stranger));
+        assert!(!list.lists(&domain("ch.example"), &dn("CN=12A0000001,O=12A0000001")));
+        assert_eq!(list.domains_of(&dn("CN=a,OU=12a0000001,C=FR")).count(), 2);
     }
 }
