@@ -39,9 +39,7 @@ pub use https::get;
 pub use imap::{Imap, Response};
 pub use letter::{Letter, without_trace};
 pub use load::{Heard, Load, Route, noise_letter};
-pub use national_list::{
-    ListEntry, ListSigner, NationalList, SignerProfile, signature_template, with_template,
-};
+pub use national_list::{ListEntry, ListSigner, NationalList, SignerProfile};
 pub use operator::{Operator, free_port};
 pub use postgres::{Postgres, Session};
 pub use process::{Finished, Process, program, run, run_with_input};

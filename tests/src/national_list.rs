@@ -3,7 +3,7 @@
 //! It knows nothing of the program, so that the tests of any crate may include it.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// One entry of a list, as the publisher writes it.
@@ -62,13 +62,8 @@ impl NationalList {
 }
 
 /// The document with an unfilled signature as its last child.
-pub fn with_template(unsigned: &str, template: &str) -> String {
+fn with_template(unsigned: &str, template: &str) -> String {
     unsigned.replace(END, &format!("{template}{END}"))
-}
-
-/// The unfilled signature of the national list.
-pub fn signature_template() -> &'static str {
-    SIGNATURE_TEMPLATE
 }
 
 impl ListEntry {
@@ -166,11 +161,6 @@ impl ListSigner {
         }
         run(folder.path(), "openssl", &arguments);
         Self { folder, serial }
-    }
-
-    /// Its certificate's file, PEM.
-    pub fn certificate_file(&self) -> PathBuf {
-        self.folder.path().join("signer.pem")
     }
 
     /// The number of its certificate, big endian, for a revocation list.
