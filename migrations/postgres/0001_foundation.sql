@@ -230,8 +230,10 @@ CREATE TABLE queue_entries (
     expires_at_ms BIGINT NOT NULL,
     last_attempt_at_ms BIGINT,
     last_reply TEXT,
+    held_for TEXT CHECK (held_for IN ('departure', 'fault', 'administrator')),
     lease_token BYTEA,
-    lease_until_ms BIGINT
+    lease_until_ms BIGINT,
+    CHECK (held_for IS NULL OR state = 'held')
 );
 CREATE INDEX queue_entries_due ON queue_entries (next_attempt_at_ms) WHERE state IN ('queued', 'deferred');
 CREATE INDEX queue_entries_by_body ON queue_entries (body_id);

@@ -27,7 +27,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("auth", &["mail-types", "store"]),
     ("intake", &["mail-types", "message", "policy", "store"]),
     // edge
-    ("smtpd", &["auth", "intake", "listener", "mail-types", "pki", "smtp-session"]),
+    ("smtpd", &["auth", "intake", "journal", "listener", "mail-types", "pki", "smtp-session"]),
     ("imapd", &["auth", "imap-session", "intake", "listener", "mail-types", "message", "pki", "store"]),
     ("delivery", &["intake", "listener", "mail-types", "message", "pki", "policy", "smtp-session", "store"]),
     ("admin-api", &["listener", "pki", "store"]),
@@ -43,6 +43,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "delivery",
             "imapd",
             "intake",
+            "journal",
             "listener",
             "mail-types",
             "message",

@@ -19,7 +19,7 @@ pub use spool::Spool;
 pub use transaction::Transaction;
 
 use arc_swap::ArcSwap;
-use mail_types::{MailParameters, PeerIdentity, Principal, Reply, ReversePath};
+use mail_types::{MailParameters, PeerIdentity, Principal, Reply, ReversePath, Timestamp};
 use policy::{MxSenderFacts, Reason, SendAs, TrustList, Verdict};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub enum Origin {
     /// Another operator, with its verified certificate if it presented one.
     Mx {
         /// The certificate.
-        peer: Option<PeerIdentity>,
+        peer: Option<Arc<PeerIdentity>>,
     },
     /// One of our users.
     Submission {
@@ -92,7 +92,7 @@ impl Intake {
     ) -> Result<Transaction, Refusal> {
         let verdict = match &session.origin {
             Origin::Mx { peer } => policy::sender(&MxSenderFacts {
-                peer: peer.as_ref(),
+                peer: peer.as_deref(),
                 trust: &self.trust.load(),
                 now: self.store.now(),
                 reverse_path: &reverse_path,
@@ -101,6 +101,11 @@ impl Intake {
         };
         permit(verdict)?;
         Ok(Transaction::new(self.clone(), session.clone(), reverse_path, parameters))
+    }
+
+    /// The date of the white list by which peers are judged now.
+    pub fn white_list_date(&self) -> Option<Timestamp> {
+        self.trust.load().white_list_date()
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -80,6 +80,19 @@ impl Rejection {
         }
     }
 
+    /// The word for the journal and for metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Untrusted => "untrusted",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::WrongUsage => "wrong_usage",
+            Self::Revoked => "revoked",
+            Self::Malformed => "malformed",
+            Self::NameMismatch => "name_mismatch",
+        }
+    }
+
     /// As rustls reports it, which chooses the alert sent to the peer.
     pub(crate) fn certificate_error(self) -> CertificateError {
         match self {

@@ -153,6 +153,11 @@ impl TrustList {
         }
     }
 
+    /// The date of the white list in force, if there is one.
+    pub fn white_list_date(&self) -> Option<Timestamp> {
+        self.white_list.as_ref().map(|(_, confirmed_at)| *confirmed_at)
+    }
+
     fn listed(&self, is_partner: bool, now: Timestamp, is_named: impl Fn(&WhiteList) -> bool) -> Standing {
         if is_partner {
             return Standing::Listed;

@@ -6,6 +6,7 @@
 //! Diagnostics: a failed handshake and a refused sender are warnings with their cause; each accepted message is one line with its unit id.
 #![warn(missing_docs)]
 
+mod judgements;
 mod metrics;
 mod patience;
 mod session;
@@ -16,6 +17,7 @@ pub use transport::Tls;
 
 use auth::Authenticator;
 use intake::Intake;
+use journal::Journal;
 use listener::{Bounds, Drain};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +52,8 @@ pub struct Smtpd {
     pub hostname: Arc<str>,
     /// The door.
     pub intake: Intake,
+    /// Where judgements of peers are noted.
+    pub journal: Journal,
     /// Passwords.
     pub authenticator: Authenticator,
     /// Octets of one message.

@@ -1,14 +1,16 @@
 //! One SMTP connection.
 
+use crate::judgements::{Basis, Judgements};
 use crate::metrics::{ReasonLabel, ServiceLabel};
 use crate::patience::Patience;
 use crate::transport::{Tls, Transport, secure};
 use crate::{Service, Smtpd};
 use auth::AuthError;
 use intake::{Origin, Refusal, Session, Transaction};
+use journal::Ruling;
 use listener::Drain;
-use mail_types::{PeerIdentity, Principal, Reply, Secret};
-use pki::LastJudgement;
+use mail_types::{Domain, MailParameters, PeerIdentity, Principal, Reply, ReversePath, Secret};
+use pki::{LastJudgement, Rejection};
 use smtp_session::{ContentFault, Event, Server, ServerOptions, TlsState};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -37,6 +39,7 @@ pub(crate) async fn run(shared: Arc<Smtpd>, stream: TcpStream, peer: SocketAddr,
         server: Server::new(options(&shared, tls)),
         transport: Transport::Clear(stream),
         peer_ip: peer.ip(),
+        judgements: Judgements::new(shared.journal.clone(), shared.service, peer.ip()),
         hello: String::new(),
         certificate: None,
         last_judgement: LastJudgement::default(),
@@ -76,8 +79,9 @@ struct Connection {
     server: Server,
     transport: Transport,
     peer_ip: IpAddr,
+    judgements: Judgements,
     hello: String,
-    certificate: Option<PeerIdentity>,
+    certificate: Option<Arc<PeerIdentity>>,
     last_judgement: LastJudgement,
     failed_logins: u32,
     unknown_recipients: u32,
@@ -178,16 +182,7 @@ impl Connection {
                         ));
                         continue;
                     }
-                    let begun = self
-                        .session()
-                        .and_then(|session| self.shared.intake.begin(&session, path, parameters));
-                    let reply = match begun {
-                        Ok(transaction) => {
-                            self.transaction = Some(transaction);
-                            Reply::new(250, (2, 1, 0), "Sender OK")
-                        }
-                        Err(refusal) => self.refuse(refusal),
-                    };
+                    let reply = self.begin(path, parameters);
                     self.server.reply(reply);
                 }
                 Event::Rcpt { path, parameters } => {
@@ -222,6 +217,30 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    fn begin(&mut self, path: ReversePath, parameters: MailParameters) -> Reply {
+        let domain = path.address().map(|address| address.domain().clone());
+        let begun = self.session().and_then(|session| self.shared.intake.begin(&session, path, parameters));
+        match begun {
+            Ok(transaction) => {
+                self.transaction = Some(transaction);
+                self.judged(Ruling::Accepted, "listed", domain.as_ref());
+                Reply::new(250, (2, 1, 0), "Sender OK")
+            }
+            Err(refusal) => {
+                self.judged(Ruling::of_code(refusal.reply.code), refusal.reason, domain.as_ref());
+                self.refuse(refusal)
+            }
+        }
+    }
+
+    /// Notes how another operator's certificate was judged; our users are judged by other means.
+    fn judged(&mut self, ruling: Ruling, reason: &'static str, domain: Option<&Domain>) {
+        if self.shared.service == Service::Mx {
+            let basis = basis(&self.shared, self.certificate.as_deref(), &self.hello);
+            self.judgements.judged(ruling, reason, domain, basis);
+        }
     }
 
     /// A peer that names unknown mailboxes without end is listing ours.
@@ -266,10 +285,11 @@ impl Connection {
         match tls.judge_again(stream, &mut self.last_judgement) {
             None => true,
             Some(Ok(peer)) => {
-                self.certificate = Some(peer);
+                self.certificate = Some(Arc::new(peer));
                 true
             }
             Some(Err(rejection)) => {
+                self.judged(Ruling::Ended, rejection.as_str(), None);
                 tracing::warn!(peer = %self.peer_ip, cause = rejection.cause(), "the certificate of an open connection is no longer accepted");
                 false
             }
@@ -341,8 +361,10 @@ impl Connection {
         {
             Ok(Ok(secured)) => {
                 self.transport = Transport::Tls(Box::new(secured.stream));
-                self.certificate = secured.peer;
+                self.certificate = secured.peer.map(Arc::new);
                 self.protocol = secured.protocol;
+                let basis = basis(&self.shared, self.certificate.as_deref(), &self.hello);
+                self.judgements.shook_hands((secured.protocol, secured.suite), basis);
                 return true;
             }
             Ok(Err(failure)) => failure,
@@ -352,15 +374,22 @@ impl Connection {
                     .handshake_failures
                     .get_or_create(&ReasonLabel { service, reason: "timeout" })
                     .inc();
+                self.judgements.handshake_failed("timeout", None);
                 return false;
             }
         };
-        let reason = failure.rejection.map_or("protocol", |rejection| rejection.cause());
+        let reason = failure.rejection.map_or("protocol", Rejection::as_str);
         self.shared.metrics.handshake_failures.get_or_create(&ReasonLabel { service, reason }).inc();
         let presented = failure.presented.as_ref().map(ToString::to_string);
         tracing::warn!(service, peer = %self.peer_ip, cause = %failure.cause(), presented, "TLS handshake failed");
+        self.judgements.handshake_failed(reason, failure.presented);
         false
     }
+}
+
+/// By what a peer is judged now.
+fn basis<'b>(shared: &Smtpd, certificate: Option<&'b PeerIdentity>, hello: &'b str) -> Basis<'b> {
+    Basis { certificate, white_list: shared.intake.white_list_date(), hello }
 }
 
 fn out_of_order() -> Refusal {

@@ -33,6 +33,7 @@ pub(crate) struct Secured {
     pub(crate) stream: TlsStream<TcpStream>,
     pub(crate) peer: Option<PeerIdentity>,
     pub(crate) protocol: &'static str,
+    pub(crate) suite: &'static str,
 }
 
 /// Shakes hands as a server.
@@ -40,11 +41,21 @@ pub(crate) async fn secure(tls: &Tls, stream: TcpStream) -> Result<Secured, Hand
     match tls {
         Tls::Mx(tls) => {
             let accepted = tls.accept(stream).await?;
-            Ok(Secured { stream: accepted.stream, peer: accepted.peer, protocol: accepted.protocol })
+            Ok(Secured {
+                stream: accepted.stream,
+                peer: accepted.peer,
+                protocol: accepted.protocol,
+                suite: accepted.suite,
+            })
         }
         Tls::Starttls(tls) | Tls::Implicit(tls) => {
             let accepted = tls.accept(stream).await?;
-            Ok(Secured { stream: accepted.stream, peer: None, protocol: accepted.protocol })
+            Ok(Secured {
+                stream: accepted.stream,
+                peer: None,
+                protocol: accepted.protocol,
+                suite: accepted.suite,
+            })
         }
     }
 }

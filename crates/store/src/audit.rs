@@ -20,13 +20,16 @@ pub enum Category {
     Mail,
     /// What administrators do.
     Admin,
+    /// Judgements of peers and certificates; what changes the trust space.
+    Trust,
 }
 
 impl Category {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Mail => "mail",
             Self::Admin => "admin",
+            Self::Trust => "trust",
         }
     }
 }

@@ -305,7 +305,7 @@ impl Store {
             Box::pin(async move {
                 let now = tx.now.0;
                 let changed = match id {
-                    Some(id) => on!(tx.conn(), c => sqlx::query("UPDATE queue_entries SET next_attempt_at_ms = $2, state = 'deferred' WHERE id = $1 AND state IN ('queued', 'deferred', 'held')")
+                    Some(id) => on!(tx.conn(), c => sqlx::query("UPDATE queue_entries SET next_attempt_at_ms = $2, state = 'deferred', held_for = NULL WHERE id = $1 AND state IN ('queued', 'deferred', 'held')")
                         .bind(id.0).bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?,
                     None => on!(tx.conn(), c => sqlx::query("UPDATE queue_entries SET next_attempt_at_ms = $1 WHERE state IN ('queued', 'deferred')")
                         .bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?,
@@ -397,7 +397,7 @@ impl WriteTx {
             cause,
             "a queue entry cannot be read and is held; `vaguemestre queue show` shows it"
         );
-        on!(self.conn(), c => sqlx::query("UPDATE queue_entries SET state = 'held', lease_token = NULL, lease_until_ms = NULL, last_reply = $2 WHERE id = $1")
+        on!(self.conn(), c => sqlx::query("UPDATE queue_entries SET state = 'held', held_for = 'fault', lease_token = NULL, lease_until_ms = NULL, last_reply = $2 WHERE id = $1")
             .bind(id).bind(cause).execute(&mut *c).await.map(|_| ()))?;
         Ok(())
     }

@@ -9,6 +9,7 @@ use config::{Config, Listener, ListenerTls, Protocol};
 use delivery::{Delivery, DeliveryMetrics, NextHops, Runner, Schedule};
 use imapd::{ImapMetrics, Imapd};
 use intake::{Intake, Settings};
+use journal::{Journal, JournalMetrics};
 use listener::{Drain, DrainSwitch};
 use pki::{OwnIdentity, PeerClientTls};
 use prometheus_client::registry::Registry;
@@ -38,6 +39,7 @@ pub(crate) struct Operator {
     config: Config,
     store: Store,
     parts: Parts,
+    journal: Journal,
     drain: DrainSwitch,
     tasks: JoinSet<()>,
     runner: Option<Runner>,
@@ -98,10 +100,13 @@ impl Operator {
             authenticator: Authenticator::new(store.clone(), 4),
             trust,
         };
+        let mut registry = Registry::default();
+        let journal = Journal::start(store.clone(), JournalMetrics::register(&mut registry));
         let mut operator = Self {
             config,
             store,
             parts,
+            journal,
             drain: DrainSwitch::new(),
             tasks: JoinSet::new(),
             runner: None,
@@ -109,12 +114,12 @@ impl Operator {
             addresses: BTreeMap::new(),
             _lock: lock,
         };
-        operator.start_tasks(&hostname).await?;
+        operator.start_tasks(&hostname, registry).await?;
         tracing::info!(hostname, "ready");
         Ok(operator)
     }
 
-    async fn start_tasks(&mut self, hostname: &str) -> Result<()> {
+    async fn start_tasks(&mut self, hostname: &str, mut registry: Registry) -> Result<()> {
         let settings = Settings {
             hostname: hostname.to_owned(),
             message_size_max: self.config.limits.message_size_max,
@@ -129,7 +134,6 @@ impl Operator {
             lifetime_secs: i64::try_from(self.config.delivery.lifetime_secs).unwrap_or(i64::MAX),
         };
         let intake = Intake::new(self.store.clone(), settings, self.parts.trust.list.clone());
-        let mut registry = Registry::default();
         let smtp_metrics = SmtpMetrics::register(&mut registry);
         let imap_metrics = ImapMetrics::register(&mut registry);
         let delivery_metrics = DeliveryMetrics::register(&mut registry);
@@ -192,6 +196,7 @@ impl Operator {
             tls,
             hostname: hostname.into(),
             intake,
+            journal: self.journal.clone(),
             authenticator: self.parts.authenticator.clone(),
             message_size_max: limits.message_size_max,
             recipients_max: limits.recipients_max,
@@ -296,6 +301,9 @@ impl Operator {
         if ended.is_err() {
             tracing::warn!("some sessions did not end in time and were cut");
             self.tasks.shutdown().await;
+        }
+        if tokio::time::timeout(CLOSE_MAX, self.journal.close()).await.is_err() {
+            tracing::warn!("the journal of judgements was not written to its end");
         }
         if tokio::time::timeout(CLOSE_MAX, self.store.close()).await.is_err() {
             tracing::warn!("the store did not close in time; nothing acknowledged is lost");

@@ -4,12 +4,14 @@ use crate::support::{Fixture, audit_entry, on_both_engines};
 use aws_lc_rs::digest::{Context, SHA256};
 use mail_types::FolderId;
 use std::collections::HashMap;
+use store::JudgementEntry;
 
 on_both_engines!(
     rows_are_chained_by_hash,
     a_failing_unit_leaves_no_gap_in_the_chain,
     each_process_begins_a_chain_of_its_own,
     a_changed_row_breaks_the_chain,
+    judgements_are_chained_and_read_newest_first,
 );
 
 type Row = (
@@ -83,6 +85,25 @@ async fn rows_are_chained_by_hash(store: &Fixture) {
     assert_eq!(chains(&rows(store).await), Some(vec![3, 3]));
     let categories = store.raw.texts("SELECT category FROM audit_chains ORDER BY category").await;
     assert_eq!(categories, ["admin", "mail"]);
+}
+
+async fn judgements_are_chained_and_read_newest_first(store: &Fixture) {
+    let entry = |detail: &str| JudgementEntry {
+        action: "trust.judged",
+        outcome: "rejected",
+        actor: None,
+        detail: detail.to_owned(),
+    };
+    store.record_judgements(vec![entry("{\"n\":1}"), entry("{\"n\":2}")]).await.unwrap();
+    store.pass(1);
+    store.record_judgements(vec![entry("{\"n\":3}"), JudgementEntry::lost(7)]).await.unwrap();
+    let latest = store.judgements(3).await.unwrap();
+    let details: Vec<&str> = latest.iter().map(|row| row.detail.as_str()).collect();
+    assert_eq!(details, ["{\"count\":7}", "{\"n\":3}", "{\"n\":2}"]);
+    assert_eq!((latest[1].action.as_str(), latest[1].outcome.as_str()), ("trust.judged", "rejected"));
+    assert_eq!(chains(&rows(store).await), Some(vec![4]));
+    let categories = store.raw.texts("SELECT category FROM audit_chains").await;
+    assert_eq!(categories, ["trust"]);
 }
 
 async fn a_failing_unit_leaves_no_gap_in_the_chain(store: &Fixture) {

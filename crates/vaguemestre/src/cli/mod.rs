@@ -5,6 +5,7 @@ mod domain;
 mod fsck;
 mod import;
 pub(crate) mod init;
+mod journal;
 pub(crate) mod mailbox;
 pub(crate) mod print;
 mod queue;
@@ -65,6 +66,8 @@ enum Command {
     /// Messages on their way to other operators.
     #[command(subcommand)]
     Queue(queue::QueueCommand),
+    /// The latest judgements of peers and certificates, newest first.
+    Journal(journal::JournalArguments),
     /// Compare counters with what they count, rows with files.
     Fsck(fsck::FsckArguments),
 }
@@ -94,6 +97,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::User(command) => user::run(&global, command).await,
         Command::Mailbox(command) => mailbox::run(&global, command).await,
         Command::Queue(command) => queue::run(&global, command).await,
+        Command::Journal(arguments) => journal::run(&global, &arguments).await,
         Command::Fsck(arguments) => fsck::run(&global, &arguments).await,
     }
 }

@@ -1,0 +1,153 @@
+//! The same peer judged the same way again and again: the first times of a minute are rows, the others one row with their count.
+
+use crate::{Dated, Direction, Ruling};
+use mail_types::DistinguishedName;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Rows of one peer, certificate and reason in one window.
+const ROWS_MAX: u64 = 30;
+/// How long a window lasts.
+const WINDOW: Duration = Duration::from_secs(60);
+/// Windows at one time: past this a judgement that would open another is lost, and counted.
+const WINDOWS_MAX: usize = 4096;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    direction: Direction,
+    network: Option<IpAddr>,
+    subject: Option<DistinguishedName>,
+    ruling: Ruling,
+    reason: &'static str,
+}
+
+impl Key {
+    fn of(dated: &Dated) -> Self {
+        let judgement = &dated.judgement;
+        Self {
+            direction: judgement.direction,
+            network: judgement.peer.map(network),
+            subject: judgement.certificate.as_ref().map(|certificate| certificate.subject.clone()),
+            ruling: judgement.ruling,
+            reason: judgement.reason,
+        }
+    }
+}
+
+/// One subscriber has a /64 of IPv6 addresses (RFC 6177).
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        address => address,
+    }
+}
+
+#[derive(Debug)]
+struct Window {
+    begun: Instant,
+    rows: u64,
+    repeats: u64,
+    latest: Dated,
+}
+
+/// What to do with a judgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recurrence {
+    /// It gets a row.
+    Row,
+    /// It is counted in the row at the end of its window.
+    Counted,
+    /// Too many different ones at once: it is lost.
+    Lost,
+}
+
+/// The windows that are open.
+#[derive(Debug, Default)]
+pub(crate) struct Windows(HashMap<Key, Window>);
+
+impl Windows {
+    /// Takes note of a judgement.
+    pub(crate) fn note(&mut self, dated: &Dated, now: Instant) -> Recurrence {
+        let key = Key::of(dated);
+        if let Some(window) = self.0.get_mut(&key) {
+            if window.rows < ROWS_MAX {
+                window.rows += 1;
+                return Recurrence::Row;
+            }
+            window.repeats += 1;
+            window.latest = dated.clone();
+            return Recurrence::Counted;
+        }
+        if self.0.len() >= WINDOWS_MAX {
+            return Recurrence::Lost;
+        }
+        self.0.insert(key, Window { begun: now, rows: 1, repeats: 0, latest: dated.clone() });
+        Recurrence::Row
+    }
+
+    /// Closes the windows that are over: for each with repeats, the latest judgement and how many it stands for.
+    pub(crate) fn close(&mut self, now: Instant) -> Vec<(Dated, u64)> {
+        let over = self.0.extract_if(|_, window| now.duration_since(window.begun) >= WINDOW);
+        over.map(|(_, window)| (window.latest, window.repeats)).filter(|(_, repeats)| *repeats > 0).collect()
+    }
+
+    /// Closes every window.
+    pub(crate) fn close_all(&mut self) -> Vec<(Dated, u64)> {
+        let all = std::mem::take(&mut self.0).into_values();
+        all.map(|window| (window.latest, window.repeats)).filter(|(_, repeats)| *repeats > 0).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Judgement;
+    use mail_types::Timestamp;
+
+    fn from(peer: &str, reason: &'static str) -> Dated {
+        let peer = Some(peer.parse().unwrap());
+        let judgement = Judgement { peer, ..Judgement::new(Direction::Inbound, Ruling::Rejected, reason) };
+        Dated { judgement, at: Timestamp(0) }
+    }
+
+    #[tokio::test]
+    async fn the_first_of_a_minute_are_rows_and_the_rest_one_count() {
+        let (mut windows, now) = (Windows::default(), Instant::now());
+        let mut rows = 0;
+        for _ in 0..100 {
+            rows += u64::from(windows.note(&from("192.0.2.1", "not_listed"), now) == Recurrence::Row);
+        }
+        assert_eq!(rows, ROWS_MAX);
+        assert!(windows.close(now + WINDOW - Duration::from_millis(1)).is_empty());
+        let closed = windows.close(now + WINDOW);
+        assert_eq!(closed.iter().map(|(_, repeats)| *repeats).collect::<Vec<_>>(), [100 - ROWS_MAX]);
+        assert_eq!(windows.note(&from("192.0.2.1", "not_listed"), now + WINDOW), Recurrence::Row);
+    }
+
+    #[tokio::test]
+    async fn a_network_of_ipv6_is_one_peer_and_other_reasons_are_apart() {
+        let (mut windows, now) = (Windows::default(), Instant::now());
+        for host in 0..ROWS_MAX {
+            let dated = from(&format!("2001:db8:0:1::{host:x}"), "expired");
+            assert_eq!(windows.note(&dated, now), Recurrence::Row);
+        }
+        assert_eq!(windows.note(&from("2001:db8:0:1:ffff::1", "expired"), now), Recurrence::Counted);
+        assert_eq!(windows.note(&from("2001:db8:0:2::1", "expired"), now), Recurrence::Row);
+        assert_eq!(windows.note(&from("2001:db8:0:1::1", "revoked"), now), Recurrence::Row);
+    }
+
+    #[tokio::test]
+    async fn peers_without_number_do_not_grow_the_memory() {
+        let (mut windows, now) = (Windows::default(), Instant::now());
+        let outcomes = (0..WINDOWS_MAX + 10).map(|peer| {
+            let dated = from(&format!("10.{}.{}.1", peer / 256, peer % 256), "no_certificate");
+            windows.note(&dated, now)
+        });
+        assert_eq!(outcomes.filter(|outcome| *outcome == Recurrence::Lost).count(), 10);
+    }
+}
