@@ -270,7 +270,7 @@ async fn commands_injected_in_clear_behind_starttls_are_not_heard_under_tls() {
 }
 
 #[tokio::test]
-async fn a_revocation_list_that_goes_stale_or_away_at_a_reload_defers() {
+async fn a_revocation_list_that_goes_away_at_a_reload_defers_and_an_older_one_changes_nothing() {
     let demo = Demo::start();
     let (port, tls) = (demo.south().ports["smtp"], demo.client(&demo.north().certificate()));
     let sender = "claire.martin@chu-nord.mssante.test";
@@ -278,9 +278,6 @@ async fn a_revocation_list_that_goes_stale_or_away_at_a_reload_defers() {
     let file = demo.pki.crl_dir.join("issuing.pem");
     let stale = demo.authority().issuing_crl_pem(now().plus_secs(-40 * DAY_SECS), &[], 1).unwrap();
     std::fs::write(&file, stale).unwrap();
-    demo.reload();
-    mail(port, &tls, sender, "451 4.7.0").await;
-    demo.revoke(&[]);
     demo.reload();
     mail(port, &tls, sender, "250 2.1.0").await;
     std::fs::remove_file(&file).unwrap();

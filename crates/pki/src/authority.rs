@@ -9,7 +9,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
 use crate::crypto;
-use crate::der::{BIT_STRING, Reader, SEQUENCE};
+use crate::der::{self, BIT_STRING, Reader, SEQUENCE};
 use crate::names::distinguished_name;
 
 /// A CA certificate: self-signed ones are trust anchors, the others are offered to path building.
@@ -18,6 +18,9 @@ pub(crate) struct Authority {
     pub(crate) certificate: CertificateDer<'static>,
     pub(crate) anchor: TrustAnchor<'static>,
     pub(crate) subject: DistinguishedName,
+    pub(crate) issuer: DistinguishedName,
+    /// Big endian, without leading zeros.
+    pub(crate) serial: Vec<u8>,
     pub(crate) not_before: Timestamp,
     pub(crate) not_after: Timestamp,
     pub(crate) is_self_signed: bool,
@@ -36,6 +39,8 @@ impl Authority {
         Some(Self {
             anchor: anchor_from_trusted_cert(&der).ok()?.to_owned(),
             subject: distinguished_name(x509.subject()),
+            issuer: distinguished_name(x509.issuer()),
+            serial: der::without_leading_zeros(x509.raw_serial()).to_vec(),
             not_before: Timestamp::from_secs(x509.validity().not_before.timestamp()),
             not_after: Timestamp::from_secs(x509.validity().not_after.timestamp()),
             is_self_signed: x509.subject().as_raw() == x509.issuer().as_raw() && signed.is_by(&der),

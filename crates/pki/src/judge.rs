@@ -13,6 +13,7 @@ use webpki::{
 use crate::crypto;
 use crate::der;
 use crate::leaf::Leaf;
+use crate::points;
 use crate::revocation::PathCertificate;
 use crate::snapshot::TrustSnapshot;
 
@@ -127,6 +128,13 @@ impl Rejection {
     }
 }
 
+/// A chain that was found good.
+pub(crate) struct Judged {
+    pub(crate) identity: PeerIdentity,
+    /// Where the lists are published that were missing or past their date.
+    pub(crate) wanted: Vec<String>,
+}
+
 impl TrustSnapshot {
     /// Judges a chain, leaf first. The other certificates help to find a path and are not trusted themselves.
     ///
@@ -140,6 +148,16 @@ impl TrustSnapshot {
         usage: Usage,
         now: UnixTime,
     ) -> Result<PeerIdentity, Rejection> {
+        self.judge_chain(chain, usage, now).map(|judged| judged.identity)
+    }
+
+    /// The same, with what must be known to judge better next time.
+    pub(crate) fn judge_chain(
+        &self,
+        chain: &[CertificateDer<'_>],
+        usage: Usage,
+        now: UnixTime,
+    ) -> Result<Judged, Rejection> {
         let (leaf, intermediates) = chain.split_first().ok_or(Rejection::Malformed)?;
         let facts = Leaf::read(leaf).ok_or(Rejection::Malformed)?;
         self.judge_leaf(leaf, facts, intermediates, usage, now)
@@ -153,7 +171,7 @@ impl TrustSnapshot {
         intermediates: &[CertificateDer<'_>],
         usage: Usage,
         now: UnixTime,
-    ) -> Result<PeerIdentity, Rejection> {
+    ) -> Result<Judged, Rejection> {
         if usage == Usage::Signer && !facts.may_sign {
             return Err(Rejection::WrongUsage);
         }
@@ -176,9 +194,7 @@ impl TrustSnapshot {
             Some(&accept),
         );
         match path {
-            Ok(path) => {
-                Ok(facts.into_identity(self.revocation_state(&path, now), self.list_number(&path, now)))
-            }
+            Ok(path) => Ok(self.judged(facts, &path, now)),
             Err(_) if revoked.get() => Err(Rejection::Revoked),
             Err(error) => Err(Rejection::from_webpki(&error)),
         }
@@ -189,50 +205,48 @@ impl TrustSnapshot {
         if !self.anchor_is_valid(path.anchor(), timestamp(now)) {
             return Err(Error::CertExpired { time: now, not_after: now });
         }
-        if with_path(path, |certificate| self.revocation().revokes(certificate).then_some(())).is_some() {
+        if certificates(path).iter().any(|certificate| self.revocation().revokes(certificate)) {
             revoked.set(true);
             return Err(Error::CertRevoked);
         }
         Ok(())
     }
 
-    fn revocation_state(&self, path: &VerifiedPath<'_>, now: UnixTime) -> RevocationState {
+    fn judged(&self, leaf: Leaf, path: &VerifiedPath<'_>, now: UnixTime) -> Judged {
         let due = self.lists_due(timestamp(now));
-        with_path(path, |certificate| self.revocation().doubt(certificate, due))
-            .map_or(RevocationState::Good, RevocationState::Unknown)
-    }
-
-    /// The number of the list in which the leaf was looked up.
-    fn list_number(&self, path: &VerifiedPath<'_>, now: UnixTime) -> Option<String> {
-        let due = self.lists_due(timestamp(now));
-        let number = with_path(path, |leaf| Some(self.revocation().number(leaf, due)));
-        number.flatten().map(ToString::to_string)
+        let (mut state, mut wanted) = (RevocationState::Good, Vec::new());
+        let path = certificates(path);
+        for certificate in path.iter().rev() {
+            if let Some(doubt) = self.revocation().doubt(certificate, due) {
+                state = RevocationState::Unknown(doubt);
+                wanted.extend(points::fetchable(&certificate.der));
+            }
+        }
+        let number = path.first().and_then(|leaf| self.revocation().number(leaf, due));
+        Judged { identity: leaf.into_identity(state, number.map(ToString::to_string)), wanted }
     }
 }
 
-/// The first answer over the certificates of a path, leaf first, without the anchor.
-fn with_path<T>(path: &VerifiedPath<'_>, ask: impl Fn(&PathCertificate<'_>) -> Option<T>) -> Option<T> {
+/// The certificates of a path, leaf first, without the anchor.
+fn certificates<'p>(path: &'p VerifiedPath<'p>) -> Vec<PathCertificate<'p>> {
     let mut issuers = path.intermediate_certificates();
-    let mut certificate: Option<&webpki::Cert<'_>> = Some(path.end_entity());
+    let mut certificate: Option<&'p webpki::Cert<'p>> = Some(path.end_entity());
+    let mut certificates = Vec::new();
     while let Some(current) = certificate {
         let issuer = issuers.next();
         let issuer_key = match issuer {
             Some(issuer) => der::content(&issuer.subject_public_key_info()).unwrap_or_default().to_vec(),
             None => path.anchor().subject_public_key_info.to_vec(),
         };
-        let der = current.der();
-        let answer = ask(&PathCertificate {
-            der: &der,
+        certificates.push(PathCertificate {
+            der: current.der(),
             serial: current.serial(),
             issuer_name: current.issuer(),
             issuer_key,
         });
-        if answer.is_some() {
-            return answer;
-        }
         certificate = issuer;
     }
-    None
+    certificates
 }
 
 fn timestamp(now: UnixTime) -> Timestamp {

@@ -100,14 +100,14 @@ impl JudgedServer {
         if is_recent && last.under == Some(version) {
             return None;
         }
-        let judgement = self.trust.load().judge(chain, Usage::Client, now);
+        let judgement = self.trust.judge(chain, Usage::Client, now);
         *last = LastJudgement { under: Some(version), at: now };
         Some(judgement)
     }
 
     /// A configuration for one handshake, because rustls fixes the verifier of a server configuration when it is built.
     fn config(&self, slot: VerdictSlot) -> Result<ServerConfig, rustls::Error> {
-        let verifier = Arc::new(ClientVerifier::new(self.trust.load(), slot, self.demand));
+        let verifier = Arc::new(ClientVerifier::new(self.trust.clone(), slot, self.demand));
         let mut config = ServerConfig::builder_with_provider(crypto::provider())
             .with_protocol_versions(crypto::VERSIONS)?
             .with_client_cert_verifier(verifier)

@@ -25,6 +25,7 @@ mod der;
 pub mod development;
 mod encoding;
 mod handshake;
+mod https_client;
 mod judge;
 mod judged_server;
 mod leaf;
@@ -33,6 +34,7 @@ mod names;
 mod ocsp;
 mod own;
 mod peer_client;
+mod points;
 mod reference;
 mod revocation;
 mod snapshot;
@@ -50,7 +52,7 @@ pub use own::{IdentityError, OwnIdentity};
 pub use peer_client::{PeerClientTls, PeerConnected};
 pub use reference::ReferenceNames;
 pub use snapshot::{TrustError, TrustSnapshot};
-pub use trust::{AuthorityFacts, RevocationListFacts, Trust, TrustFacts};
+pub use trust::{AuthorityFacts, ListStanding, RevocationListFacts, Trust, TrustFacts};
 
 /// The certificate and time types of [`TrustSnapshot::judge`].
 pub use rustls_pki_types::{CertificateDer, UnixTime};

@@ -11,6 +11,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use crate::crypto;
 use crate::encoding;
 use crate::leaf::Leaf;
+use crate::points;
 
 /// Why a certificate chain and key cannot be presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +36,7 @@ pub enum IdentityError {
 /// A certificate chain, leaf first, and the private key of the leaf.
 pub struct OwnIdentity {
     presented: Arc<SingleCertAndKey>,
+    chain: Vec<CertificateDer<'static>>,
     leaf: Leaf,
 }
 
@@ -52,9 +54,9 @@ impl OwnIdentity {
             .key_provider
             .load_private_key(key)
             .map_err(|_| IdentityError::UnsupportedKey)?;
-        let certified = CertifiedKey::new(chain, key);
+        let certified = CertifiedKey::new(chain.clone(), key);
         certified.keys_match().map_err(|_| IdentityError::KeyMismatch)?;
-        Ok(Self { presented: Arc::new(SingleCertAndKey::from(certified)), leaf })
+        Ok(Self { presented: Arc::new(SingleCertAndKey::from(certified)), chain, leaf })
     }
 
     /// Subject of the leaf.
@@ -70,6 +72,15 @@ impl OwnIdentity {
     /// Last instant at which the leaf is valid, for the alarm that asks for its renewal.
     pub fn not_after(&self) -> Timestamp {
         Timestamp::from_secs(self.leaf.not_after)
+    }
+
+    /// Where the lists are published that speak of our own chain: the `http` and `https` distribution points of its certificates.
+    pub fn list_points(&self) -> Vec<String> {
+        let mut points: Vec<_> =
+            self.chain.iter().flat_map(|certificate| points::fetchable(certificate)).collect();
+        points.sort();
+        points.dedup();
+        points
     }
 
     /// As rustls takes it, on either side.

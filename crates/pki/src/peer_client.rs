@@ -11,7 +11,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::crypto;
-use crate::handshake::HandshakeFailure;
+use crate::handshake::{HandshakeFailure, TlsSetupError};
+use crate::https_client;
 use crate::own::OwnIdentity;
 use crate::reference::ReferenceNames;
 use crate::trust::Trust;
@@ -20,7 +21,7 @@ use crate::verifier::{ServerVerifier, VerdictSlot};
 /// TLS for our deliveries: chain, revocation and name of the server are verified, our identity is presented, nothing is resumed.
 #[derive(Debug)]
 pub struct PeerClientTls {
-    identity: ArcSwap<OwnIdentity>,
+    identity: Arc<ArcSwap<OwnIdentity>>,
     trust: Arc<Trust>,
 }
 
@@ -40,12 +41,19 @@ pub struct PeerConnected<IO> {
 impl PeerClientTls {
     /// Presents `identity` when asked, judges servers by what `trust` holds at each handshake.
     pub fn new(identity: Arc<OwnIdentity>, trust: Arc<Trust>) -> Self {
-        Self { identity: ArcSwap::new(identity), trust }
+        Self { identity: Arc::new(ArcSwap::new(identity)), trust }
     }
 
     /// Presents another identity from the next handshake on.
     pub fn replace(&self, identity: Arc<OwnIdentity>) {
         self.identity.store(identity);
+    }
+
+    /// A configuration for an HTTPS client of another library: the server must have the name that is dialled, lead to our anchors and be known not to be
+    /// revoked (there is nobody to judge a doubt later); our identity is presented when it is asked for. What is swapped later, trust or
+    /// identity, counts from the next handshake on.
+    pub fn https_config(&self) -> Result<ClientConfig, TlsSetupError> {
+        https_client::config(self.identity.clone(), self.trust.clone())
     }
 
     /// Does the handshake with a server that must have one of these names. It sets no time limit: the caller does.
@@ -77,7 +85,7 @@ impl PeerClientTls {
     }
 
     fn config(&self, slot: VerdictSlot, names: &ReferenceNames) -> Result<ClientConfig, rustls::Error> {
-        let verifier = ServerVerifier::new(self.trust.load(), slot, names.clone());
+        let verifier = ServerVerifier::new(self.trust.clone(), slot, names.clone());
         let mut config = ClientConfig::builder_with_provider(crypto::provider())
             .with_protocol_versions(crypto::VERSIONS)?
             .dangerous()

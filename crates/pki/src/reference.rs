@@ -20,6 +20,14 @@ pub struct ReferenceNames {
 }
 
 impl ReferenceNames {
+    /// The one name that an HTTPS client dials.
+    pub(crate) fn dialled(name: &ServerName<'_>) -> Self {
+        match name {
+            ServerName::IpAddress(ip) => Self { ips: vec![IpAddr::from(*ip)], ..Self::default() },
+            name => Self { hosts: vec![name.to_str().into_owned()], ..Self::default() },
+        }
+    }
+
     pub(crate) fn matches(&self, leaf: &Leaf) -> bool {
         leaf.ip_names.iter().any(|ip| self.ips.contains(ip))
             || leaf.dns_names.iter().any(|presented| self.matches_dns(presented))

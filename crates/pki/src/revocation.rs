@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use mail_types::Timestamp;
+use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer;
 
-use crate::crl::{CrlNumber, RevocationList};
+use crate::crl::{CrlFault, CrlFaultCause, CrlNumber, RevocationList, Succession};
+use crate::points::point_uris;
 
 const NOTHING_LOADED: &str = "no revocation list is loaded";
 const MISSING: &str = "no revocation list of an issuer of the certificate is loaded";
@@ -16,7 +17,7 @@ const OUTDATED: &str = "the revocation list of an issuer of the certificate is p
 
 /// What the index must know of a certificate. Names and keys are DER without their outer SEQUENCE.
 pub(crate) struct PathCertificate<'a> {
-    pub(crate) der: &'a [u8],
+    pub(crate) der: CertificateDer<'a>,
     pub(crate) serial: &'a [u8],
     pub(crate) issuer_name: &'a [u8],
     pub(crate) issuer_key: Vec<u8>,
@@ -29,23 +30,43 @@ pub(crate) struct PathCertificate<'a> {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct RevocationIndex {
     by_issuer: HashMap<Vec<u8>, Vec<Arc<RevocationList>>>,
-    /// Lists that were in force and are gone or were put back to an older state: what they revoked stays revoked, what they did not say
+    /// Lists that were in force and are gone, or that came and are no proper successors: what they revoke is revoked, what they do not say
     /// proves nothing.
     remembered: HashMap<Vec<u8>, Vec<Arc<RevocationList>>>,
 }
 
 impl RevocationIndex {
-    /// Takes a list in, unless a fresher one for the same certificates is there.
-    pub(crate) fn insert(&mut self, list: Arc<RevocationList>) {
+    /// Takes a list in, if it is a proper successor of the one that is there for the same certificates. Says what is wrong with it otherwise.
+    pub(crate) fn insert(&mut self, list: Arc<RevocationList>, now: Timestamp) -> Option<CrlFaultCause> {
         let lists = self.by_issuer.entry(list.issuer_name.clone()).or_default();
-        match lists.iter_mut().find(|known| known.covers_the_same_as(&list)) {
-            Some(known) if list.is_fresher_than(known) => *known = list,
-            Some(_) => {}
-            None => lists.push(list),
+        let Some(known) = lists.iter_mut().find(|known| known.covers_the_same_as(&list)) else {
+            lists.push(list);
+            return None;
+        };
+        let succession = known.succession(&list, now);
+        if succession.replaces() {
+            *known = list;
+        } else {
+            self.remember(&list);
         }
+        succession.fault()
     }
 
-    /// Holds on to what `list`, of an earlier index, revoked, unless a list at least as fresh took its place.
+    /// Takes in `former`, which was in force before. What came since for the same certificates stays only as its proper successor; what is wrong
+    /// with it otherwise is told, with the index of its file.
+    pub(crate) fn follow(&mut self, former: &Arc<RevocationList>, now: Timestamp) -> Option<CrlFault> {
+        let lists = self.by_issuer.get_mut(&former.issuer_name)?;
+        let known = lists.iter_mut().find(|known| known.covers_the_same_as(former))?;
+        let succession = former.succession(known, now);
+        let fault = succession.fault().map(|cause| CrlFault { index: known.file, cause });
+        if matches!(succession, Succession::Older | Succession::NumberWentBack) {
+            let next = std::mem::replace(known, former.clone());
+            self.remember(&next);
+        }
+        fault
+    }
+
+    /// Holds on to what `list` revoked, unless a list at least as fresh is in force.
     pub(crate) fn remember(&mut self, list: &Arc<RevocationList>) {
         let ours = self.by_issuer.get(&list.issuer_name).map_or(&[][..], Vec::as_slice);
         if !ours.iter().any(|known| known.covers_the_same_as(list) && !list.is_fresher_than(known)) {
@@ -53,9 +74,14 @@ impl RevocationIndex {
         }
     }
 
-    /// Lists in force, and those remembered.
-    pub(crate) fn known(&self) -> impl Iterator<Item = &Arc<RevocationList>> {
-        self.lists().chain(self.remembered.values().flatten())
+    /// The list in force for the same certificates as `list`.
+    pub(crate) fn counterpart(&self, list: &RevocationList) -> Option<&Arc<RevocationList>> {
+        self.by_issuer.get(&list.issuer_name)?.iter().find(|known| known.covers_the_same_as(list))
+    }
+
+    /// Lists that are no longer in force but revoke nonetheless.
+    pub(crate) fn remembered(&self) -> impl Iterator<Item = &Arc<RevocationList>> {
+        self.remembered.values().flatten()
     }
 
     pub(crate) fn lists(&self) -> impl Iterator<Item = &Arc<RevocationList>> {
@@ -95,7 +121,7 @@ impl RevocationIndex {
 
 fn speaks_of(list: &RevocationList, certificate: &PathCertificate<'_>) -> bool {
     list.signer_key == certificate.issuer_key
-        && list.points.as_ref().is_none_or(|points| names_a_point(certificate.der, points))
+        && list.points.as_ref().is_none_or(|points| names_a_point(&certificate.der, points))
 }
 
 /// Whether one of the certificate's CRL distribution points is one of these URIs (RFC 5280 §6.3.3 (b)(2)).
@@ -103,17 +129,5 @@ fn names_a_point(certificate: &[u8], points: &[Vec<u8>]) -> bool {
     let Ok((_, x509)) = X509Certificate::from_der(certificate) else {
         return false;
     };
-    let extensions = x509.iter_extensions().map(|extension| extension.parsed_extension());
-    extensions
-        .filter_map(|extension| match extension {
-            ParsedExtension::CRLDistributionPoints(points) => Some(points),
-            _ => None,
-        })
-        .flat_map(|points| points.iter())
-        .filter_map(|point| match &point.distribution_point {
-            Some(DistributionPointName::FullName(names)) => Some(names),
-            _ => None,
-        })
-        .flatten()
-        .any(|name| matches!(name, GeneralName::URI(uri) if points.iter().any(|p| p == uri.as_bytes())))
+    point_uris(&x509).any(|uri| points.iter().any(|point| point == uri.as_bytes()))
 }

@@ -11,7 +11,9 @@ use crate::authority::Authority;
 use crate::crl::{CrlFault, CrlFaultCause, RevocationList};
 use crate::encoding;
 use crate::judge::EkuRule;
+use crate::points;
 use crate::revocation::RevocationIndex;
+use crate::trust::RevocationListFacts;
 
 /// Why nothing can be trusted with these files. Indices are those of the trust files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +41,7 @@ pub struct TrustSnapshot {
     grace_secs: i64,
     /// Whether a revocation file could not be read.
     has_faults: bool,
+    built_at: Timestamp,
 }
 
 impl TrustSnapshot {
@@ -64,7 +67,8 @@ impl TrustSnapshot {
             revocation,
             eku_rule: EkuRule::default(),
             grace_secs: 0,
-            has_faults: !faults.is_empty(),
+            has_faults: faults.iter().any(|fault| fault.cause.leaves_a_gap()),
+            built_at: now,
             authorities,
         };
         Ok((snapshot, faults))
@@ -82,23 +86,70 @@ impl TrustSnapshot {
         Self { grace_secs: grace_secs.max(0), ..self }
     }
 
-    /// The same, after `previous` was in force: what its lists revoked stays revoked until a list at least as fresh says otherwise, so that an
-    /// older file put back makes no revocation forgotten. What is *good* is read from the files that are there now: a list that is gone or past its
-    /// date leaves judgements in doubt. Only a file that could not be read leaves the list in force that it stood for.
+    /// The same, after `previous` was in force: a list is replaced only by its proper successor, one that is dated later and has a greater number
+    /// (RFC 5280 §5.2.3), and what was revoked stays revoked until such a list says otherwise. So an older file put back changes nothing, and
+    /// is told as a fault. A list that is gone leaves judgements in doubt; only a file that could not be read leaves the list in force that
+    /// it stood for.
     #[must_use]
-    pub fn replacing(mut self, previous: &Self) -> Self {
-        for list in previous.revocation.known() {
-            let mut authorities = self.authorities.iter();
-            if !authorities.any(|a| a.name() == list.issuer_name && a.key() == list.signer_key) {
-                continue;
+    pub fn replacing(mut self, previous: &Self) -> (Self, Vec<CrlFault>) {
+        let mut faults = Vec::new();
+        let authorities = &self.authorities;
+        for former in previous.revocation.lists().filter(|list| have_signer_of(authorities, list)) {
+            let is_replaced = self.revocation.counterpart(former).is_some();
+            if !is_replaced && self.has_faults {
+                self.revocation.insert(former.clone(), self.built_at);
             }
-            if self.has_faults && !self.revocation.lists().any(|known| known.covers_the_same_as(list)) {
-                self.revocation.insert(list.clone());
-            } else {
-                self.revocation.remember(list);
-            }
+            faults.extend(self.revocation.follow(former, self.built_at));
+            self.revocation.remember(former);
         }
-        self
+        for former in previous.revocation.remembered().filter(|list| have_signer_of(authorities, list)) {
+            self.revocation.remember(former);
+        }
+        (self, faults)
+    }
+
+    /// Checks one list (PEM or DER) as if it were to be put in force now, in the place of the one for the same certificates if there is one.
+    /// What is returned is what the list would be; it may be in force already.
+    pub fn examine_list(&self, bytes: &[u8], now: Timestamp) -> Result<RevocationListFacts, CrlFaultCause> {
+        let mut lists = encoding::objects(bytes, SectionKind::Crl).into_iter();
+        let list = lists.next().ok_or(CrlFaultCause::Empty)?.map_err(|_| CrlFaultCause::Malformed)?;
+        if lists.next().is_some() {
+            return Err(CrlFaultCause::Several);
+        }
+        let list = RevocationList::read(&list, &self.authorities, now)?;
+        let known = self.revocation.counterpart(&list);
+        match known.and_then(|known| known.succession(&list, now).fault()) {
+            Some(fault) if !fault.is_warning() => Err(fault),
+            _ => Ok(self.list_facts(&list)),
+        }
+    }
+
+    /// Where the authorities say that lists are published: the `http` and `https` distribution points of their certificates. The points of the
+    /// lists that name leaves stand in the leaves: see [`crate::OwnIdentity::list_points`] and [`crate::Trust::take_wanted_lists`].
+    pub fn list_points(&self) -> Vec<String> {
+        let mut points: Vec<_> =
+            self.authorities.iter().flat_map(|authority| points::fetchable(&authority.certificate)).collect();
+        points.sort();
+        points.dedup();
+        points
+    }
+
+    /// What is known of the revocation lists in force, by issuer.
+    pub fn lists(&self) -> Vec<RevocationListFacts> {
+        let mut lists: Vec<_> = self.revocation.lists().map(|list| self.list_facts(list)).collect();
+        lists.sort_by(|a, b| (&a.issuer, a.this_update).cmp(&(&b.issuer, b.this_update)));
+        lists
+    }
+
+    fn list_facts(&self, list: &RevocationList) -> RevocationListFacts {
+        RevocationListFacts {
+            issuer: list.issuer.clone(),
+            number: list.number.clone(),
+            this_update: list.this_update,
+            next_update: list.next_update,
+            grace_secs: self.grace_secs,
+            entries: list.entries(),
+        }
     }
 
     /// Whether no revocation list is loaded: every judgement is then in doubt.
@@ -157,12 +208,17 @@ fn authorities(files: &[Vec<u8>]) -> Result<Vec<Authority>, TrustError> {
     Ok(authorities)
 }
 
+fn have_signer_of(authorities: &[Authority], list: &RevocationList) -> bool {
+    let mut authorities = authorities.iter();
+    authorities.any(|a| a.name() == list.issuer_name && a.key() == list.signer_key)
+}
+
 fn revocation_index(
     files: &[Vec<u8>],
     authorities: &[Authority],
     now: Timestamp,
 ) -> (RevocationIndex, Vec<CrlFault>) {
-    let (mut revocation, mut faults) = (RevocationIndex::default(), Vec::new());
+    let (mut lists_read, mut faults) = (Vec::new(), Vec::new());
     for (index, file) in files.iter().enumerate() {
         let lists = encoding::objects(file, SectionKind::Crl);
         if lists.is_empty() {
@@ -171,10 +227,20 @@ fn revocation_index(
         for list in lists {
             let list = list.map_err(|_| CrlFaultCause::Malformed);
             match list.and_then(|list| RevocationList::read(&list, authorities, now)) {
-                Ok(list) => revocation.insert(Arc::new(list)),
+                Ok(mut list) => {
+                    list.file = index;
+                    lists_read.push(list);
+                }
                 Err(cause) => faults.push(CrlFault { index, cause }),
             }
         }
     }
+    lists_read.sort_by(|a, b| a.freshness().cmp(&b.freshness()));
+    let mut revocation = RevocationIndex::default();
+    for list in lists_read {
+        let index = list.file;
+        faults.extend(revocation.insert(Arc::new(list), now).map(|cause| CrlFault { index, cause }));
+    }
+    faults.sort_by_key(|fault| fault.index);
     (revocation, faults)
 }

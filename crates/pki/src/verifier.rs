@@ -16,6 +16,7 @@ use crate::judge::{Rejection, Usage};
 use crate::leaf::Leaf;
 use crate::reference::ReferenceNames;
 use crate::snapshot::TrustSnapshot;
+use crate::trust::Trust;
 
 /// What was presented in one handshake and what it is worth.
 #[derive(Clone, Debug)]
@@ -30,11 +31,17 @@ pub(crate) type VerdictSlot = Arc<OnceLock<Verdict>>;
 /// Judges the chain of a peer, in one handshake.
 #[derive(Debug)]
 struct Judge {
+    trust: Arc<Trust>,
+    /// What is in force when the handshake begins.
     snapshot: Arc<TrustSnapshot>,
     slot: VerdictSlot,
 }
 
 impl Judge {
+    fn new(trust: Arc<Trust>, slot: VerdictSlot) -> Self {
+        Self { snapshot: trust.load(), trust, slot }
+    }
+
     fn judge(
         &self,
         leaf: &CertificateDer<'_>,
@@ -47,8 +54,9 @@ impl Judge {
         let presented = facts.as_ref().map(|facts| facts.subject.clone());
         let judgement = facts.ok_or(Rejection::Malformed).and_then(|facts| {
             let named = names.is_none_or(|names| names.matches(&facts));
-            let identity = self.snapshot.judge_leaf(leaf, facts, intermediates, usage, now)?;
-            if named { Ok(identity) } else { Err(Rejection::NameMismatch) }
+            let judged = self.snapshot.judge_leaf(leaf, facts, intermediates, usage, now)?;
+            self.trust.want_lists(judged.wanted);
+            if named { Ok(judged.identity) } else { Err(Rejection::NameMismatch) }
         });
         let refusal = judgement.as_ref().err().map(|rejection| rejection.certificate_error());
         // The first verdict stands: rustls asks once in a handshake.
@@ -74,8 +82,8 @@ pub(crate) struct ClientVerifier {
 }
 
 impl ClientVerifier {
-    pub(crate) fn new(snapshot: Arc<TrustSnapshot>, slot: VerdictSlot, demand: CertificateDemand) -> Self {
-        Self { judge: Judge { snapshot, slot }, demand }
+    pub(crate) fn new(trust: Arc<Trust>, slot: VerdictSlot, demand: CertificateDemand) -> Self {
+        Self { judge: Judge::new(trust, slot), demand }
     }
 }
 
@@ -129,8 +137,8 @@ pub(crate) struct ServerVerifier {
 }
 
 impl ServerVerifier {
-    pub(crate) fn new(snapshot: Arc<TrustSnapshot>, slot: VerdictSlot, names: ReferenceNames) -> Self {
-        Self { judge: Judge { snapshot, slot }, names }
+    pub(crate) fn new(trust: Arc<Trust>, slot: VerdictSlot, names: ReferenceNames) -> Self {
+        Self { judge: Judge::new(trust, slot), names }
     }
 }
 

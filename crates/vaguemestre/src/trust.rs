@@ -48,7 +48,11 @@ impl TrustSpace {
         match snapshot(config, now) {
             Ok(snapshot) => {
                 let previous = self.pki.load();
-                self.pki.swap(snapshot.replacing(&previous));
+                let (snapshot, faults) = snapshot.replacing(&previous);
+                for fault in faults {
+                    tracing::error!(cause = %fault.cause, "a revocation list was not taken");
+                }
+                self.pki.swap(snapshot);
             }
             Err(error) => tracing::error!(
                 error = format!("{error:#}"),

@@ -166,6 +166,30 @@ async fn a_server_is_held_to_its_names() {
 }
 
 #[tokio::test]
+async fn an_https_client_judges_the_server_by_what_is_in_force_and_shows_our_identity() {
+    let world = World::new();
+    let trust = world.trust();
+    let mx = MxServerTls::requiring(identity(&world.server), world.trust());
+    let config = pki::PeerClientTls::new(identity(&world.client), trust.clone()).https_config().unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    let dial = async |host: &str| {
+        let (near, far) = tokio::io::duplex(32 * 1024);
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        let (accepted, connected) = tokio::join!(mx.accept(near), connector.connect(name, far));
+        (accepted.ok(), connected.map(|_| ()).map_err(|error| error.to_string()))
+    };
+    let (accepted, connected) = dial(HOST).await;
+    assert_eq!(connected, Ok(()));
+    assert_eq!(accepted.unwrap().peer.unwrap().subject, dn(&world.client));
+    assert_eq!(dial("192.0.2.1").await.1, Ok(()));
+    assert!(dial("other.example").await.1.unwrap_err().contains("NotValidForName"));
+    trust.swap(world.snapshot_of(&[world.root_list()]).0);
+    assert!(dial(HOST).await.1.unwrap_err().contains("UnknownRevocationStatus"));
+    trust.swap(world.snapshot(from_ref(&world.server.serial)));
+    assert!(dial(HOST).await.1.unwrap_err().contains("Revoked"));
+}
+
+#[tokio::test]
 async fn a_revoked_server_is_refused() {
     let world = World::new();
     let trust = world.trust();

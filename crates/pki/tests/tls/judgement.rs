@@ -195,8 +195,8 @@ fn a_new_snapshot_does_not_forget_what_a_fresher_list_revoked() {
     let (fresh, _) = world.snapshot_of(&[world.issuing_list(at, from_ref(&world.client.serial), 7)]);
     let (replayed, _) = world.snapshot_of(&[world.issuing_list(at, &[], 6)]);
     let (released, _) = world.snapshot_of(&[world.issuing_list(at, &[], 8)]);
-    assert_eq!(judge(&replayed.replacing(&fresh), &world.client), Err(Rejection::Revoked));
-    assert!(judge(&released.replacing(&fresh), &world.client).is_ok());
+    assert_eq!(judge(&replayed.replacing(&fresh).0, &world.client), Err(Rejection::Revoked));
+    assert!(judge(&released.replacing(&fresh).0, &world.client).is_ok());
 }
 
 #[test]

@@ -7,4 +7,6 @@ mod handshakes;
 #[cfg(test)]
 mod judgement;
 #[cfg(test)]
+mod lists;
+#[cfg(test)]
 mod world;

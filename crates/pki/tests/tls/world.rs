@@ -88,6 +88,43 @@ fn signed_list(issuer: &str, key: &str, list: CertificateRevocationListParams) -
     list.signed_by(&issuer).unwrap().pem().unwrap().into_bytes()
 }
 
+/// A list of the issuing authority as `openssl ca -gencrl` makes it, with these lines in the section of its extensions.
+pub(crate) fn openssl_list(pki: &DevelopmentPki, extensions: &str) -> Vec<u8> {
+    let dir = tempfile::TempDir::new().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write("ca.pem", pki.issuing_cert_pem());
+    write("ca.key", pki.issuing_key_pem().expose());
+    write("index.txt", "");
+    write("crlnumber", "0A\n");
+    let config = "[ca]\ndefault_ca = a\n[a]\ndatabase = index.txt\ncrlnumber = crlnumber\ndefault_md = sha256\n\
+                  default_crl_days = 30\ncertificate = ca.pem\nprivate_key = ca.key\ncrl_extensions = e\n[e]\n";
+    write("ca.cnf", &format!("{config}{extensions}\n"));
+    let made = std::process::Command::new("openssl")
+        .args(["ca", "-config", "ca.cnf", "-gencrl", "-out", "list.pem"])
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    std::fs::read(dir.path().join("list.pem")).unwrap()
+}
+
+/// A certificate of the issuing authority that names these distribution points.
+pub(crate) fn with_points(pki: &DevelopmentPki, uris: &[&str]) -> IssuedCertificate {
+    let key = KeyPair::from_pem(pki.issuing_key_pem().expose()).unwrap();
+    let issuer = Issuer::from_ca_cert_pem(pki.issuing_cert_pem(), key).unwrap();
+    let mut leaf = rcgen::CertificateParams::new(vec!["mx.points.example".to_owned()]).unwrap();
+    leaf.crl_distribution_points =
+        uris.iter().map(|uri| CrlDistributionPoint { uris: vec![(*uri).to_owned()] }).collect();
+    let key = KeyPair::generate().unwrap();
+    let leaf = leaf.signed_by(&key, &issuer).unwrap();
+    IssuedCertificate {
+        chain_pem: format!("{}{}", leaf.pem(), pki.issuing_cert_pem()),
+        key_pem: mail_types::Secret::new(key.serialize_pem()),
+        subject_dn_rfc4514: String::new(),
+        serial: vec![],
+    }
+}
+
 pub(crate) struct World {
     pub(crate) pki: DevelopmentPki,
     pub(crate) server: IssuedCertificate,
