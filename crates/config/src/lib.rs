@@ -8,13 +8,17 @@
 
 mod reader;
 mod sections;
+mod tls;
+mod trust;
 mod trust_files;
 
 pub use reader::Fault;
 pub use sections::{
-    ClientCertificates, Delivery, Environment, HeaderFrom, Limits, Listener, ListenerTls, OcspRule, Protocol,
-    Routes, S3Section, Server, StoreSection, TlsFiles, TrustFiles, WhiteListFormat,
+    ClientCertificates, Delivery, Limits, Listener, ListenerTls, Protocol, Routes, S3Section, Server,
+    StoreSection,
 };
+pub use tls::TlsFiles;
+pub use trust::{Environment, HeaderFrom, OcspRule, TrustFiles, WhiteListFormat};
 pub use trust_files::{FileBytes, read_each};
 
 use reader::Section;
