@@ -50,8 +50,10 @@ impl std::fmt::Debug for Gauges {
 pub struct Gauge {
     /// Metric name.
     pub name: &'static str,
-    /// What it tells.
+    /// What it tells; the same for every value of one name.
     pub help: &'static str,
+    /// What it is a value of, where there are several: names and values.
+    pub labels: Vec<(&'static str, String)>,
     /// The value.
     pub value: f64,
 }

@@ -1,6 +1,6 @@
 //! What each path answers.
 
-use crate::AdminApi;
+use crate::{AdminApi, Gauge};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
@@ -48,11 +48,7 @@ async fn ready(shared: &AdminApi) -> Response<Full<Bytes>> {
 }
 
 async fn metrics(shared: &AdminApi) -> Response<Full<Bytes>> {
-    let mut text = String::new();
-    for gauge in (shared.gauges.0)() {
-        let _ =
-            writeln!(text, "# HELP {0} {1}.\n# TYPE {0} gauge\n{0} {2}", gauge.name, gauge.help, gauge.value);
-    }
+    let mut text = gauges(&(shared.gauges.0)());
     match timeout(ASK_MAX, shared.store.queue_depth()).await {
         Ok(Ok(depths)) => {
             text.push_str(
@@ -74,6 +70,27 @@ async fn metrics(shared: &AdminApi) -> Response<Full<Bytes>> {
     }
 }
 
+/// Values of one name stand together, as the format wants it.
+fn gauges(gauges: &[Gauge]) -> String {
+    let mut sorted: Vec<&Gauge> = gauges.iter().collect();
+    sorted.sort_by_key(|gauge| gauge.name);
+    let mut text = String::new();
+    let mut last = "";
+    for gauge in sorted {
+        if gauge.name != last {
+            last = gauge.name;
+            let _ = writeln!(text, "# HELP {0} {1}.\n# TYPE {0} gauge", gauge.name, gauge.help);
+        }
+        let label = |(name, value): &(&str, String)| {
+            format!("{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+        };
+        let labels: Vec<String> = gauge.labels.iter().map(label).collect();
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        let _ = writeln!(text, "{}{labels} {}", gauge.name, gauge.value);
+    }
+    text
+}
+
 fn page(status: StatusCode, kind: &'static str, text: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = status;
@@ -81,4 +98,22 @@ fn page(status: StatusCode, kind: &'static str, text: String) -> Response<Full<B
     headers.insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
     headers.insert(CACHE_CONTROL, hyper::header::HeaderValue::from_static("no-store"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_one_name_stand_together_under_one_heading() {
+        let gauge = |name, labels, value| Gauge { name, help: "Help", labels, value };
+        let text = gauges(&[
+            gauge("b", vec![("issuer", "a \"b\"\\".to_owned())], 1.0),
+            gauge("a", Vec::new(), 2.5),
+            gauge("b", vec![("issuer", "c".to_owned()), ("kind", "d".to_owned())], -3.0),
+        ]);
+        let expected = "# HELP a Help.\n# TYPE a gauge\na 2.5\n# HELP b Help.\n# TYPE b gauge\n\
+                        b{issuer=\"a \\\"b\\\"\\\\\"} 1\nb{issuer=\"c\",kind=\"d\"} -3\n";
+        assert_eq!(text, expected);
+    }
 }

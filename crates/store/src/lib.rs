@@ -15,6 +15,7 @@ mod audit;
 mod bodies;
 mod clock;
 mod credentials;
+mod departures;
 mod dialect;
 mod directory;
 mod error;
@@ -30,10 +31,12 @@ mod notices;
 mod prune;
 mod queue;
 mod reclaim;
+mod revisions;
 mod rows;
 pub mod seal;
 mod store;
 mod transfer;
+mod trust_overlay;
 pub mod writer;
 
 pub use accept::{Acceptance, Accepted, Appended, LocalDelivery, RemoteDelivery};
@@ -41,6 +44,7 @@ pub use audit::{AuditEntry, Category};
 pub use bodies::{BodyReader, BodyWriter, ContentKey, SealedBody};
 pub use clock::Clock;
 pub use credentials::{ApplicationPassword, hash_token};
+pub use departures::{Adoption, DepartureRow};
 pub use directory::{
     DirectoryError, LoginActor, LoginMailbox, MailboxRow, NewMailbox, RecipientRow, UserRow,
 };
@@ -53,5 +57,7 @@ pub use keys::MailboxKey;
 pub use messages::{FolderChanges, MessageRow, Selected, ViewRow, WithBody};
 pub use notices::FolderWatch;
 pub use queue::{AttemptOutcome, Claimed, QueueRow, QueueState};
+pub use revisions::Revision;
 pub use store::{BodyOptions, Store, StoreOptions, WRITERS_DEFAULT};
 pub use transfer::{Moved, Refusal};
+pub use trust_overlay::{Ruling, RulingRow};

@@ -363,7 +363,7 @@ fn gauges(trust: &TrustSpace, own_not_after: Arc<AtomicI64>, store: &Store) -> G
         let secs_to = |at: mail_types::Timestamp| (at.0 - now.0) as f64 / 1000.0;
         let next_update = facts.revocation_lists.iter().filter_map(|list| list.next_update).min();
         let entries: usize = facts.revocation_lists.iter().map(|list| list.entries).sum();
-        let gauge = |name, help, value| Gauge { name, help, value };
+        let gauge = |name, help, value| Gauge { name, help, labels: Vec::new(), value };
         vec![
             gauge(
                 "certificate_expiry_seconds",

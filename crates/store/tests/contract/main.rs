@@ -20,4 +20,5 @@ mod reclaim;
 mod s3;
 mod schema;
 mod support;
+mod trust;
 mod writer;
