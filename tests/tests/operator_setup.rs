@@ -172,6 +172,19 @@ fn nothing_starts_on_a_configuration_at_fault() {
 }
 
 #[test]
+fn a_test_pki_is_refused_in_production_with_its_file_and_the_authority_at_fault() {
+    let operator = Operator::init(DOMAIN);
+    operator.edit("environment = \"test\"\n", "");
+    let checked = operator.cli(&["check-config"]);
+    assert!(!checked.is_success, "{checked:?}");
+    let served = operator.cli(&["serve"]);
+    assert!(!served.is_success, "{served:?}");
+    for said in [checked.stdout, served.stderr] {
+        assert!(said.contains("anchors.pem") && said.to_uppercase().contains("CN=TEST AC"), "{said}");
+    }
+}
+
+#[test]
 fn a_second_serve_on_the_same_folder_is_refused_and_commands_are_not() {
     let mut operator = Operator::init(DOMAIN);
     operator.serve();

@@ -24,12 +24,14 @@ pub(crate) struct Authority {
     pub(crate) not_before: Timestamp,
     pub(crate) not_after: Timestamp,
     pub(crate) is_self_signed: bool,
+    /// Index of the file it came from, among the trust files.
+    pub(crate) file: usize,
     signs_lists: bool,
 }
 
 impl Authority {
     /// `None` when the certificate cannot be read or is not one of a CA.
-    pub(crate) fn read(certificate: Vec<u8>) -> Option<Self> {
+    pub(crate) fn read(certificate: Vec<u8>, file: usize) -> Option<Self> {
         let (rest, x509) = X509Certificate::from_der(&certificate).ok()?;
         if !rest.is_empty() || !x509.is_ca() {
             return None;
@@ -45,6 +47,7 @@ impl Authority {
             not_after: Timestamp::from_secs(x509.validity().not_after.timestamp()),
             is_self_signed: x509.subject().as_raw() == x509.issuer().as_raw() && signed.is_by(&der),
             signs_lists: x509.key_usage().ok()?.is_none_or(|usage| usage.value.crl_sign()),
+            file,
             certificate: der.into_owned(),
         })
     }
@@ -62,6 +65,15 @@ impl Authority {
     /// Whether it may sign revocation lists: cRLSign, or no KeyUsage at all (RFC 5280 §4.2.1.3).
     pub(crate) fn signs_lists(&self) -> bool {
         self.signs_lists
+    }
+
+    /// Whether its name says that it is of a test PKI: TEST as a word of a CN, O or OU.
+    pub(crate) fn is_for_tests(&self) -> bool {
+        let mut named = self.subject.attributes().filter(|(kind, _)| matches!(*kind, "CN" | "O" | "OU"));
+        named.any(|(_, value)| {
+            let mut words = value.split(|c: char| !c.is_alphanumeric());
+            words.any(|word| word.eq_ignore_ascii_case("TEST"))
+        })
     }
 
     pub(crate) fn is_valid_at(&self, now: Timestamp) -> bool {

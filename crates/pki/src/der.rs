@@ -11,6 +11,7 @@ pub(crate) const OID: u8 = 0x06;
 pub(crate) const UTC_TIME: u8 = 0x17;
 pub(crate) const GENERALIZED_TIME: u8 = 0x18;
 pub(crate) const SEQUENCE: u8 = 0x30;
+pub(crate) const SET: u8 = 0x31;
 
 /// One element: its tag byte, its content, and both with the length between.
 #[derive(Clone, Copy, Debug)]

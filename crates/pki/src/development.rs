@@ -1,7 +1,7 @@
 //! A health PKI for development: a root, an issuing authority, certificates and revocation lists shaped like the national ones.
 //!
 //! **Never for production.** Its keys are made in memory, kept in plain PEM by whoever asked for them, and protected by nothing. It exists
-//! for `vaguemestre demo` and for tests; a server whose trust files name it must not carry real mail.
+//! for `vaguemestre demo` and for tests. Its authorities say TEST in their names, so that a server of the production environment refuses them.
 //!
 //! Keys are PKCS#8 PEM, so that `openssl x509 -req -CA` and `openssl ca -gencrl` can go on with them.
 
@@ -22,8 +22,8 @@ const DAY_SECS: i64 = 86_400;
 const CA_VALIDITY_DAYS: i64 = 3_652;
 const CRL_VALIDITY_DAYS: i64 = 30;
 
-const ROOT: SubjectAttributes<'static> = authority("AC RACINE VAGUEMESTRE DEV");
-const ISSUING: SubjectAttributes<'static> = authority("AC VAGUEMESTRE DEV ORGANISATIONS");
+const ROOT: SubjectAttributes<'static> = authority("TEST AC RACINE VAGUEMESTRE DEV");
+const ISSUING: SubjectAttributes<'static> = authority("TEST AC VAGUEMESTRE DEV ORGANISATIONS");
 
 const fn authority(common_name: &'static str) -> SubjectAttributes<'static> {
     SubjectAttributes {

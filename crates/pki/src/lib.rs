@@ -51,7 +51,7 @@ pub use ocsp::{OCSP_ANSWER_MAX, OCSP_TIME_MAX, RevocationAnswer, RevocationQuery
 pub use own::{IdentityError, OwnIdentity};
 pub use peer_client::{PeerClientTls, PeerConnected};
 pub use reference::ReferenceNames;
-pub use snapshot::{TrustError, TrustSnapshot};
+pub use snapshot::{Environment, TrustError, TrustSnapshot};
 pub use trust::{AuthorityFacts, ListStanding, RevocationListFacts, Trust, TrustFacts};
 
 /// The certificate and time types of [`TrustSnapshot::judge`].

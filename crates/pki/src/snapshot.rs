@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mail_types::Timestamp;
+use mail_types::{DistinguishedName, Timestamp};
 use rustls::DistinguishedName as Hint;
 use rustls_pki_types::pem::SectionKind;
 use rustls_pki_types::{CertificateDer, TrustAnchor};
@@ -16,9 +16,9 @@ use crate::revocation::RevocationIndex;
 use crate::trust::RevocationListFacts;
 
 /// Why nothing can be trusted with these files. Indices are those of the trust files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrustError {
-    /// A file is neither PEM nor DER.
+    /// A file is neither PEM, DER nor P7B.
     #[error("trust file {0} cannot be read")]
     Unreadable(usize),
     /// A file holds a certificate that is not one of an authority (RFC 5280 §4.2.1.9: basicConstraints with cA).
@@ -27,6 +27,50 @@ pub enum TrustError {
     /// No file holds a self-signed certificate.
     #[error("no self-signed authority certificate, so no trust anchor, was found")]
     NoAnchor,
+    /// An authority is of the other PKI.
+    #[error("trust file {file} holds the authority \"{subject}\", {}", .environment.objection())]
+    WrongEnvironment {
+        /// The file.
+        file: usize,
+        /// The name of the authority.
+        subject: DistinguishedName,
+        /// The environment that was asked for.
+        environment: Environment,
+    },
+}
+
+impl TrustError {
+    /// Index of the file that is at fault, if it is one file.
+    pub fn file(&self) -> Option<usize> {
+        match self {
+            Self::Unreadable(file) | Self::NotAnAuthority(file) | Self::WrongEnvironment { file, .. } => {
+                Some(*file)
+            }
+            Self::NoAnchor => None,
+        }
+    }
+}
+
+/// Which of the two health PKIs is trusted. They are never mixed: whoever holds a test certificate would else speak for a real hospital.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Environment {
+    /// That of real mail. Authorities whose names say TEST are refused.
+    Production,
+    /// That of tests. Authorities whose names do not say TEST are refused.
+    Test,
+}
+
+impl Environment {
+    fn objection(self) -> &'static str {
+        match self {
+            Self::Production => {
+                "whose name says TEST, and the environment is production: leave it out, or set the environment to test"
+            }
+            Self::Test => {
+                "whose name does not say TEST, and the environment is test: leave it out, or set the environment to production"
+            }
+        }
+    }
 }
 
 /// Trust anchors, intermediates and the revocation index, as they stand at one moment. See [`crate::Trust`] for the live holder.
@@ -45,7 +89,7 @@ pub struct TrustSnapshot {
 }
 
 impl TrustSnapshot {
-    /// Reads trust files (PEM or DER, several certificates in one) and revocation lists (PEM or DER, several in one).
+    /// Reads trust files and revocation lists: PEM, DER or P7B (certs-only PKCS#7), several certificates or lists in one.
     ///
     /// A self-signed CA certificate is a trust anchor; any other CA certificate is offered to path building and may have signed a list.
     /// A list that cannot be used is reported and passed over. Of several usable lists for the same certificates the freshest counts.
@@ -72,6 +116,19 @@ impl TrustSnapshot {
             authorities,
         };
         Ok((snapshot, faults))
+    }
+
+    /// The same, if every authority is of this environment. The national PKI says TEST in the CN, O or OU of every authority of its test side.
+    pub fn of_environment(self, environment: Environment) -> Result<Self, TrustError> {
+        let for_tests = environment == Environment::Test;
+        match self.authorities.iter().find(|authority| authority.is_for_tests() != for_tests) {
+            Some(stranger) => Err(TrustError::WrongEnvironment {
+                file: stranger.file,
+                subject: stranger.subject.clone(),
+                environment,
+            }),
+            None => Ok(self),
+        }
     }
 
     /// The same, with this reading of the extended key usage of peers.
@@ -199,7 +256,7 @@ fn authorities(files: &[Vec<u8>]) -> Result<Vec<Authority>, TrustError> {
     for (index, file) in files.iter().enumerate() {
         for certificate in encoding::objects(file, SectionKind::Certificate) {
             let certificate = certificate.map_err(|_| TrustError::Unreadable(index))?;
-            let authority = Authority::read(certificate).ok_or(TrustError::NotAnAuthority(index))?;
+            let authority = Authority::read(certificate, index).ok_or(TrustError::NotAnAuthority(index))?;
             if !authorities.iter().any(|known| known.certificate == authority.certificate) {
                 authorities.push(authority);
             }

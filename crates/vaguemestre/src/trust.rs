@@ -93,7 +93,9 @@ pub(crate) fn judged_snapshot(
     config: &Config,
     now: Timestamp,
 ) -> Result<(TrustSnapshot, Vec<(String, String)>)> {
-    let anchors = contents(&config.trust.anchors).context("[trust] anchors")?;
+    let anchors = read_each(&config.trust.anchors)
+        .map_err(|(path, error)| anyhow!("[trust] anchors: {}: {error}", path.display()))?;
+    let (anchor_paths, anchors): (Vec<_>, Vec<_>) = anchors.into_iter().unzip();
     let (mut names, mut lists, mut faults) = (Vec::new(), Vec::new(), Vec::new());
     for path in &config.trust.crl_files {
         match read_each(std::slice::from_ref(path)) {
@@ -106,16 +108,26 @@ pub(crate) fn judged_snapshot(
             Err((path, error)) => faults.push((path.display().to_string(), error.to_string())),
         }
     }
-    let (snapshot, not_taken) = TrustSnapshot::build(&anchors, &lists, now).context("[trust] anchors")?;
+    let built = TrustSnapshot::build(&anchors, &lists, now)
+        .and_then(|(snapshot, faults)| Ok((snapshot.of_environment(environment(config))?, faults)));
+    let (snapshot, not_taken) = built.map_err(|error| {
+        let path = error.file().and_then(|file| anchor_paths.get(file));
+        anyhow!(
+            "[trust] anchors: {}{error}",
+            path.map_or(String::new(), |path| format!("{}: ", path.display()))
+        )
+    })?;
     let named = |index: usize| names.get(index).cloned().unwrap_or_default();
     faults.extend(not_taken.into_iter().map(|fault| (named(fault.index), fault.cause.to_string())));
     let rule = if config.trust.strict_eku { EkuRule::Strict } else { EkuRule::AnyTlsUsage };
     Ok((snapshot.with_eku_rule(rule), faults))
 }
 
-fn contents(paths: &[std::path::PathBuf]) -> Result<Vec<Vec<u8>>> {
-    let files = read_each(paths).map_err(|(path, error)| anyhow!("{}: {error}", path.display()))?;
-    Ok(files.into_iter().map(|(_, bytes)| bytes).collect())
+fn environment(config: &Config) -> pki::Environment {
+    match config.trust.environment {
+        config::Environment::Production => pki::Environment::Production,
+        config::Environment::Test => pki::Environment::Test,
+    }
 }
 
 fn white_list(config: &Config) -> Result<Option<WhiteList>> {

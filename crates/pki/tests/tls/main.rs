@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod handshakes;
 #[cfg(test)]
 mod judgement;

@@ -36,8 +36,10 @@ pub(super) async fn run(arguments: InitArguments) -> Result<ExitCode> {
         make_private_dir(&dir.join(folder))?;
     }
     let file = dir.join("vaguemestre.toml");
-    write_new(&file, 0o600, configuration(&domain, &arguments.store_url).as_bytes())?;
-    if !dir.join("tls/server.pem").exists() {
+    let is_development = !dir.join("tls/server.pem").exists();
+    let text = configuration(&domain, &arguments.store_url, is_development);
+    write_new(&file, 0o600, text.as_bytes())?;
+    if is_development {
         development_trust(dir, &domain)?;
     }
     let options = StoreOptions {
@@ -68,7 +70,7 @@ pub(super) async fn run(arguments: InitArguments) -> Result<ExitCode> {
 }
 
 /// The configuration of a new operator on the usual ports.
-fn configuration(domain: &Domain, store_url: &str) -> String {
+fn configuration(domain: &Domain, store_url: &str, is_development: bool) -> String {
     let mut text = format!(
         "# See vaguemestre.example.toml for every key. Relative paths start from this folder.\n\n[server]\nhostname = \"mx.{domain}\"\n\n[store]\nurl = {store_url:?}\n\n"
     );
@@ -83,8 +85,14 @@ fn configuration(domain: &Domain, store_url: &str) -> String {
     for (name, port, tls) in listeners {
         let _ = writeln!(text, "[listeners.{name}]\nbind = \"0.0.0.0:{port}\"\ntls = \"{tls}\"\n");
     }
+    text.push_str("[tls]\ncert = \"tls/server.pem\"\nkey = \"tls/server.key\"\n\n[trust]\n");
+    if is_development {
+        text.push_str(
+            "# The development PKI counts as a test PKI. Real mail: \"production\".\nenvironment = \"test\"\n",
+        );
+    }
     text.push_str(
-        "[tls]\ncert = \"tls/server.pem\"\nkey = \"tls/server.key\"\n\n[trust]\nanchors = [\"trust/anchors.pem\"]\ncrl_files = [\"trust/crl\"]\n\
+        "anchors = [\"trust/anchors.pem\"]\ncrl_files = [\"trust/crl\"]\n\
          whitelist_file = \"trust/whitelist.txt\"\nwhitelist_format = \"pairs\"\n\n[routes]\nfile = \"trust/routes.txt\"\n",
     );
     text

@@ -197,7 +197,7 @@ impl Network {
             let _ = write!(text, "\n[listeners.{name}]\nbind = \"127.0.0.1:{port}\"\ntls = \"{tls}\"\n");
         }
         text.push_str(
-            "\n[tls]\ncert = \"tls/server.pem\"\nkey = \"tls/server.key\"\n\n[trust]\nanchors = [\"../pki/ca.pem\"]\ncrl_files = [\"../pki/crl\"]\n\
+            "\n[tls]\ncert = \"tls/server.pem\"\nkey = \"tls/server.key\"\n\n[trust]\nenvironment = \"test\"\nanchors = [\"../pki/ca.pem\"]\ncrl_files = [\"../pki/crl\"]\n\
              whitelist_file = \"../whitelist.txt\"\nwhitelist_format = \"pairs\"\n\n[routes]\nfile = \"../routes.txt\"\n\n[delivery]\nretry_first_secs = 5\nretry_max_secs = 300\n",
         );
         text
