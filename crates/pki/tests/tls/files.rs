@@ -60,7 +60,7 @@ fn lists_and_anchors_may_be_p7b() {
         are_complete(&world, &[world.pki.trust_pem().into_bytes()], &bundled);
         // Certificates and a list in one, as a trust file and as a list file.
         let both = p7b(Some(&world.pki.trust_pem()), Some(&lists[0]), form);
-        are_complete(&world, &[both.clone()], &[both, lists[1].clone()]);
+        are_complete(&world, std::slice::from_ref(&both), &[both.clone(), lists[1].clone()]);
     }
 }
 
