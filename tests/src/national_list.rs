@@ -24,9 +24,6 @@ pub struct NationalList {
     pub entries: Vec<ListEntry>,
 }
 
-/// What goes before the signature's values: the shape of the national list.
-const SIGNATURE_TEMPLATE: &str = r#"<Signature xmlns="http://www.w3.org/2000/09/xmldsig#"><SignedInfo><CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/><SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"/><Reference URI=""><Transforms><Transform Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"/><Transform Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/></Transforms><DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/><DigestValue/></Reference></SignedInfo><SignatureValue/><KeyInfo><X509Data><X509Certificate/></X509Data></KeyInfo></Signature>"#;
-
 const END: &str = "</ListeBlancheMSSante>";
 
 impl NationalList {
@@ -57,13 +54,16 @@ impl NationalList {
 
     /// The document, signed as the publisher signs.
     pub fn sign(&self, signer: &ListSigner) -> Vec<u8> {
-        signer.sign(&with_template(&self.unsigned(), SIGNATURE_TEMPLATE))
+        signer.sign(&self.with_signature(Self::SIGNATURE))
     }
-}
 
-/// The document with an unfilled signature as its last child.
-fn with_template(unsigned: &str, template: &str) -> String {
-    unsigned.replace(END, &format!("{template}{END}"))
+    /// The document with this element as its last.
+    pub fn with_signature(&self, signature: &str) -> String {
+        self.unsigned().replace(END, &format!("{signature}{END}"))
+    }
+
+    /// The signature of the national list before it is filled.
+    pub const SIGNATURE: &str = r#"<Signature xmlns="http://www.w3.org/2000/09/xmldsig#"><SignedInfo><CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/><SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"/><Reference URI=""><Transforms><Transform Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"/><Transform Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/></Transforms><DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/><DigestValue/></Reference></SignedInfo><SignatureValue/><KeyInfo><X509Data><X509Certificate/></X509Data></KeyInfo></Signature>"#;
 }
 
 impl ListEntry {
@@ -170,15 +170,22 @@ impl ListSigner {
         digits.map(|digits| octet(digits).expect("a serial is hexadecimal")).collect()
     }
 
-    /// Fills the signature of a document with xmlsec1.
-    pub fn sign(&self, with_template: &str) -> Vec<u8> {
+    /// Fills the signature of a document with xmlsec1. `Id` attributes of the root can be referred to.
+    pub fn sign(&self, document: &str) -> Vec<u8> {
         let at = |name: &str| self.folder.path().join(name);
-        write(&at("list.xml"), with_template);
-        run(
-            self.folder.path(),
-            "xmlsec1",
-            &["--sign", "--privkey-pem", "signer.key,signer.pem", "--output", "signed.xml", "list.xml"],
-        );
+        write(&at("list.xml"), document);
+        let root = "https://listeblanche.mssante.fr/schema:ListeBlancheMSSante";
+        let arguments = [
+            "--sign",
+            "--id-attr:Id",
+            root,
+            "--privkey-pem",
+            "signer.key,signer.pem",
+            "--output",
+            "signed.xml",
+            "list.xml",
+        ];
+        run(self.folder.path(), "xmlsec1", &arguments);
         std::fs::read(at("signed.xml")).expect("xmlsec1 has written the list")
     }
 }

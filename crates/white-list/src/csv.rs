@@ -91,3 +91,112 @@ fn bearer<'a>(finess: &str, certificate: &'a str) -> Result<Written<'a>, EntryFa
         Err(EntryFaultCause::Finess)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mail_types::{DistinguishedName, Domain};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_793_606_400);
+
+    fn domain(text: &str) -> Domain {
+        text.parse().unwrap()
+    }
+
+    fn dn(text: &str) -> DistinguishedName {
+        text.parse().unwrap()
+    }
+
+    fn label(text: &str) -> &'static str {
+        read(text.as_bytes(), NOW).map_or_else(|fault| fault.label(), |_| "taken")
+    }
+
+    #[test]
+    fn a_structure_is_trusted_by_the_unit_of_its_certificates() {
+        let text = "# Format: domaine;type;finess;date_ajout\n\
+                    hopital.example;operateur;750000001;2024-01-15\n\
+                    clinique.example;operateur;2A0000002;2024-02-20\n";
+        let (list, faults) = read(text.as_bytes(), NOW).unwrap();
+        assert_eq!(
+            (list.domain_count(), list.pair_count(), faults.len(), list.generation()),
+            (2, 2, 0, None)
+        );
+        let hospital = dn("CN=mx.elsewhere.example,OU=1750000001,O=HOPITAL,C=FR");
+        assert!(list.lists(&domain("hopital.example"), &hospital));
+        assert!(!list.lists(&domain("clinique.example"), &hospital));
+        assert!(list.lists(&domain("clinique.example"), &dn("CN=x,OU=12a0000002")));
+        for stranger in [
+            "CN=mx.hopital.example,O=HOPITAL,C=FR",
+            "CN=hopital.example,OU=3750000001",
+            "CN=hopital.example,OU=750000001",
+            "CN=hopital.example,O=1750000001",
+            "CN=hopital.example,OU=17500000011",
+        ] {
+            assert!(!list.lists(&domain("hopital.example"), &dn(stranger)), "{stranger}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_column_narrows_the_trust_to_that_certificate() {
+        let text = "\u{feff}Domaine;Type;FINESS;Date_ajout;Certificat\r\n\
+                    # a comment\r\n\
+                    ch.example;operateur;750000001;2024-01-15;CN=a, OU=1750000001, O=\"LES  PINS\"\r\n\
+                    ch.example ; operateur ; 750000001 ; 2024-01-15 ; CN=b\r\n\
+                    labo.example;operateur;130000003;2024-03-10;\r\n";
+        let (list, faults) = read(text.as_bytes(), NOW).unwrap();
+        assert_eq!((list.domain_count(), list.pair_count(), faults.len()), (2, 3, 0));
+        assert!(list.lists(&domain("ch.example"), &dn("O=LES PINS,OU=1750000001,CN=A")));
+        assert!(list.lists(&domain("ch.example"), &dn("CN=b")));
+        assert!(!list.lists(&domain("ch.example"), &dn("CN=c,OU=1750000001")));
+        assert!(list.lists(&domain("labo.example"), &dn("CN=c,OU=1130000003")));
+    }
+
+    #[test]
+    fn a_line_at_fault_is_left_out_and_named() {
+        for (line, cause) in [
+            ("ch example;operateur;750000001;2024-01-15", EntryFaultCause::Domain),
+            ("ch.example;operateur;75000001;2024-01-15", EntryFaultCause::Finess),
+            ("ch.example;operateur;;2024-01-15", EntryFaultCause::Finess),
+            ("ch.example;operateur;75000000é;2024-01-15", EntryFaultCause::Finess),
+            ("ch.example;operateur;750000001;15/01/2024", EntryFaultCause::Date),
+            ("ch.example;operateur;750000001", EntryFaultCause::Columns),
+            ("ch.example;operateur;750000001;2024-01-15;CN=a", EntryFaultCause::Columns),
+        ] {
+            let text = format!(
+                "domaine;type;finess;date_ajout\n{line}\ngood.example;operateur;750000001;2024-01-15"
+            );
+            let (list, faults) = read(text.as_bytes(), NOW).unwrap();
+            assert_eq!((list.domain_count(), faults.len()), (1, 1), "{line}");
+            assert_eq!((faults[0].line, faults[0].cause), (2, cause), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_counts_from_its_date_on() {
+        let text = "domaine;type;finess;date_ajout\nnow.example;o;750000001;2026-11-02\nthen.example;o;750000001;2026-11-03\n";
+        let (list, faults) = read(text.as_bytes(), NOW).unwrap();
+        assert!(list.lists_domain(&domain("now.example")) && !list.lists_domain(&domain("then.example")));
+        assert_eq!(faults, []);
+    }
+
+    #[test]
+    fn what_is_not_such_a_list_is_refused() {
+        let header = "domaine;type;finess;date_ajout";
+        assert_eq!(label(""), "schema");
+        assert_eq!(label("hopital.example;operateur;750000001;2024-01-15"), "schema", "no header");
+        assert_eq!(label("domaine;type;finess"), "schema");
+        assert_eq!(label("domaine;type;finess;date_ajout;dn"), "schema");
+        assert_eq!(label("<!DOCTYPE html><html></html>"), "schema");
+        assert_eq!(label(header), "no_domain");
+        assert_eq!(label(&format!("{header}\nx;y\nz;t\n")), "too_many_bad_entries");
+        assert_eq!(
+            read(b"domaine;type;finess;date_ajout\n\xff;o;750000001;2024-01-15", NOW),
+            Err(ListFault::NotUtf8)
+        );
+        let line = "ch.example;o;750000001;2024-01-15\n";
+        assert_eq!(label(&format!("{header}\n{}", line.repeat(100_001))), "too_many");
+        let long =
+            format!("{header};certificat\nch.example;o;750000001;2024-01-15;CN={}\n", "a".repeat(4_096));
+        assert_eq!(label(&long), "no_domain");
+    }
+}

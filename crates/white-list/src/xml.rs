@@ -23,6 +23,10 @@ const IDENTIFIERS: [&str; 4] = ["Id", "ID", "id", "AssertionID"];
 /// The text of a document: UTF-8 that says nothing else of itself, without its byte order mark.
 pub(crate) fn text(bytes: &[u8]) -> Result<&str, ListFault> {
     let text = std::str::from_utf8(bytes).map_err(|_| ListFault::NotUtf8)?;
+    // UTF-16 of ASCII letters is UTF-8 too, with a NUL for each.
+    if text.contains('\0') {
+        return Err(ListFault::NotUtf8);
+    }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let declaration = text.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>"));
     let encoding = declaration.and_then(|(declaration, _)| declaration.split_once("encoding"));
