@@ -2,7 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a program for developers")]
 
 #[path = "../../../tests/src/national_list.rs"]
-#[expect(unreachable_pub, reason = "shared with the scenarios")]
+#[expect(dead_code, unreachable_pub, reason = "shared with the scenarios")]
 mod national_list;
 
 use std::hint::black_box;
