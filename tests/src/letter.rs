@@ -43,11 +43,11 @@ impl Letter {
     }
 }
 
-/// The content without the trace fields (Return-Path, Received) at its very beginning, and their names in order.
+/// The content without the trace fields (Return-Path, Received, X-Vaguemestre-From) at its very beginning, and their names in order.
 pub fn without_trace(content: &[u8]) -> (Vec<String>, &[u8]) {
     let (mut names, mut rest) = (Vec::new(), content);
     loop {
-        let name = ["Return-Path", "Received"]
+        let name = ["Return-Path", "Received", "X-Vaguemestre-From"]
             .into_iter()
             .find(|name| rest.starts_with(format!("{name}:").as_bytes()));
         let Some(name) = name else { return (names, rest) };

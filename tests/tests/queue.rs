@@ -323,14 +323,19 @@ async fn a_peer_whose_subject_is_not_listed_for_the_domain_hears_of_no_message()
 }
 
 #[tokio::test]
-async fn a_domain_outside_the_white_list_bounces_at_once() {
-    let third = Third::unlisted(Script::default()).await;
-    third.demo.reload();
-    let letter = Letter::new("dehors", b"confidential\r\n");
-    third.send(&["a@third.example"], &letter).await;
-    let bounce = third.bounce(&letter).await;
-    assert_eq!(field(&bounce, "Status"), Some("5.7.1"));
-    assert!(third.server.commands().is_empty(), "the peer was connected to");
+async fn a_recipient_outside_the_white_list_is_refused_at_submission_and_the_others_stand() {
+    let third = Third::start(Script::default()).await;
+    let sender = third.sender();
+    let mut wire = Wire::submission(&third.demo, third.demo.north(), sender).await;
+    wire.ask(&format!("MAIL FROM:<{}>", sender.address), "250").await;
+    wire.ask("RCPT TO:<a@fourth.example>", "550 5.7.1").await;
+    wire.ask("RCPT TO:<a@third.example>", "250 2.1.5").await;
+    wire.ask("RCPT TO:<b@sub.third.example>", "550 5.7.1").await;
+    wire.ask("DATA", "354").await;
+    wire.send_raw(&[Letter::new("dehors", b"a\r\n").content.as_slice(), b".\r\n"].concat()).await;
+    wire.expect("250").await;
+    let received = third.delivered(1).await;
+    assert_eq!(received[0].to, ["a@third.example"]);
     third.queue_is_empty().await;
 }
 

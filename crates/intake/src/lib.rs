@@ -14,13 +14,14 @@ mod notification;
 mod spool;
 mod transaction;
 
+pub use content::{AuthorMark, AuthorMarking};
 pub use notification::NotificationError;
 pub use spool::Spool;
-pub use transaction::Transaction;
+pub use transaction::{Conclusion, Transaction};
 
 use arc_swap::ArcSwap;
-use mail_types::{MailParameters, PeerIdentity, Principal, Reply, ReversePath, Timestamp};
-use policy::{MxSenderFacts, Reason, SendAs, TrustList, Verdict};
+use mail_types::{Domain, MailParameters, PeerIdentity, Principal, Reply, ReversePath, Timestamp};
+use policy::{AuthorRule, DomainStanding, MxSenderFacts, Reason, SendAs, TrustList, Verdict};
 use std::net::IpAddr;
 use std::sync::Arc;
 use store::Store;
@@ -64,6 +65,8 @@ pub struct Settings {
     pub postmaster: Option<mail_types::Address>,
     /// How long a remote recipient is tried, in seconds.
     pub lifetime_secs: i64,
+    /// What becomes of a message from another operator whose author it may not speak for.
+    pub author_rule: AuthorRule,
 }
 
 /// The door.
@@ -106,6 +109,15 @@ impl Intake {
     /// The date of the white list by which peers are judged now.
     pub fn white_list_date(&self) -> Option<Timestamp> {
         self.trust.load().white_list_date()
+    }
+
+    pub(crate) fn trust(&self) -> Arc<TrustList> {
+        self.trust.load_full()
+    }
+
+    /// Whether mail is exchanged with a domain that is not ours.
+    pub(crate) fn domain_standing(&self, domain: &Domain) -> DomainStanding {
+        self.trust.load().domain(domain, self.store.now())
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -1,6 +1,6 @@
 //! One message on its way in.
 
-use crate::content::{HeaderGate, HeaderRule};
+use crate::content::{AuthorMark, HeaderGate, HeaderRule, Vouching};
 use crate::spool::Spool;
 use crate::{Intake, Origin, Refusal, Session, permit};
 use aws_lc_rs::digest::{Context, SHA256};
@@ -25,6 +25,15 @@ pub struct Transaction {
     local: Vec<LocalDelivery>,
     remote: Vec<RemoteDelivery>,
     content: Option<Content>,
+}
+
+/// How a message ended.
+#[derive(Debug)]
+pub struct Conclusion {
+    /// The reply that takes responsibility, or the refusal.
+    pub outcome: Result<Reply, Refusal>,
+    /// What was found of the author of a message from another operator, unless the operator's certificate speaks for them.
+    pub author: Option<AuthorMark>,
 }
 
 /// The content part of a transaction.
@@ -111,7 +120,8 @@ impl Transaction {
 
     fn remote_rcpt(&mut self, recipient: Address, parameters: RcptParameters) -> Result<(), Refusal> {
         let may_relay = matches!(self.session.origin, Origin::Submission { .. });
-        permit(policy::recipient(RecipientFacts::Elsewhere { may_relay }))?;
+        let domain = self.intake.domain_standing(recipient.domain());
+        permit(policy::recipient(RecipientFacts::Elsewhere { may_relay, domain }))?;
         let canonical = recipient.canonical();
         if self.remote.iter().all(|known| known.recipient.canonical() != canonical) {
             let notify = parameters.notify.map(notify_words);
@@ -131,7 +141,15 @@ impl Transaction {
         let return_path = message::trace::return_path(&self.reverse_path);
         let now = self.intake.store().now();
         let (protocol, peer_ip, rule) = match &self.session.origin {
-            Origin::Mx { .. } => ("ESMTPS", Some(self.session.peer_ip), HeaderRule::AsReceived),
+            Origin::Mx { peer } => {
+                let vouching = Vouching {
+                    peer: peer.clone(),
+                    trust: self.intake.trust(),
+                    now,
+                    rule: settings.author_rule,
+                };
+                ("ESMTPS", Some(self.session.peer_ip), HeaderRule::Vouched(vouching))
+            }
             Origin::Submission { principal } => {
                 let message_id = format!("<{}@{}>", self.unit, settings.hostname);
                 let principal = Box::new(principal.clone());
@@ -168,20 +186,22 @@ impl Transaction {
         }
     }
 
-    /// Takes responsibility: the reply is positive only after everything is on stable storage.
-    ///
-    /// # Errors
-    /// The refusal; nothing of the message stands.
-    pub async fn commit(mut self) -> Result<Reply, Refusal> {
-        let mut content = self
-            .content
-            .take()
-            .ok_or_else(|| Refusal { reply: Reply::new(503, (5, 5, 1), "No content"), reason: "order" })?;
-        if let Some(fault) = content.fault.take() {
-            return Err(fault);
-        }
-        let tail = content.gate.finish()?;
-        content.spool.write(&tail).await.map_err(size_or_store)?;
+    /// Takes responsibility: the reply is positive only after everything is on stable storage. After a refusal nothing of the message stands.
+    pub async fn commit(mut self) -> Conclusion {
+        let Some(mut content) = self.content.take() else {
+            let refusal = Refusal { reply: Reply::new(503, (5, 5, 1), "No content"), reason: "order" };
+            return Conclusion { outcome: Err(refusal), author: None };
+        };
+        let ended = content.end().await;
+        let author = content.gate.take_mark();
+        let outcome = match ended {
+            Ok(()) => self.accept(content).await,
+            Err(refusal) => Err(refusal),
+        };
+        Conclusion { outcome, author }
+    }
+
+    async fn accept(mut self, content: Content) -> Result<Reply, Refusal> {
         let digest = content.digest.0.finish();
         let eight_bit = content.spool.is_eight_bit();
         let body = content.spool.finish().await.map_err(|e| Refusal::of_store(&e))?;
@@ -245,6 +265,15 @@ impl Transaction {
 }
 
 impl Content {
+    /// The end of the content came.
+    async fn end(&mut self) -> Result<(), Refusal> {
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
+        let tail = self.gate.finish()?;
+        self.spool.write(&tail).await.map_err(size_or_store)
+    }
+
     async fn take(&mut self, chunk: &[u8]) -> Result<(), Refusal> {
         self.digest.0.update(chunk);
         let passage = self.gate.push(chunk)?;

@@ -5,7 +5,7 @@
 
 use crate::date;
 use crate::header;
-use mail_types::{ReversePath, Timestamp};
+use mail_types::{Domain, ReversePath, Timestamp};
 use std::net::IpAddr;
 
 /// What is known when a message comes in.
@@ -46,6 +46,26 @@ pub fn received(facts: &Received<'_>) -> Vec<u8> {
 /// The Return-Path field, with its final CRLF.
 pub fn return_path(path: &ReversePath) -> Vec<u8> {
     format!("Return-Path: <{path}>\r\n").into_bytes()
+}
+
+/// What is wrong with the author of a message that another operator brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthorDoubt {
+    /// The operator may not speak for that domain, or nobody can be read.
+    NotListed,
+    /// Whether it may could not be said.
+    Doubtful,
+}
+
+/// The field that warns readers of an author for whom nobody vouches, with its final CRLF: `X-Vaguemestre-From: not-listed; domain=NAME`, or
+/// `doubtful; domain=NAME`. The one that counts stands right below our own Received field; a message with nothing to warn of has none there.
+pub fn author_doubt(doubt: AuthorDoubt, domain: Option<&Domain>) -> Vec<u8> {
+    let word = match doubt {
+        AuthorDoubt::NotListed => "not-listed",
+        AuthorDoubt::Doubtful => "doubtful",
+    };
+    let domain = domain.map(|domain| format!(";\r\n\tdomain={}", clean(domain.as_str()))).unwrap_or_default();
+    format!("X-Vaguemestre-From: {word}{domain}\r\n").into_bytes()
 }
 
 /// How many Received fields a header has; too many mean a loop (RFC 5321 §6.3).

@@ -3,9 +3,10 @@
 //! A verdict has three values, because a cause of ours must never become a permanent refusal: [`Verdict::Accept`], [`Verdict::Defer`],
 //! [`Verdict::Reject`]. This crate does no I/O, reads no clock and writes nothing; facts are found by those who ask.
 //!
-//! Read first: [`Verdict`], [`sender`], [`recipient`], [`next_hop`].
+//! Read first: [`Verdict`], [`TrustList`], [`sender`], [`author`], [`recipient`], [`next_hop`].
 #![warn(missing_docs)]
 
+mod author;
 mod next_hop;
 mod recipient;
 mod routes;
@@ -16,6 +17,7 @@ mod whitelist;
 mod whitelist_diff;
 mod whitelist_replacement;
 
+pub use author::{AuthorFacts, AuthorRule, AuthorStanding, author};
 pub use next_hop::{NextHopFacts, next_hop};
 pub use recipient::{RecipientFacts, recipient};
 pub use routes::{Route, RouteHost, Routes};

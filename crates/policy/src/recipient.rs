@@ -1,11 +1,12 @@
 //! RCPT TO: who may receive through this server.
 //!
 //! A recipient of ours is accepted when the mailbox is in service and not full; it is then delivered whatever happens to the quota meanwhile.
-//! A recipient elsewhere is accepted from our own users only.
+//! A recipient elsewhere is accepted from our own users only, and not where the trust space is known to end: a clinician hears that now rather
+//! than by a notification. In doubt (no list, or one too old to refuse by) it is queued.
 //!
 //! Standards: RFC 5321 §3.3; RFC 3463 X.1.1, X.2.1, X.2.2.
 
-use crate::{Reason, Verdict};
+use crate::{DomainStanding, Reason, Verdict};
 use mail_types::MailboxStatus;
 
 /// What is known of a recipient.
@@ -15,6 +16,8 @@ pub enum RecipientFacts {
     Elsewhere {
         /// Whether this origin may send elsewhere.
         may_relay: bool,
+        /// Whether mail is exchanged with the domain.
+        domain: DomainStanding,
     },
     /// The domain is ours and has no such mailbox.
     Unknown,
@@ -34,14 +37,24 @@ pub enum RecipientFacts {
 /// May this recipient be accepted?
 pub fn recipient(facts: RecipientFacts) -> Verdict {
     match facts {
-        RecipientFacts::Elsewhere { may_relay: true } => Verdict::Accept,
-        RecipientFacts::Elsewhere { may_relay: false } => Verdict::Reject(Reason::Relay),
+        RecipientFacts::Elsewhere { may_relay: false, .. } => Verdict::Reject(Reason::Relay),
+        RecipientFacts::Elsewhere { may_relay: true, domain } => elsewhere(domain),
         RecipientFacts::Unknown => Verdict::Reject(Reason::UnknownMailbox),
         RecipientFacts::Mailbox { status, quota_bytes, used_bytes, declared_bytes } => match status {
             MailboxStatus::Pending | MailboxStatus::Deleted => Verdict::Reject(Reason::UnknownMailbox),
             MailboxStatus::Suspended => Verdict::Defer(Reason::Suspended),
             MailboxStatus::Active => room(quota_bytes, used_bytes, declared_bytes),
         },
+    }
+}
+
+fn elsewhere(domain: DomainStanding) -> Verdict {
+    match domain {
+        DomainStanding::Listed => Verdict::Accept,
+        DomainStanding::Absent | DomainStanding::Departed => Verdict::Reject(Reason::OutsideTrustSpace),
+        DomainStanding::Departing => Verdict::Defer(Reason::RecipientDeparting),
+        DomainStanding::Doubtful(Reason::Quarantined) => Verdict::Defer(Reason::RecipientSuspended),
+        DomainStanding::Doubtful(_) => Verdict::Accept,
     }
 }
 

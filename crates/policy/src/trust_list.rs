@@ -126,13 +126,19 @@ impl TrustList {
         if self.overlay.quarantines_certificate(peer, now) {
             return Standing::Doubtful(Reason::Quarantined);
         }
-        let mut partners = self.overlay.partners.keys();
-        let is_partner = partners.any(|domain| {
-            !self.overlay.quarantines(domain, now) && self.overlay.is_partner(domain, &peer.subject, now)
-        });
-        self.listed(is_partner, now, |list| {
-            list.domains_of(&peer.subject).any(|domain| !self.overlay.quarantines(domain, now))
-        })
+        let is_open = |domain: &Domain| !self.overlay.quarantines(domain, now);
+        let mut partners = self.overlay.partners_of(&peer.subject, now);
+        match self.listed(partners.any(is_open), now, |list| list.domains_of(&peer.subject).any(is_open)) {
+            // One that is named for suspended domains only is suspended with them.
+            Standing::NotListed if self.is_named(peer, now) => Standing::Doubtful(Reason::Quarantined),
+            standing => standing,
+        }
+    }
+
+    fn is_named(&self, peer: &PeerIdentity, now: Timestamp) -> bool {
+        let list = self.white_list.as_ref();
+        self.overlay.partners_of(&peer.subject, now).next().is_some()
+            || list.is_some_and(|(list, _)| list.lists_certificate(&peer.subject))
     }
 
     /// Whether mail is exchanged with the domain.
@@ -142,10 +148,17 @@ impl TrustList {
         }
         let mut partners = self.overlay.partners.get(domain).into_iter().flatten();
         let is_partner = partners.any(|(_, until)| is_in_force(*until, now));
+        let departure = self.departures.get(domain);
         match self.listed(is_partner, now, |list| list.lists_domain(domain)) {
             Standing::Listed => DomainStanding::Listed,
+            // A command does not wait for a list that is confirmed.
+            Standing::Doubtful(Reason::WhiteListStale)
+                if departure.is_some_and(|known| known.is_given_up) =>
+            {
+                DomainStanding::Departed
+            }
             Standing::Doubtful(reason) => DomainStanding::Doubtful(reason),
-            Standing::NotListed => match self.departures.get(domain) {
+            Standing::NotListed => match departure {
                 None => DomainStanding::Absent,
                 Some(departure) if departure.is_final(self.ages) => DomainStanding::Departed,
                 Some(_) => DomainStanding::Departing,
@@ -153,9 +166,9 @@ impl TrustList {
         }
     }
 
-    /// The date of the white list in force, if there is one.
+    /// The date of the white list in force, if there is one: its publisher's, or when its source last confirmed it.
     pub fn white_list_date(&self) -> Option<Timestamp> {
-        self.white_list.as_ref().map(|(_, confirmed_at)| *confirmed_at)
+        self.white_list.as_ref().map(|(list, confirmed_at)| list.generation().unwrap_or(*confirmed_at))
     }
 
     fn listed(&self, is_partner: bool, now: Timestamp, is_named: impl Fn(&WhiteList) -> bool) -> Standing {
@@ -185,6 +198,15 @@ impl Overlay {
 
     fn quarantines_certificate(&self, peer: &PeerIdentity, now: Timestamp) -> bool {
         self.quarantined_certificates.iter().any(|(mark, until)| is_in_force(*until, now) && mark.is_of(peer))
+    }
+
+    /// The domains for which a certificate counts as listed by decision.
+    fn partners_of<'l>(
+        &'l self,
+        subject: &'l DistinguishedName,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &'l Domain> {
+        self.partners.keys().filter(move |domain| self.is_partner(domain, subject, now))
     }
 
     fn is_partner(&self, domain: &Domain, subject: &DistinguishedName, now: Timestamp) -> bool {

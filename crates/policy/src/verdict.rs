@@ -44,6 +44,14 @@ pub enum Reason {
     OverWholeQuota,
     /// The recipient's domain is not in the white list.
     OutsideTrustSpace,
+    /// The recipient's domain left the white list not long ago.
+    RecipientDeparting,
+    /// An administrator suspended the recipient's domain.
+    RecipientSuspended,
+    /// The message names an author or sender for whose domain the certificate does not speak.
+    AuthorNotListed,
+    /// That cannot be said now.
+    AuthorDoubtful,
 }
 
 impl Reason {
@@ -64,6 +72,10 @@ impl Reason {
             Self::MailboxFull => "mailbox_full",
             Self::OverWholeQuota => "over_whole_quota",
             Self::OutsideTrustSpace => "outside_trust_space",
+            Self::RecipientDeparting => "recipient_departing",
+            Self::RecipientSuspended => "recipient_suspended",
+            Self::AuthorNotListed => "author_not_listed",
+            Self::AuthorDoubtful => "author_doubtful",
         }
     }
 
@@ -90,6 +102,24 @@ impl Reason {
             Self::MailboxFull => Reply::new(452, (4, 2, 2), "Mailbox is full"),
             Self::OverWholeQuota => Reply::new(552, (5, 2, 2), "Message is larger than the mailbox may hold"),
             Self::OutsideTrustSpace => Reply::new(550, (5, 7, 1), "Recipient is outside the trust space"),
+            Self::RecipientDeparting => Reply::new(
+                450,
+                (4, 7, 1),
+                "The recipient's domain has left the trust space; nothing is sent there unless it comes back",
+            ),
+            Self::RecipientSuspended => Reply::new(
+                450,
+                (4, 7, 1),
+                "Mail to the recipient's domain is suspended by the administrators of this server",
+            ),
+            Self::AuthorNotListed => {
+                Reply::new(550, (5, 7, 1), "Not authorised to send for the domain of From or Sender")
+            }
+            Self::AuthorDoubtful => Reply::new(
+                451,
+                (4, 7, 0),
+                "Temporarily unable to verify the domain of From or Sender; try again later",
+            ),
         }
     }
 }

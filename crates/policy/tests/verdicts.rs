@@ -3,8 +3,9 @@
 
 use mail_types::{Address, MailboxStatus, PeerIdentity, ReversePath, RevocationState, Timestamp};
 use policy::{
-    MxSenderFacts, NextHopFacts, OriginatorFacts, Reason, RecipientFacts, SendAs, TrustList, Verdict,
-    WhiteList, next_hop, recipient, sender, submission_originators, submission_sender,
+    AuthorFacts, AuthorRule, AuthorStanding, DomainStanding, MxSenderFacts, NextHopFacts, OriginatorFacts,
+    Reason, RecipientFacts, SendAs, TrustList, Verdict, WhiteList, author, next_hop, recipient, sender,
+    submission_originators, submission_sender,
 };
 use std::sync::Arc;
 
@@ -95,8 +96,79 @@ fn a_mailbox_out_of_service_and_a_stranger_are_refused() {
     };
     assert_eq!(ask(MailboxStatus::Deleted), Verdict::Reject(Reason::UnknownMailbox));
     assert_eq!(ask(MailboxStatus::Suspended), Verdict::Defer(Reason::Suspended));
-    assert_eq!(recipient(RecipientFacts::Elsewhere { may_relay: false }), Verdict::Reject(Reason::Relay));
-    assert_eq!(recipient(RecipientFacts::Elsewhere { may_relay: true }), Verdict::Accept);
+}
+
+#[test]
+fn a_recipient_elsewhere_is_accepted_where_the_trust_space_may_reach() {
+    let ask = |may_relay, domain| recipient(RecipientFacts::Elsewhere { may_relay, domain });
+    for (domain, verdict) in [
+        (DomainStanding::Listed, Verdict::Accept),
+        (DomainStanding::Absent, Verdict::Reject(Reason::OutsideTrustSpace)),
+        (DomainStanding::Departing, Verdict::Defer(Reason::RecipientDeparting)),
+        (DomainStanding::Departed, Verdict::Reject(Reason::OutsideTrustSpace)),
+        (DomainStanding::Doubtful(Reason::NoWhiteList), Verdict::Accept),
+        (DomainStanding::Doubtful(Reason::WhiteListStale), Verdict::Accept),
+        (DomainStanding::Doubtful(Reason::Quarantined), Verdict::Defer(Reason::RecipientSuspended)),
+    ] {
+        assert_eq!(ask(true, domain), verdict, "{domain:?}");
+        assert_eq!(ask(false, domain), Verdict::Reject(Reason::Relay), "{domain:?}");
+    }
+    for (reason, code) in [
+        (Reason::OutsideTrustSpace, 550),
+        (Reason::RecipientDeparting, 450),
+        (Reason::RecipientSuspended, 450),
+    ] {
+        assert_eq!((reason.reply().code, reason.reply().enhanced.unwrap().1), (code, 7));
+    }
+}
+
+#[test]
+fn the_certificate_must_speak_for_every_author_and_for_the_sender() {
+    let mut list = list();
+    list.overlay.quarantined_domains.insert("q.example".parse().unwrap(), None);
+    let peer = peer("CN=mx.a", RevocationState::Good);
+    let parsed = |addresses: &[&str]| -> Vec<Option<Address>> {
+        addresses.iter().map(|address| address.parse().ok()).collect()
+    };
+    let (b, q) = ("b.example".parse().unwrap(), "q.example".parse().unwrap());
+    let nobody = AuthorStanding::NotListed(None);
+    let cases: [(usize, &[&str], usize, &[&str], AuthorStanding<'_>); 14] = [
+        (1, &["x@a.example"], 0, &[], AuthorStanding::Listed),
+        (1, &["x@a.example", "y@A.example"], 1, &["z@a.example"], AuthorStanding::Listed),
+        (1, &["x@b.example"], 0, &[], AuthorStanding::NotListed(Some(&b))),
+        (1, &["x@a.example", "x@b.example"], 0, &[], AuthorStanding::NotListed(Some(&b))),
+        (1, &["x@a.example"], 1, &["x@b.example"], AuthorStanding::NotListed(Some(&b))),
+        (1, &["x@b.example"], 1, &["x@a.example"], AuthorStanding::NotListed(Some(&b))),
+        (1, &["x@q.example"], 0, &[], AuthorStanding::Doubtful(&q)),
+        (1, &["x@q.example", "x@b.example"], 0, &[], AuthorStanding::NotListed(Some(&b))),
+        (0, &[], 0, &[], nobody),
+        (1, &[], 0, &[], nobody),
+        (2, &["x@a.example", "x@a.example"], 0, &[], nobody),
+        (1, &["x@a.example", "broken"], 0, &[], nobody),
+        (1, &["x@a.example"], 2, &["x@a.example", "x@a.example"], nobody),
+        (1, &["x@a.example"], 1, &[], nobody),
+    ];
+    for (from_fields, authors, sender_fields, senders, expected) in cases {
+        let (authors, senders) = (parsed(authors), parsed(senders));
+        let originators =
+            OriginatorFacts { from_fields, authors: &authors, sender_fields, senders: &senders };
+        let ask = |peer| author(&AuthorFacts { peer, trust: &list, now: NOW, originators });
+        assert_eq!(ask(Some(&peer)), expected, "{originators:?}");
+        assert_eq!(ask(None), nobody);
+    }
+}
+
+#[test]
+fn an_author_in_doubt_is_marked_or_asked_again_and_never_refused_for_good() {
+    let domain = "b.example".parse().unwrap();
+    let doubt = AuthorStanding::Doubtful(&domain);
+    let not_listed = AuthorStanding::NotListed(Some(&domain));
+    assert_eq!(AuthorRule::Tag.verdict(not_listed), Verdict::Accept);
+    assert_eq!(AuthorRule::Tag.verdict(doubt), Verdict::Accept);
+    assert_eq!(AuthorRule::Reject.verdict(not_listed), Verdict::Reject(Reason::AuthorNotListed));
+    assert_eq!(AuthorRule::Reject.verdict(doubt), Verdict::Defer(Reason::AuthorDoubtful));
+    assert_eq!(AuthorRule::Reject.verdict(AuthorStanding::Listed), Verdict::Accept);
+    assert_eq!((Reason::AuthorNotListed.reply().code, Reason::AuthorDoubtful.reply().code), (550, 451));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::patience::Patience;
 use crate::transport::{Tls, Transport, secure};
 use crate::{Service, Smtpd};
 use auth::AuthError;
-use intake::{Origin, Refusal, Session, Transaction};
+use intake::{AuthorMarking, Conclusion, Origin, Refusal, Session, Transaction};
 use journal::Ruling;
 use listener::Drain;
 use mail_types::{Domain, MailParameters, PeerIdentity, Principal, Reply, ReversePath, Secret};
@@ -261,11 +261,19 @@ impl Connection {
         if let Some(fault) = fault {
             return self.refuse(Refusal { reply: fault.reply(), reason: "content" });
         }
-        let committed = match transaction {
+        let concluded = match transaction {
             Some(transaction) => transaction.commit().await,
-            None => Err(out_of_order()),
+            None => Conclusion { outcome: Err(out_of_order()), author: None },
         };
-        match committed {
+        if let Some(mark) = &concluded.author {
+            let ruling = match mark.marking {
+                AuthorMarking::Tagged => Ruling::Tagged,
+                AuthorMarking::Deferred => Ruling::Deferred,
+                AuthorMarking::Rejected => Ruling::Rejected,
+            };
+            self.judged(ruling, mark.reason, mark.domain.as_ref());
+        }
+        match concluded.outcome {
             Ok(reply) => {
                 self.shared
                     .metrics

@@ -132,6 +132,10 @@ impl Operator {
                 .transpose()
                 .context("[server] postmaster")?,
             lifetime_secs: i64::try_from(self.config.delivery.lifetime_secs).unwrap_or(i64::MAX),
+            author_rule: match self.config.trust.header_from {
+                config::HeaderFrom::Tag => policy::AuthorRule::Tag,
+                config::HeaderFrom::Reject => policy::AuthorRule::Reject,
+            },
         };
         let intake = Intake::new(self.store.clone(), settings, self.parts.trust.list.clone());
         let smtp_metrics = SmtpMetrics::register(&mut registry);
