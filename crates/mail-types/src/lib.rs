@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod address;
+mod certificate;
 mod dn;
 mod envelope;
 mod flags;
@@ -20,6 +21,7 @@ mod secret;
 mod timestamp;
 
 pub use address::{Address, AddressError, Domain};
+pub use certificate::{CertificateFacts, CertificateUsage, Fingerprint};
 pub use dn::{DistinguishedName, DnError};
 pub use envelope::{BodyKind, DsnNotify, DsnRet, ForwardPath, MailParameters, RcptParameters, ReversePath};
 pub use flags::{SystemFlags, is_keyword};

@@ -1,8 +1,4 @@
 //! Kinds and states of a mailbox (BAL).
-
-use std::fmt;
-use std::str::FromStr;
-
 /// A word that is not one of a closed list.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{word}` is not one of {expected}")]
@@ -26,24 +22,26 @@ macro_rules! words {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
 
-        impl FromStr for $name {
-            type Err = UnknownWord;
+        impl std::str::FromStr for $name {
+            type Err = $crate::UnknownWord;
 
-            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+            fn from_str(word: &str) -> Result<Self, $crate::UnknownWord> {
                 match word {
                     $($word => Ok(Self::$variant),)*
-                    _ => Err(UnknownWord { word: word.to_owned(), expected: $expected }),
+                    _ => Err($crate::UnknownWord { word: word.to_owned(), expected: $expected }),
                 }
             }
         }
     };
 }
+
+pub(crate) use words;
 
 words! {
     /// TRE_R257-TypeBAL: PER, ORG, APP, CAB.

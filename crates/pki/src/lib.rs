@@ -19,6 +19,7 @@ use x509_ocsp::{self as _};
 
 mod access_server;
 mod authority;
+mod certificate;
 mod crl;
 mod crypto;
 mod der;
@@ -42,6 +43,7 @@ mod trust;
 mod verifier;
 
 pub use access_server::{AccessServerTls, ClientCertificates};
+pub use certificate::{CertificateFileError, certificate_facts};
 pub use crl::{CrlFault, CrlFaultCause, CrlNumber};
 pub use handshake::{HandshakeFailure, TlsSetupError};
 pub use judge::{EkuRule, Rejection, Usage};

@@ -369,7 +369,7 @@ fn mailbox_row(
     })
 }
 
-fn word<T: std::str::FromStr>(text: &str) -> Result<T, Error> {
+pub(crate) fn word<T: std::str::FromStr>(text: &str) -> Result<T, Error> {
     text.parse().map_err(|_| Error::Inconsistent("a row holds a word that this program does not know"))
 }
 

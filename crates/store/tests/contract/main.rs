@@ -7,6 +7,7 @@
 mod accept;
 mod audit;
 mod bodies;
+mod certificates;
 mod copy;
 mod directory;
 mod expunge;
