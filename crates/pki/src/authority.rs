@@ -3,8 +3,10 @@
 use std::fmt;
 
 use mail_types::{DistinguishedName, Timestamp};
-use rustls_pki_types::{CertificateDer, TrustAnchor};
-use webpki::{EndEntityCert, anchor_from_trusted_cert};
+use rustls_pki_types::{
+    CertificateDer, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer, TrustAnchor,
+};
+use webpki::{EndEntityCert, RawPublicKeyEntity, anchor_from_trusted_cert};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
@@ -99,13 +101,19 @@ pub(crate) struct Signed<'a> {
 
 impl<'a> Signed<'a> {
     pub(crate) fn read(der: &'a [u8]) -> Option<Self> {
+        Self::read_start(der).filter(|(_, rest)| rest.is_empty()).map(|(signed, _)| signed)
+    }
+
+    /// The same, of a SEQUENCE that goes on after the signature; with what follows.
+    pub(crate) fn read_start(der: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let mut outer = Reader::new(der);
         let mut reader = Reader::new(outer.take(SEQUENCE)?);
         let message = reader.element().filter(|element| element.tag == SEQUENCE)?;
         let algorithm = reader.take(SEQUENCE)?;
         let (unused_bits, signature) = reader.take(BIT_STRING)?.split_first()?;
-        let whole = outer.is_empty() && reader.is_empty() && *unused_bits == 0;
-        whole.then_some(Self { content: message.content, algorithm, message: message.raw, signature })
+        let whole = outer.is_empty() && *unused_bits == 0;
+        let signed = Self { content: message.content, algorithm, message: message.raw, signature };
+        whole.then_some((signed, reader.rest()))
     }
 
     /// Whether the key of this certificate made the signature, with an algorithm of ours.
@@ -113,9 +121,22 @@ impl<'a> Signed<'a> {
         let Ok(issuer) = EndEntityCert::try_from(issuer) else {
             return false;
         };
+        self.is_verified(|algorithm| issuer.verify_signature(algorithm, self.message, self.signature).is_ok())
+    }
+
+    /// The same, for a SubjectPublicKeyInfo without its outer SEQUENCE.
+    pub(crate) fn is_by_key(&self, key: &[u8]) -> bool {
+        let key = SubjectPublicKeyInfoDer::from(der::sequence(key));
+        let Ok(key) = RawPublicKeyEntity::try_from(&key) else {
+            return false;
+        };
+        self.is_verified(|algorithm| key.verify_signature(algorithm, self.message, self.signature).is_ok())
+    }
+
+    fn is_verified(&self, verify: impl Fn(&dyn SignatureVerificationAlgorithm) -> bool) -> bool {
         let named = crypto::signature_algorithms().all.iter();
         named
             .filter(|algorithm| algorithm.signature_alg_id().as_ref() == self.algorithm)
-            .any(|algorithm| issuer.verify_signature(*algorithm, self.message, self.signature).is_ok())
+            .any(|algorithm| verify(*algorithm))
     }
 }

@@ -72,6 +72,8 @@ fn usage(certificate: &X509Certificate<'_>) -> CertificateUsage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::slice::from_ref;
+
     use rcgen::{
         BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose as Extended, IsCa, KeyPair,
         KeyUsagePurpose as Key,
@@ -99,10 +101,10 @@ mod tests {
             ),
             (&[client.clone(), server], &[Key::DigitalSignature], CertificateUsage::ServSsl),
             (&[client], &[Key::DigitalSignature], CertificateUsage::OrgAuthCli),
-            (&[mail.clone()], &[Key::DigitalSignature, Key::ContentCommitment], CertificateUsage::OrgSign),
+            (from_ref(&mail), &[Key::DigitalSignature, Key::ContentCommitment], CertificateUsage::OrgSign),
             (&[], &[Key::DigitalSignature, Key::ContentCommitment], CertificateUsage::OrgSign),
-            (&[mail.clone()], &[Key::KeyEncipherment], CertificateUsage::OrgConf),
-            (&[mail], &[Key::DataEncipherment], CertificateUsage::OrgConf),
+            (from_ref(&mail), &[Key::KeyEncipherment], CertificateUsage::OrgConf),
+            (from_ref(&mail), &[Key::DataEncipherment], CertificateUsage::OrgConf),
             (&[], &[Key::KeyEncipherment], CertificateUsage::Other),
             (&[], &[], CertificateUsage::Other),
         ] {

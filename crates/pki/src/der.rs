@@ -47,6 +47,11 @@ impl<'a> Reader<'a> {
         Some(Element { tag, content, raw })
     }
 
+    /// What is left, unread.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
     /// The content of the next element if it has this tag; nothing is consumed otherwise.
     pub(crate) fn take(&mut self, tag: u8) -> Option<&'a [u8]> {
         let mut ahead = *self;
@@ -59,6 +64,20 @@ impl<'a> Reader<'a> {
 /// The content of an element that fills `bytes`, whatever its tag.
 pub(crate) fn content(bytes: &[u8]) -> Option<&[u8]> {
     Reader::new(bytes).element().map(|element| element.content)
+}
+
+/// A SEQUENCE of this content.
+pub(crate) fn sequence(content: &[u8]) -> Vec<u8> {
+    let length = content.len().to_be_bytes();
+    let length = without_leading_zeros(&length);
+    let mut element = vec![SEQUENCE];
+    if content.len() >= 0x80 {
+        // At most eight octets of length: the cast loses nothing.
+        element.push(0x80 | length.len() as u8);
+    }
+    element.extend_from_slice(if content.is_empty() { &[0] } else { length });
+    element.extend_from_slice(content);
+    element
 }
 
 /// An unsigned big-endian number without its leading zeros.
@@ -93,6 +112,17 @@ mod tests {
         let sequence = reader.element().unwrap();
         assert_eq!((sequence.tag, sequence.content, sequence.raw.len()), (SEQUENCE, &[7, 8][..], 5));
         assert!(reader.is_empty());
+    }
+
+    #[test]
+    fn a_sequence_is_written_as_it_is_read() {
+        for length in [0, 1, 0x7f, 0x80, 0xff, 0x100, 0x1_0000] {
+            let content = vec![7; length];
+            let element = sequence(&content);
+            let mut reader = Reader::new(&element);
+            assert_eq!(reader.take(SEQUENCE), Some(&content[..]), "{length}");
+            assert!(reader.is_empty(), "{length}");
+        }
     }
 
     #[test]

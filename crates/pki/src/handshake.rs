@@ -42,6 +42,12 @@ impl HandshakeFailure {
         Self { rejection, presented, error }
     }
 
+    /// For a certificate that is refused although the handshake itself succeeded: the connection is to be dropped.
+    pub(crate) fn after(rejection: Rejection, presented: Option<DistinguishedName>) -> Self {
+        let error = io::Error::new(io::ErrorKind::PermissionDenied, rejection);
+        Self { rejection: Some(rejection), presented, error }
+    }
+
     pub(crate) fn before_any_byte(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::from_io(io::Error::other(error), None)
     }

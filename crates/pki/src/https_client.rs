@@ -51,7 +51,7 @@ impl ServerCertVerifier for HttpsVerifier {
         let verified =
             verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
         // Nobody judges the identity later here, so doubt ends the handshake.
-        match slot.get().map(|verdict| verdict.judgement.as_ref().map(|peer| &peer.revocation)) {
+        match slot.get().map(|verdict| verdict.judgement.as_ref().map(|judged| &judged.identity.revocation)) {
             Some(Ok(RevocationState::Good)) => Ok(verified),
             _ => Err(CertificateError::UnknownRevocationStatus.into()),
         }

@@ -13,6 +13,7 @@ use webpki::{
 use crate::crypto;
 use crate::der;
 use crate::leaf::Leaf;
+use crate::ocsp::OcspQuestion;
 use crate::points;
 use crate::revocation::PathCertificate;
 use crate::snapshot::TrustSnapshot;
@@ -129,8 +130,11 @@ impl Rejection {
 }
 
 /// A chain that was found good.
+#[derive(Clone, Debug)]
 pub(crate) struct Judged {
     pub(crate) identity: PeerIdentity,
+    /// What an OCSP responder can be asked about it.
+    pub(crate) question: Option<OcspQuestion>,
     /// Where the lists are published that were missing or past their date.
     pub(crate) wanted: Vec<String>,
 }
@@ -223,7 +227,8 @@ impl TrustSnapshot {
             }
         }
         let number = path.first().and_then(|leaf| self.revocation().number(leaf, due));
-        Judged { identity: leaf.into_identity(state, number.map(ToString::to_string)), wanted }
+        let identity = leaf.into_identity(state, number.map(ToString::to_string));
+        Judged { identity, question: path.first().map(OcspQuestion::about), wanted }
     }
 }
 

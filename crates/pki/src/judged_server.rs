@@ -79,12 +79,16 @@ impl JudgedServer {
         };
         let connection = stream.get_ref().1;
         let shown = connection.peer_certificates().is_some();
-        let peer = slot.get().and_then(|verdict| verdict.judgement.clone().ok());
+        let verdict = slot.get().filter(|verdict| verdict.judgement.is_ok());
         // A certificate without a verdict would be a session that skipped the verifier; there must be none.
-        if shown != peer.is_some() {
+        if shown != verdict.is_some() {
             return Err(HandshakeFailure::before_any_byte("the certificate of the peer was not judged"));
         }
         let (protocol, suite) = crypto::negotiated(connection);
+        let peer = match verdict {
+            Some(verdict) => Some(self.trust.settle(verdict).await?),
+            None => None,
+        };
         Ok(Accepted { stream, peer, protocol, suite })
     }
 
@@ -100,7 +104,7 @@ impl JudgedServer {
         if is_recent && last.under == Some(version) {
             return None;
         }
-        let judgement = self.trust.judge(chain, Usage::Client, now);
+        let judgement = self.trust.judge_again(chain, Usage::Client, now);
         *last = LastJudgement { under: Some(version), at: now };
         Some(judgement)
     }

@@ -15,8 +15,6 @@
 //! * A resumed session never meets the verifier. So the sides that verify a certificate never resume.
 #![warn(missing_docs)]
 
-use x509_ocsp::{self as _};
-
 mod access_server;
 mod authority;
 mod certificate;
@@ -36,6 +34,7 @@ mod ocsp;
 mod own;
 mod peer_client;
 mod points;
+mod presented;
 mod reference;
 mod revocation;
 mod snapshot;
@@ -49,7 +48,10 @@ pub use handshake::{HandshakeFailure, TlsSetupError};
 pub use judge::{EkuRule, Rejection, Usage};
 pub use judged_server::{Accepted, LastJudgement};
 pub use mx_server::MxServerTls;
-pub use ocsp::{OCSP_ANSWER_MAX, OCSP_TIME_MAX, RevocationAnswer, RevocationQuery};
+pub use ocsp::{
+    OCSP_ANSWER_MAX, OCSP_TIME_MAX, OcspClient, OcspFault, OcspRule, RevocationAnswer, RevocationQuery,
+    StapleError, refresh_staple,
+};
 pub use own::{IdentityError, OwnIdentity};
 pub use peer_client::{PeerClientTls, PeerConnected};
 pub use reference::ReferenceNames;

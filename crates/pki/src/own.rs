@@ -3,15 +3,19 @@
 use std::fmt;
 use std::sync::Arc;
 
-use mail_types::{DistinguishedName, Timestamp};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use mail_types::{CertificateFacts, DistinguishedName, RevocationState, Timestamp};
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::{PemObject, SectionKind};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
+use crate::certificate::{CertificateFileError, facts_of};
 use crate::crypto;
 use crate::encoding;
+use crate::judge::{Judged, Rejection, Usage};
 use crate::leaf::Leaf;
 use crate::points;
+use crate::presented::Presented;
+use crate::snapshot::TrustSnapshot;
 
 /// Why a certificate chain and key cannot be presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +39,7 @@ pub enum IdentityError {
 
 /// A certificate chain, leaf first, and the private key of the leaf.
 pub struct OwnIdentity {
-    presented: Arc<SingleCertAndKey>,
+    presented: Arc<Presented>,
     chain: Vec<CertificateDer<'static>>,
     leaf: Leaf,
 }
@@ -56,7 +60,7 @@ impl OwnIdentity {
             .map_err(|_| IdentityError::UnsupportedKey)?;
         let certified = CertifiedKey::new(chain.clone(), key);
         certified.keys_match().map_err(|_| IdentityError::KeyMismatch)?;
-        Ok(Self { presented: Arc::new(SingleCertAndKey::from(certified)), chain, leaf })
+        Ok(Self { presented: Arc::new(Presented::new(certified)), chain, leaf })
     }
 
     /// Subject of the leaf.
@@ -83,8 +87,40 @@ impl OwnIdentity {
         points
     }
 
+    /// Whether others who trust what we trust would accept it at `now`: chain, dates, usage, revocation. The key was checked when it was read.
+    ///
+    /// A doubt about its revocation is no fault of the certificate.
+    pub fn check(
+        &self,
+        trust: &TrustSnapshot,
+        usage: Usage,
+        now: UnixTime,
+    ) -> Result<RevocationState, Rejection> {
+        self.judged(trust, usage, now).map(|judged| judged.identity.revocation)
+    }
+
+    /// The leaf, for the inventory.
+    pub fn facts(&self) -> Result<CertificateFacts, CertificateFileError> {
+        let leaf = self.chain.first().ok_or(CertificateFileError::Empty)?;
+        facts_of(leaf).ok_or(CertificateFileError::Malformed)
+    }
+
+    pub(crate) fn judged(
+        &self,
+        trust: &TrustSnapshot,
+        usage: Usage,
+        now: UnixTime,
+    ) -> Result<Judged, Rejection> {
+        trust.judge_chain(&self.chain, usage, now)
+    }
+
+    /// Shows this OCSP answer to clients that ask for one, until that instant; none when it is empty.
+    pub(crate) fn show(&self, answer: Vec<u8>, until: Timestamp) {
+        self.presented.show(answer, until);
+    }
+
     /// As rustls takes it, on either side.
-    pub(crate) fn presented(&self) -> Arc<SingleCertAndKey> {
+    pub(crate) fn presented(&self) -> Arc<Presented> {
         self.presented.clone()
     }
 }

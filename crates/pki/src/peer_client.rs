@@ -76,11 +76,11 @@ impl PeerClientTls {
             Ok(stream) => stream,
             Err(error) => return Err(HandshakeFailure::from_io(error, slot.get().cloned())),
         };
-        let peer = slot
+        let verdict = slot
             .get()
-            .and_then(|verdict| verdict.judgement.clone().ok())
             .ok_or_else(|| HandshakeFailure::before_any_byte("the certificate of the peer was not judged"))?;
         let (protocol, suite) = crypto::negotiated(stream.get_ref().1);
+        let peer = self.trust.settle(verdict).await?;
         Ok(PeerConnected { stream, peer, protocol, suite })
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use mail_types::{DistinguishedName, PeerIdentity, Timestamp};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::sync::watch;
@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::crl::CrlNumber;
 use crate::judge::{Rejection, Usage};
 use crate::leaf::sha256;
+use crate::ocsp::OcspClient;
 use crate::points::WantedLists;
 use crate::snapshot::TrustSnapshot;
 
@@ -21,6 +22,7 @@ pub struct Trust {
     snapshot: ArcSwap<TrustSnapshot>,
     version: watch::Sender<u64>,
     wanted: WantedLists,
+    pub(crate) ocsp: ArcSwapOption<OcspClient>,
 }
 
 impl Trust {
@@ -30,6 +32,7 @@ impl Trust {
             snapshot: ArcSwap::from_pointee(snapshot),
             version: watch::Sender::new(0),
             wanted: WantedLists::default(),
+            ocsp: ArcSwapOption::empty(),
         }
     }
 
@@ -68,6 +71,12 @@ impl Trust {
     /// The snapshot in force.
     pub fn load(&self) -> Arc<TrustSnapshot> {
         self.snapshot.load_full()
+    }
+
+    /// Has responders asked about peers after each handshake from now on, or no longer with `None`. Open sessions are judged again.
+    pub fn set_ocsp(&self, client: Option<Arc<OcspClient>>) {
+        self.ocsp.store(client);
+        self.note_change();
     }
 
     /// [`TrustSnapshot::judge`] by the snapshot in force; lists that were missed are wanted from then on.

@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use mail_types::{DistinguishedName, PeerIdentity};
+use mail_types::DistinguishedName;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -12,7 +12,7 @@ use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::crypto;
-use crate::judge::{Rejection, Usage};
+use crate::judge::{Judged, Rejection, Usage};
 use crate::leaf::Leaf;
 use crate::reference::ReferenceNames;
 use crate::snapshot::TrustSnapshot;
@@ -22,7 +22,9 @@ use crate::trust::Trust;
 #[derive(Clone, Debug)]
 pub(crate) struct Verdict {
     pub(crate) presented: Option<DistinguishedName>,
-    pub(crate) judgement: Result<PeerIdentity, Rejection>,
+    pub(crate) judgement: Result<Judged, Rejection>,
+    /// The OCSP answer that a server sent along, unread; empty without one.
+    pub(crate) staple: Vec<u8>,
 }
 
 /// Where the verifier of one handshake leaves its verdict.
@@ -48,19 +50,20 @@ impl Judge {
         intermediates: &[CertificateDer<'_>],
         usage: Usage,
         names: Option<&ReferenceNames>,
+        staple: &[u8],
         now: UnixTime,
     ) -> Result<(), Error> {
         let facts = Leaf::read(leaf);
         let presented = facts.as_ref().map(|facts| facts.subject.clone());
         let judgement = facts.ok_or(Rejection::Malformed).and_then(|facts| {
             let named = names.is_none_or(|names| names.matches(&facts));
-            let judged = self.snapshot.judge_leaf(leaf, facts, intermediates, usage, now)?;
-            self.trust.want_lists(judged.wanted);
-            if named { Ok(judged.identity) } else { Err(Rejection::NameMismatch) }
+            let mut judged = self.snapshot.judge_leaf(leaf, facts, intermediates, usage, now)?;
+            self.trust.want_lists(std::mem::take(&mut judged.wanted));
+            if named { Ok(judged) } else { Err(Rejection::NameMismatch) }
         });
         let refusal = judgement.as_ref().err().map(|rejection| rejection.certificate_error());
         // The first verdict stands: rustls asks once in a handshake.
-        let _ = self.slot.set(Verdict { presented, judgement });
+        let _ = self.slot.set(Verdict { presented, judgement, staple: staple.to_vec() });
         refusal.map_or(Ok(()), |error| Err(error.into()))
     }
 }
@@ -102,7 +105,7 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.judge.judge(end_entity, intermediates, Usage::Client, None, now)?;
+        self.judge.judge(end_entity, intermediates, Usage::Client, None, &[], now)?;
         Ok(ClientCertVerified::assertion())
     }
 
@@ -149,10 +152,10 @@ impl ServerCertVerifier for ServerVerifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.judge.judge(end_entity, intermediates, Usage::Server, Some(&self.names), now)?;
+        self.judge.judge(end_entity, intermediates, Usage::Server, Some(&self.names), ocsp_response, now)?;
         Ok(ServerCertVerified::assertion())
     }
 

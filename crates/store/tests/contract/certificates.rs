@@ -35,7 +35,7 @@ async fn ids(store: &Fixture, with_withdrawn: bool) -> Vec<i64> {
 }
 
 async fn a_certificate_is_entered_once_and_read_back_whole(store: &Fixture) {
-    let facts = facts(9, "CN=labo.ch.example, O=CH \"ÉTÉ\"\\, Nord + Sud, C=FR");
+    let facts = facts(9, r#"CN=labo.ch.example, O=CH \"ÉTÉ\"\, Nord \+ Sud, C=FR"#);
     let (id, is_new) = add(store, &facts).await;
     assert!(is_new);
     assert_eq!(add(store, &facts).await, (id, false));

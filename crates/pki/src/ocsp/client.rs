@@ -1,0 +1,116 @@
+//! Asks responders about the certificates of peers, and remembers what they said.
+
+use std::sync::Arc;
+
+use mail_types::Timestamp;
+use rustls_pki_types::UnixTime;
+
+use super::answer::{OcspAnswer, OcspFault};
+use super::cache::{AnswerCache, Known};
+use super::query::{OCSP_ANSWER_MAX, OCSP_TIME_MAX, RevocationQuery};
+use super::question::OcspQuestion;
+use crate::snapshot::TrustSnapshot;
+
+/// What follows from OCSP, beside the revocation lists. A certificate that a responder calls revoked is refused under either rule, and no answer makes
+/// good what the lists leave in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OcspRule {
+    /// Responders are asked; without an answer the lists alone speak.
+    Prefer,
+    /// Responders are asked; without an answer the peer's standing is in doubt.
+    Require,
+}
+
+/// The side of OCSP that asks. See [`crate::Trust::set_ocsp`].
+#[derive(Debug)]
+pub struct OcspClient {
+    rule: OcspRule,
+    query: Arc<dyn RevocationQuery>,
+    cache: Arc<AnswerCache>,
+}
+
+impl OcspClient {
+    /// Asks through `query`.
+    pub fn new(rule: OcspRule, query: Arc<dyn RevocationQuery>) -> Self {
+        Self { rule, query, cache: Arc::default() }
+    }
+
+    /// The same client with another rule: it goes on with what it remembers.
+    #[must_use]
+    pub fn with_rule(&self, rule: OcspRule) -> Self {
+        Self { rule, query: self.query.clone(), cache: self.cache.clone() }
+    }
+
+    pub(super) fn rule(&self) -> OcspRule {
+        self.rule
+    }
+
+    /// What is remembered of a certificate.
+    pub(super) fn remembered(&self, question: &OcspQuestion) -> Option<Known> {
+        self.cache.find(&question.key(), now())
+    }
+
+    /// What is remembered of a certificate, else what `staple` (empty for none) or a responder says of it.
+    ///
+    /// Several who ask after one certificate at one time make one request. It takes [`OCSP_TIME_MAX`] at most for each who waits its turn.
+    pub(super) async fn ask(&self, question: &OcspQuestion, staple: &[u8], trust: &TrustSnapshot) -> Known {
+        if let Some(known) = self.remembered(question) {
+            return known;
+        }
+        let key = question.key();
+        if !staple.is_empty()
+            && let Ok(answer) = OcspAnswer::read(staple, question, None, trust, now())
+        {
+            return self.cache.keep(key, Ok(answer), now());
+        }
+        let _turn = self.cache.turn(key).await;
+        if let Some(known) = self.remembered(question) {
+            return known;
+        }
+        let found = fetch(&*self.query, question, trust).await.map(|(answer, _)| answer);
+        self.cache.keep(key, found, now())
+    }
+}
+
+/// Asks the responders that the certificate names, in turn, until one gives an answer that counts. Gives it with its octets.
+///
+/// All of them together have [`OCSP_TIME_MAX`].
+pub(super) async fn fetch(
+    query: &dyn RevocationQuery,
+    question: &OcspQuestion,
+    trust: &TrustSnapshot,
+) -> Result<(OcspAnswer, Vec<u8>), OcspFault> {
+    let responders = question.responders();
+    let share = OCSP_TIME_MAX / u32::try_from(responders.len().max(1)).unwrap_or(1);
+    let mut fault = OcspFault::NoResponder;
+    for url in responders {
+        let asked = tokio::time::timeout(share, fetch_from(query, url, question, trust)).await;
+        match asked.unwrap_or(Err(OcspFault::Unreachable)) {
+            Ok(found) => return Ok(found),
+            Err(cause) => fault = cause,
+        }
+    }
+    Err(fault)
+}
+
+async fn fetch_from(
+    query: &dyn RevocationQuery,
+    url: String,
+    question: &OcspQuestion,
+    trust: &TrustSnapshot,
+) -> Result<(OcspAnswer, Vec<u8>), OcspFault> {
+    let mut nonce = [0; 32];
+    aws_lc_rs::rand::fill(&mut nonce).map_err(|_| OcspFault::Unreachable)?;
+    // A serial number longer than RFC 5280 allows cannot be asked after.
+    let request = question.request(&nonce).map_err(|_| OcspFault::RequestRefused)?;
+    let bytes = query.post(url, request).await.map_err(|_| OcspFault::Unreachable)?;
+    if bytes.len() > OCSP_ANSWER_MAX {
+        return Err(OcspFault::Malformed);
+    }
+    let answer = OcspAnswer::read(&bytes, question, Some(&nonce), trust, now())?;
+    Ok((answer, bytes))
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_secs(i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX))
+}
