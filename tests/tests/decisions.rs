@@ -1,9 +1,7 @@
 //! Whose name a message from another operator may bear.
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails the scenario")]
 
-use scenarios::{
-    Certificate, ClientTls, Demo, Imap, Letter, Mailbox, Operator, Wire, now, until, without_trace,
-};
+use scenarios::{Certificate, ClientTls, Demo, Imap, Mailbox, Operator, Wire, now, until, without_trace};
 use serde_json::Value;
 
 const TAG: &str = "X-Vaguemestre-From";

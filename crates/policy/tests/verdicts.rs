@@ -132,7 +132,8 @@ fn the_certificate_must_speak_for_every_author_and_for_the_sender() {
     };
     let (b, q) = ("b.example".parse().unwrap(), "q.example".parse().unwrap());
     let nobody = AuthorStanding::NotListed(None);
-    let cases: [(usize, &[&str], usize, &[&str], AuthorStanding<'_>); 14] = [
+    type Case<'c> = (usize, &'c [&'c str], usize, &'c [&'c str], AuthorStanding<'c>);
+    let cases: [Case<'_>; 14] = [
         (1, &["x@a.example"], 0, &[], AuthorStanding::Listed),
         (1, &["x@a.example", "y@A.example"], 1, &["z@a.example"], AuthorStanding::Listed),
         (1, &["x@b.example"], 0, &[], AuthorStanding::NotListed(Some(&b))),
