@@ -155,10 +155,11 @@ fn check_config_reports_every_fault_at_once_with_file_and_key() {
 fn check_config_looks_into_the_files_that_are_named() {
     let operator = Operator::init(DOMAIN);
     std::fs::remove_file(operator.file("tls/server.key")).unwrap();
+    operator.edit("[tls]\n", "[tls]\nsuites = [\"TLS_RSA_WITH_AES_128_CBC_SHA\"]\n");
     std::fs::write(operator.file("trust/anchors.pem"), "no certificate\n").unwrap();
     std::fs::remove_file(operator.file("trust/whitelist.txt")).unwrap();
     let keys: Vec<String> = fault_keys(&operator).into_iter().map(|(_, key)| key).collect();
-    for section in ["tls.key", "trust.anchors", "trust.whitelist_file"] {
+    for section in ["tls.key", "tls.suites", "trust.anchors", "trust.whitelist_file"] {
         assert!(keys.iter().any(|key| key == section), "{section} is not among {keys:?}");
     }
 }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::crypto;
+use crate::crypto::{self, TlsSettings};
 use crate::handshake::{HandshakeFailure, TlsSetupError};
 use crate::judge::Rejection;
 use crate::judged_server::{Accepted, JudgedServer, LastJudgement};
@@ -32,13 +32,16 @@ pub enum ClientCertificates {
 
 /// TLS for user agents and applications.
 #[derive(Debug)]
-pub struct AccessServerTls(Mode);
+pub struct AccessServerTls {
+    mode: Mode,
+    settings: TlsSettings,
+}
 
 #[derive(Debug)]
 enum Mode {
     /// They may resume with tickets, which cost the server no memory. Resumption is harmless here because nothing about the client is
     /// verified. The ticket key is made anew with every configuration, so a session never outlives the identity it was made with.
-    Unasked(ArcSwap<ServerConfig>),
+    Unasked { identity: ArcSwap<OwnIdentity>, config: ArcSwap<ServerConfig> },
     /// Never resumed, so that every connection is judged.
     Asked(JudgedServer),
 }
@@ -50,19 +53,39 @@ impl AccessServerTls {
         trust: Arc<Trust>,
         ask: ClientCertificates,
     ) -> Result<Self, TlsSetupError> {
-        let asked = |demand| Mode::Asked(JudgedServer::new(identity.clone(), trust, demand));
-        Ok(Self(match ask {
-            ClientCertificates::Off => Mode::Unasked(ArcSwap::from_pointee(config(&identity)?)),
-            ClientCertificates::Request => asked(CertificateDemand::Optional),
-            ClientCertificates::Require => asked(CertificateDemand::Mandatory),
-        }))
+        let settings = TlsSettings::default();
+        let demand = match ask {
+            ClientCertificates::Off => {
+                let config = ArcSwap::from_pointee(config(&identity, &settings)?);
+                let mode = Mode::Unasked { identity: ArcSwap::new(identity), config };
+                return Ok(Self { mode, settings });
+            }
+            ClientCertificates::Request => CertificateDemand::Optional,
+            ClientCertificates::Require => CertificateDemand::Mandatory,
+        };
+        Ok(Self { mode: Mode::Asked(JudgedServer::new(identity, trust, demand)), settings })
+    }
+
+    /// The same, with these versions and suites.
+    pub fn with_settings(self, settings: TlsSettings) -> Result<Self, TlsSetupError> {
+        let mode = match self.mode {
+            Mode::Unasked { identity, config: current } => {
+                current.store(Arc::new(config(&identity.load(), &settings)?));
+                Mode::Unasked { identity, config: current }
+            }
+            Mode::Asked(server) => Mode::Asked(server.with_settings(settings.clone())),
+        };
+        Ok(Self { mode, settings })
     }
 
     /// Presents another identity from the next handshake on; sessions made with the former one are not resumed.
     /// The former identity stays when this fails.
     pub fn replace(&self, identity: Arc<OwnIdentity>) -> Result<(), TlsSetupError> {
-        match &self.0 {
-            Mode::Unasked(current) => current.store(Arc::new(config(&identity)?)),
+        match &self.mode {
+            Mode::Unasked { identity: own, config: current } => {
+                current.store(Arc::new(config(&identity, &self.settings)?));
+                own.store(identity);
+            }
             Mode::Asked(server) => server.replace(identity),
         }
         Ok(())
@@ -73,8 +96,8 @@ impl AccessServerTls {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let config = match &self.0 {
-            Mode::Unasked(config) => config.load_full(),
+        let config = match &self.mode {
+            Mode::Unasked { config, .. } => config.load_full(),
             Mode::Asked(server) => return server.accept(io).await,
         };
         let accepted = TlsAcceptor::from(config).accept(io).await;
@@ -90,16 +113,16 @@ impl AccessServerTls {
         stream: &TlsStream<IO>,
         last: &mut LastJudgement,
     ) -> Option<Result<PeerIdentity, Rejection>> {
-        match &self.0 {
-            Mode::Unasked(_) => None,
+        match &self.mode {
+            Mode::Unasked { .. } => None,
             Mode::Asked(server) => server.judge_again(stream, last),
         }
     }
 }
 
-fn config(identity: &OwnIdentity) -> Result<ServerConfig, rustls::Error> {
-    let mut config = ServerConfig::builder_with_provider(crypto::provider())
-        .with_protocol_versions(crypto::VERSIONS)?
+fn config(identity: &OwnIdentity, settings: &TlsSettings) -> Result<ServerConfig, rustls::Error> {
+    let mut config = ServerConfig::builder_with_provider(settings.provider())
+        .with_protocol_versions(settings.versions())?
         .with_no_client_auth()
         .with_cert_resolver(identity.presented());
     config.ignore_client_order = true;

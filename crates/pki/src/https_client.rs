@@ -11,7 +11,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use crate::crypto;
+use crate::crypto::{self, TlsSettings};
 use crate::handshake::TlsSetupError;
 use crate::own::OwnIdentity;
 use crate::reference::ReferenceNames;
@@ -22,9 +22,10 @@ use crate::verifier::{ServerVerifier, VerdictSlot};
 pub(crate) fn config(
     identity: Arc<ArcSwap<OwnIdentity>>,
     trust: Arc<Trust>,
+    settings: &TlsSettings,
 ) -> Result<ClientConfig, TlsSetupError> {
-    let mut config = ClientConfig::builder_with_provider(crypto::provider())
-        .with_protocol_versions(crypto::VERSIONS)?
+    let mut config = ClientConfig::builder_with_provider(settings.provider())
+        .with_protocol_versions(settings.versions())?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(HttpsVerifier(trust)))
         .with_client_cert_resolver(Arc::new(Presented(identity)));

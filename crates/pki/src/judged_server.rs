@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::crypto;
+use crate::crypto::{self, TlsSettings};
 use crate::handshake::HandshakeFailure;
 use crate::judge::{Rejection, Usage};
 use crate::own::OwnIdentity;
@@ -25,6 +25,7 @@ pub(crate) struct JudgedServer {
     identity: ArcSwap<OwnIdentity>,
     trust: Arc<Trust>,
     demand: CertificateDemand,
+    settings: TlsSettings,
 }
 
 /// An accepted connection.
@@ -60,7 +61,11 @@ impl Default for LastJudgement {
 
 impl JudgedServer {
     pub(crate) fn new(identity: Arc<OwnIdentity>, trust: Arc<Trust>, demand: CertificateDemand) -> Self {
-        Self { identity: ArcSwap::new(identity), trust, demand }
+        Self { identity: ArcSwap::new(identity), trust, demand, settings: TlsSettings::default() }
+    }
+
+    pub(crate) fn with_settings(self, settings: TlsSettings) -> Self {
+        Self { settings, ..self }
     }
 
     pub(crate) fn replace(&self, identity: Arc<OwnIdentity>) {
@@ -112,8 +117,8 @@ impl JudgedServer {
     /// A configuration for one handshake, because rustls fixes the verifier of a server configuration when it is built.
     fn config(&self, slot: VerdictSlot) -> Result<ServerConfig, rustls::Error> {
         let verifier = Arc::new(ClientVerifier::new(self.trust.clone(), slot, self.demand));
-        let mut config = ServerConfig::builder_with_provider(crypto::provider())
-            .with_protocol_versions(crypto::VERSIONS)?
+        let mut config = ServerConfig::builder_with_provider(self.settings.provider())
+            .with_protocol_versions(self.settings.versions())?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(self.identity.load().presented());
         config.ignore_client_order = true;

@@ -44,6 +44,7 @@ mod verifier;
 pub use access_server::{AccessServerTls, ClientCertificates};
 pub use certificate::{CertificateFileError, certificate_facts};
 pub use crl::{CrlFault, CrlFaultCause, CrlNumber};
+pub use crypto::{TlsSettings, TlsSettingsError};
 pub use handshake::{HandshakeFailure, TlsSetupError};
 pub use judge::{EkuRule, Rejection, Usage};
 pub use judged_server::{Accepted, LastJudgement};

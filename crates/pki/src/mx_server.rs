@@ -6,6 +6,7 @@ use mail_types::PeerIdentity;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::server::TlsStream;
 
+use crate::crypto::TlsSettings;
 use crate::handshake::HandshakeFailure;
 use crate::judge::Rejection;
 use crate::judged_server::{Accepted, JudgedServer, LastJudgement};
@@ -30,6 +31,12 @@ impl MxServerTls {
     /// The same, but a peer without a certificate gets no session either.
     pub fn requiring(identity: Arc<OwnIdentity>, trust: Arc<Trust>) -> Self {
         Self(JudgedServer::new(identity, trust, CertificateDemand::Mandatory))
+    }
+
+    /// The same, with these versions and suites.
+    #[must_use]
+    pub fn with_settings(self, settings: TlsSettings) -> Self {
+        Self(self.0.with_settings(settings))
     }
 
     /// Presents another identity from the next handshake on.

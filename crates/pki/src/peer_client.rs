@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::crypto;
+use crate::crypto::{self, TlsSettings};
 use crate::handshake::{HandshakeFailure, TlsSetupError};
 use crate::https_client;
 use crate::own::OwnIdentity;
@@ -23,6 +23,7 @@ use crate::verifier::{ServerVerifier, VerdictSlot};
 pub struct PeerClientTls {
     identity: Arc<ArcSwap<OwnIdentity>>,
     trust: Arc<Trust>,
+    settings: TlsSettings,
 }
 
 /// An established connection.
@@ -41,7 +42,13 @@ pub struct PeerConnected<IO> {
 impl PeerClientTls {
     /// Presents `identity` when asked, judges servers by what `trust` holds at each handshake.
     pub fn new(identity: Arc<OwnIdentity>, trust: Arc<Trust>) -> Self {
-        Self { identity: Arc::new(ArcSwap::new(identity)), trust }
+        Self { identity: Arc::new(ArcSwap::new(identity)), trust, settings: TlsSettings::default() }
+    }
+
+    /// The same, with these versions and suites.
+    #[must_use]
+    pub fn with_settings(self, settings: TlsSettings) -> Self {
+        Self { settings, ..self }
     }
 
     /// Presents another identity from the next handshake on.
@@ -53,7 +60,7 @@ impl PeerClientTls {
     /// revoked (there is nobody to judge a doubt later); our identity is presented when it is asked for. What is swapped later, trust or
     /// identity, counts from the next handshake on.
     pub fn https_config(&self) -> Result<ClientConfig, TlsSetupError> {
-        https_client::config(self.identity.clone(), self.trust.clone())
+        https_client::config(self.identity.clone(), self.trust.clone(), &self.settings)
     }
 
     /// Does the handshake with a server that must have one of these names. It sets no time limit: the caller does.
@@ -86,8 +93,8 @@ impl PeerClientTls {
 
     fn config(&self, slot: VerdictSlot, names: &ReferenceNames) -> Result<ClientConfig, rustls::Error> {
         let verifier = ServerVerifier::new(self.trust.clone(), slot, names.clone());
-        let mut config = ClientConfig::builder_with_provider(crypto::provider())
-            .with_protocol_versions(crypto::VERSIONS)?
+        let mut config = ClientConfig::builder_with_provider(self.settings.provider())
+            .with_protocol_versions(self.settings.versions())?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_client_cert_resolver(self.identity.load().presented());

@@ -93,10 +93,11 @@ impl Operator {
         }
         let hostname = hostname(&config, &store).await?;
         let identity = Arc::new(own_identity(&config)?);
+        let settings = crate::server_tls::settings(&config.tls)?;
         let trust = TrustSpace::load(&config, store.now())?;
         let parts = Parts {
-            tls: ServerTls::new(&identity, &trust.pki)?,
-            peer: Arc::new(PeerClientTls::new(identity.clone(), trust.pki.clone())),
+            tls: ServerTls::new(&identity, &trust.pki, &settings)?,
+            peer: Arc::new(PeerClientTls::new(identity.clone(), trust.pki.clone()).with_settings(settings)),
             authenticator: Authenticator::new(store.clone(), 4),
             trust,
         };
@@ -294,7 +295,9 @@ impl Operator {
             Err(error) => tracing::error!(error = format!("{error:#}"), "our certificate stays as it was"),
         }
         self.parts.trust.reload(&self.config, self.store.now());
-        tracing::info!("reloaded; listeners, limits and the store change at a restart only");
+        tracing::info!(
+            "reloaded; listeners, TLS versions and suites, limits and the store change at a restart only"
+        );
     }
 
     /// Lets sessions and attempts end, then closes the store.

@@ -1,8 +1,14 @@
 //! The TLS of the listeners, one of each kind: what certificates are asked for is a matter of the listener, what is presented is not.
 
-use config::{ClientCertificates, Listener};
-use pki::{AccessServerTls, MxServerTls, OwnIdentity, TlsSetupError, Trust};
+use anyhow::{Context, Result};
+use config::{ClientCertificates, Listener, TlsFiles};
+use pki::{AccessServerTls, MxServerTls, OwnIdentity, TlsSettings, TlsSetupError, Trust};
 use std::sync::Arc;
+
+/// The versions and suites of `[tls]`.
+pub(crate) fn settings(tls: &TlsFiles) -> Result<TlsSettings> {
+    TlsSettings::new(&tls.suites, tls.only_tls13).context("[tls] suites")
+}
 
 /// Replaced together.
 pub(crate) struct ServerTls {
@@ -14,11 +20,19 @@ pub(crate) struct ServerTls {
 }
 
 impl ServerTls {
-    pub(crate) fn new(identity: &Arc<OwnIdentity>, trust: &Arc<Trust>) -> Result<Self, TlsSetupError> {
-        let access = |ask| AccessServerTls::new(identity.clone(), trust.clone(), ask).map(Arc::new);
+    pub(crate) fn new(
+        identity: &Arc<OwnIdentity>,
+        trust: &Arc<Trust>,
+        settings: &TlsSettings,
+    ) -> Result<Self, TlsSetupError> {
+        let access = |ask| {
+            let access = AccessServerTls::new(identity.clone(), trust.clone(), ask)?;
+            access.with_settings(settings.clone()).map(Arc::new)
+        };
+        let mx = |mx: MxServerTls| Arc::new(mx.with_settings(settings.clone()));
         Ok(Self {
-            mx: Arc::new(MxServerTls::new(identity.clone(), trust.clone())),
-            mx_requiring: Arc::new(MxServerTls::requiring(identity.clone(), trust.clone())),
+            mx: mx(MxServerTls::new(identity.clone(), trust.clone())),
+            mx_requiring: mx(MxServerTls::requiring(identity.clone(), trust.clone())),
             access: access(pki::ClientCertificates::Off)?,
             access_requesting: access(pki::ClientCertificates::Request)?,
             access_requiring: access(pki::ClientCertificates::Require)?,

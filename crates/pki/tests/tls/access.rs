@@ -7,7 +7,10 @@ use crate::handshakes::{anonymous, attach};
 use crate::world::{HOST, World, chain, days_ago, dn, identity, subject};
 use mail_types::RevocationState;
 use pki::development::IssuedCertificate;
-use pki::{Accepted, AccessServerTls, ClientCertificates, HandshakeFailure, LastJudgement, Rejection, Trust};
+use pki::{
+    Accepted, AccessServerTls, ClientCertificates, HandshakeFailure, LastJudgement, Rejection, TlsSettings,
+    Trust,
+};
 use rustls::{ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{PrivateKeyDer, ServerName};
@@ -175,4 +178,29 @@ async fn a_session_without_a_certificate_is_not_judged_again() {
     let connector = anonymous(&world, &rustls::version::TLS13);
     let (accepted, _client) = tokio::join!(server.accept(near), attach(&connector, far));
     assert!(server.judge_again(&accepted.unwrap().stream, &mut LastJudgement::default()).is_none());
+}
+
+#[tokio::test]
+async fn suites_and_versions_are_those_that_the_settings_leave() {
+    let world = World::new();
+    let trust = world.trust();
+    let suites =
+        ["TLS_CHACHA20_POLY1305_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"].map(str::to_owned);
+    for ask in [ClientCertificates::Off, ClientCertificates::Request] {
+        let server = |only_tls13| {
+            let settings = TlsSettings::new(&suites, only_tls13).unwrap();
+            access(&world, &trust, ask).with_settings(settings).unwrap()
+        };
+        for (version, suite) in VERSIONS.into_iter().zip([&suites[1], &suites[0]]) {
+            let connector = application(&world, &world.client, version);
+            let accepted = meet(&server(false), &connector).await.0.unwrap();
+            assert_eq!(accepted.suite, suite);
+        }
+        let tls12 = application(&world, &world.client, &rustls::version::TLS12);
+        assert!(meet(&server(true), &tls12).await.0.is_err());
+        // Another identity does not bring the other suites back.
+        let server = server(true);
+        server.replace(identity(&world.server)).unwrap();
+        assert!(meet(&server, &tls12).await.0.is_err());
+    }
 }

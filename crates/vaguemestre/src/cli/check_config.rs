@@ -47,6 +47,9 @@ fn file_faults(config: &Config) -> Vec<(String, String, String)> {
     if readable && let Err(error) = crate::operator::own_identity(config) {
         faults.push((own.clone(), "tls.cert".to_owned(), format!("{error:#}")));
     }
+    if let Err(error) = crate::server_tls::settings(&config.tls) {
+        faults.push((own.clone(), "tls.suites".to_owned(), format!("{error:#}")));
+    }
     match crate::trust::judged_snapshot(config, Clock::system().now()) {
         Ok((_, lists)) => {
             faults.extend(lists.into_iter().map(|(file, cause)| (file, "trust.crl_files".to_owned(), cause)));
