@@ -22,8 +22,11 @@ CREATE TABLE actors (
     user_id BIGINT UNIQUE REFERENCES users (id),
     label TEXT NOT NULL DEFAULT '',
     created_at_ms BIGINT NOT NULL,
+    disabled_at_ms BIGINT,
     CHECK ((kind = 'user') = (user_id IS NOT NULL))
 );
+-- The name of an application that is in service is its own.
+CREATE UNIQUE INDEX actors_by_application ON actors (label) WHERE kind = 'application' AND disabled_at_ms IS NULL;
 
 -- A mailbox (BAL). A deleted one stays as a tombstone: its address is never given to another holder.
 CREATE TABLE mailboxes (
@@ -318,10 +321,13 @@ CREATE TABLE certificate_rules (
     created_at_ms BIGINT NOT NULL,
     expires_at_ms BIGINT,
     revoked_at_ms BIGINT,
-    CHECK (key_pin IS NOT NULL OR (issuer IS NOT NULL AND (subject IS NOT NULL OR san IS NOT NULL)))
+    CHECK (key_pin IS NOT NULL OR (issuer IS NOT NULL AND (serial IS NOT NULL OR subject IS NOT NULL OR san IS NOT NULL)))
 );
 CREATE INDEX certificate_rules_by_actor ON certificate_rules (actor_id);
-CREATE INDEX certificate_rules_by_subject ON certificate_rules (subject);
+CREATE INDEX certificate_rules_by_key_pin ON certificate_rules (key_pin) WHERE key_pin IS NOT NULL;
+CREATE INDEX certificate_rules_by_serial ON certificate_rules (issuer, serial) WHERE serial IS NOT NULL;
+CREATE INDEX certificate_rules_by_subject ON certificate_rules (issuer, subject) WHERE subject IS NOT NULL;
+CREATE INDEX certificate_rules_by_san ON certificate_rules (issuer, san) WHERE san IS NOT NULL;
 
 -- What an administrator decided beside the white list. A row that ended stays.
 CREATE TABLE trust_overlay (

@@ -7,7 +7,9 @@
 #![warn(missing_docs)]
 
 mod address;
+mod authorization;
 mod certificate;
+mod criteria;
 mod dn;
 mod envelope;
 mod flags;
@@ -21,7 +23,9 @@ mod secret;
 mod timestamp;
 
 pub use address::{Address, AddressError, Domain};
+pub use authorization::{AuthorizationIdentity, AuthorizationIdentityError};
 pub use certificate::{CertificateFacts, CertificateUsage, Fingerprint};
+pub use criteria::{AlternativeName, AlternativeNameError, CertificateCriteria, TooWide};
 pub use dn::{DistinguishedName, DnError};
 pub use envelope::{BodyKind, DsnNotify, DsnRet, ForwardPath, MailParameters, RcptParameters, ReversePath};
 pub use flags::{SystemFlags, is_keyword};

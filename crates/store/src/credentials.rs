@@ -1,6 +1,7 @@
 //! Application passwords and API keys, as hashes.
 
 use crate::dialect::on;
+use crate::revisions::Revision;
 use crate::writer::Touches;
 use crate::{AuditEntry, Category, Error, Store};
 use mail_types::{ActorId, Timestamp};
@@ -46,8 +47,11 @@ impl Store {
             let (label, hash) = (label.clone(), hash.clone());
             Box::pin(async move {
                 let now = tx.now.0;
-                on!(tx.conn(), c => sqlx::query("UPDATE application_passwords SET revoked_at_ms = $3 WHERE actor_id = $1 AND label = $2 AND revoked_at_ms IS NULL")
-                    .bind(actor.0).bind(&label).bind(now).execute(&mut *c).await.map(|_| ()))?;
+                let replaced = on!(tx.conn(), c => sqlx::query("UPDATE application_passwords SET revoked_at_ms = $3 WHERE actor_id = $1 AND label = $2 AND revoked_at_ms IS NULL")
+                    .bind(actor.0).bind(&label).bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?;
+                if replaced > 0 {
+                    tx.revised(Revision::Directory).await?;
+                }
                 on!(tx.conn(), c => sqlx::query("INSERT INTO application_passwords (actor_id, label, hash, created_at_ms) VALUES ($1, $2, $3, $4)")
                     .bind(actor.0).bind(&label).bind(&hash).bind(now).execute(&mut *c).await.map(|_| ()))?;
                 tx.audit(&AuditEntry {

@@ -2,6 +2,7 @@
 
 use crate::dialect::on;
 use crate::folders::DEFAULT_FOLDERS;
+use crate::revisions::Revision;
 use crate::writer::{Touches, WriteTx};
 use crate::{AuditEntry, Category, Error, Store};
 use mail_types::{
@@ -33,6 +34,15 @@ pub enum DirectoryError {
     /// A personal mailbox has an owner, an applicative one has none.
     #[error("a mailbox of this kind {0}")]
     Owner(&'static str),
+    /// An application's name that is none.
+    #[error("an application's name has 1 to 64 letters, digits, dots, hyphens or underscores")]
+    ApplicationName,
+    /// The rule is in force already.
+    #[error("the application {0} has this rule already; remove it there first")]
+    SameRule(String),
+    /// An application has as many rules as it may.
+    #[error("the application has as many certificate rules as it may have; remove what is no longer used")]
+    TooManyRules,
 }
 
 /// A mailbox as a recipient.
@@ -125,7 +135,8 @@ pub struct NewMailbox {
     pub quota_bytes: u64,
 }
 
-type Refusable<T> = Result<Result<T, DirectoryError>, Error>;
+/// What a change came to: done, refused, or failed.
+pub(crate) type Refusable<T> = Result<Result<T, DirectoryError>, Error>;
 
 impl Store {
     /// Whether a domain is one of ours.
@@ -336,6 +347,7 @@ impl Store {
                     .bind(mailbox.0).bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?;
                 if changed > 0 {
                     tx.audit(&admin("mailbox.deleted", Some(mailbox), String::new())).await?;
+                    tx.revised(Revision::Directory).await?;
                 }
                 Ok(changed > 0)
             })
@@ -373,7 +385,7 @@ pub(crate) fn word<T: std::str::FromStr>(text: &str) -> Result<T, Error> {
     text.parse().map_err(|_| Error::Inconsistent("a row holds a word that this program does not know"))
 }
 
-fn admin(action: &'static str, mailbox: Option<MailboxId>, detail: String) -> AuditEntry {
+pub(crate) fn admin(action: &'static str, mailbox: Option<MailboxId>, detail: String) -> AuditEntry {
     AuditEntry { category: Category::Admin, action, outcome: "ok", actor: None, mailbox, unit: None, detail }
 }
 
@@ -490,8 +502,11 @@ impl WriteTx {
 
     async fn grant(&mut self, mailbox: MailboxId, actor: ActorId, role: Role) -> Result<(), Error> {
         let now = self.now.0;
-        on!(self.conn(), c => sqlx::query("DELETE FROM grants WHERE mailbox_id = $1 AND folder_id IS NULL AND actor_id = $2")
-            .bind(mailbox.0).bind(actor.0).execute(&mut *c).await.map(|_| ()))?;
+        let replaced = on!(self.conn(), c => sqlx::query("DELETE FROM grants WHERE mailbox_id = $1 AND folder_id IS NULL AND actor_id = $2")
+            .bind(mailbox.0).bind(actor.0).execute(&mut *c).await.map(|r| r.rows_affected()))?;
+        if replaced > 0 {
+            self.revised(Revision::Directory).await?;
+        }
         on!(self.conn(), c => sqlx::query("INSERT INTO grants (mailbox_id, actor_id, rights, role, granted_at_ms) VALUES ($1, $2, $3, $4, $5)")
             .bind(mailbox.0).bind(actor.0).bind(role.rights().to_string()).bind(role.as_str()).bind(now).execute(&mut *c).await.map(|_| ()))?;
         self.audit(&AuditEntry {

@@ -11,6 +11,7 @@
 
 mod accept;
 mod accept_many;
+mod applications;
 mod audit;
 mod bodies;
 mod certificates;
@@ -41,6 +42,7 @@ mod trust_overlay;
 pub mod writer;
 
 pub use accept::{Acceptance, Accepted, Appended, LocalDelivery, RemoteDelivery};
+pub use applications::{ApplicationGrant, ApplicationRow, CERTIFICATE_RULES_MAX, CertificateRule};
 pub use audit::{AuditEntry, Category};
 pub use bodies::{BodyReader, BodyWriter, ContentKey, SealedBody};
 pub use certificates::{CertificateError, CertificateHolder, CertificateRow};

@@ -9,7 +9,8 @@ use crate::{Error, Store};
 pub enum Revision {
     /// Local decisions of trust, and departures from the white list.
     Trust,
-    /// Users, mailboxes, grants and certificate rules, as far as open sessions depend on them.
+    /// Something that an open session rests on was taken away or changed: a grant, a certificate rule, a password, a mailbox. What is only
+    /// added leaves it.
     Directory,
 }
 

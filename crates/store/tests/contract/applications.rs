@@ -1,0 +1,188 @@
+//! Applications, their certificate rules and their mailboxes.
+
+use crate::support::{Fixture, START, on_both_engines};
+use mail_types::{
+    ActorId, ActorKind, Address, CertificateCriteria, DistinguishedName, PeerIdentity, RevocationState, Role,
+    Timestamp,
+};
+use store::{CERTIFICATE_RULES_MAX, DirectoryError, Revision};
+
+on_both_engines!(
+    an_application_is_made_once_and_its_name_is_free_after_it,
+    a_certificate_is_found_by_whatever_a_rule_names,
+    a_rule_ends_by_removal_by_its_date_and_with_its_application,
+    a_rule_belongs_to_one_application,
+    an_application_opens_what_it_was_granted_and_nothing_else,
+    what_takes_away_is_counted_and_what_adds_is_not,
+);
+
+fn dn(text: &str) -> DistinguishedName {
+    text.parse().unwrap()
+}
+
+fn peer() -> PeerIdentity {
+    PeerIdentity {
+        subject: dn("CN=labo,OU=1,O=CHU"),
+        issuer: dn("CN=AC,O=ASIP"),
+        serial: vec![0x1a, 0x2b],
+        dns_names: vec!["lims.example".to_owned()],
+        mail_names: vec!["labo@ch.example".to_owned()],
+        ip_names: Vec::new(),
+        policies: Vec::new(),
+        not_after: Timestamp(i64::MAX),
+        crl_number: None,
+        key_pin: [7; 32],
+        revocation: RevocationState::Good,
+    }
+}
+
+fn by_serial(serial: &[u8]) -> CertificateCriteria {
+    CertificateCriteria::new(Some(dn("O=asip, CN=ac")), None, None, Some(serial.to_vec()), None).unwrap()
+}
+
+async fn application(store: &Fixture, name: &str) -> ActorId {
+    store.create_application(name).await.unwrap().unwrap().0
+}
+
+async fn an_application_is_made_once_and_its_name_is_free_after_it(store: &Fixture) {
+    let (lims, is_new) = store.create_application("LIMS").await.unwrap().unwrap();
+    assert!(is_new);
+    assert_eq!(store.create_application("lims").await.unwrap(), Ok((lims, false)));
+    assert_eq!(store.application("Lims").await.unwrap().unwrap().actor, lims);
+    for bad in ["", "a b", "é", &"x".repeat(65)] {
+        assert_eq!(store.create_application(bad).await.unwrap(), Err(DirectoryError::ApplicationName));
+    }
+    let robot = application(store, "robot").await;
+    let names = |rows: Vec<store::ApplicationRow>| rows.into_iter().map(|row| row.name).collect::<Vec<_>>();
+    assert_eq!(names(store.applications("", 10).await.unwrap()), ["lims", "robot"]);
+    assert_eq!(names(store.applications("lims", 10).await.unwrap()), ["robot"]);
+    assert!(store.delete_application(lims).await.unwrap());
+    assert!(!store.delete_application(lims).await.unwrap());
+    assert_eq!(store.application("lims").await.unwrap(), None);
+    assert_ne!(application(store, "lims").await, lims);
+    // A user is no application.
+    let user = store.create_user("marie", "", None).await.unwrap();
+    assert!(!store.delete_application(user.actor).await.unwrap());
+    assert!(store.application("robot").await.unwrap().is_some_and(|row| row.actor == robot));
+}
+
+async fn a_certificate_is_found_by_whatever_a_rule_names(store: &Fixture) {
+    let lims = application(store, "lims").await;
+    let issuer = || Some(dn("O=asip, CN=ac"));
+    let rules = [
+        CertificateCriteria::new(None, None, None, None, Some([7; 32])),
+        CertificateCriteria::new(issuer(), None, None, Some(vec![0, 0x1a, 0x2b]), None),
+        CertificateCriteria::new(issuer(), Some(dn("cn=LABO, ou=1, o=chu")), None, None, None),
+        CertificateCriteria::new(issuer(), None, Some("email:LABO@ch.example".parse().unwrap()), None, None),
+        CertificateCriteria::new(issuer(), None, Some("DNS:lims.example".parse().unwrap()), None, None),
+        // Found by the key, refused for the rest.
+        CertificateCriteria::new(issuer(), Some(dn("CN=other")), None, None, Some([7; 32])),
+        CertificateCriteria::new(issuer(), Some(dn("CN=other")), None, Some(vec![0x1a, 0x2b]), None),
+        CertificateCriteria::new(Some(dn("CN=AC 2")), None, None, Some(vec![0x1a, 0x2b]), None),
+    ];
+    let mut ids = Vec::new();
+    for criteria in rules {
+        ids.push(store.add_certificate_rule(lims, &criteria.unwrap(), None, None).await.unwrap().unwrap());
+    }
+    let mut found = store.certificate_rules_for(&peer(), START).await.unwrap();
+    found.sort_by_key(|rule| rule.id);
+    assert_eq!(found.iter().map(|rule| rule.id).collect::<Vec<_>>(), ids[..5]);
+    assert!(found.iter().all(|rule| rule.actor == lims && rule.application == "lims"));
+    let nameless = PeerIdentity { dns_names: Vec::new(), mail_names: Vec::new(), ..peer() };
+    assert_eq!(store.certificate_rules_for(&nameless, START).await.unwrap().len(), 3);
+    let stranger = PeerIdentity { issuer: dn("CN=AC 3"), key_pin: [8; 32], ..peer() };
+    assert_eq!(store.certificate_rules_for(&stranger, START).await.unwrap(), []);
+    assert_eq!(store.certificate_rules(lims, START).await.unwrap().len(), 8);
+}
+
+async fn a_rule_ends_by_removal_by_its_date_and_with_its_application(store: &Fixture) {
+    let lims = application(store, "lims").await;
+    let robot = application(store, "robot").await;
+    let rule =
+        store.add_certificate_rule(lims, &by_serial(&[0x1a, 0x2b]), None, None).await.unwrap().unwrap();
+    assert!(!store.remove_certificate_rule(robot, rule).await.unwrap(), "another's rule");
+    assert_eq!(store.certificate_rules_for(&peer(), START).await.unwrap().len(), 1);
+    assert!(store.remove_certificate_rule(lims, rule).await.unwrap());
+    assert!(!store.remove_certificate_rule(lims, rule).await.unwrap());
+    assert_eq!(store.certificate_rules_for(&peer(), START).await.unwrap(), []);
+    let until = Some(START.plus_secs(60));
+    store.add_certificate_rule(lims, &by_serial(&[0x1a, 0x2b]), None, until).await.unwrap().unwrap();
+    assert_eq!(store.certificate_rules_for(&peer(), START.plus_secs(59)).await.unwrap().len(), 1);
+    assert_eq!(store.certificate_rules_for(&peer(), START.plus_secs(60)).await.unwrap(), []);
+    store.delete_application(lims).await.unwrap();
+    assert_eq!(store.certificate_rules_for(&peer(), START).await.unwrap(), []);
+}
+
+async fn a_rule_belongs_to_one_application(store: &Fixture) {
+    let lims = application(store, "lims").await;
+    let robot = application(store, "robot").await;
+    let rule = store.add_certificate_rule(lims, &by_serial(&[1]), None, None).await.unwrap().unwrap();
+    let again = store.add_certificate_rule(robot, &by_serial(&[0, 1]), None, None).await.unwrap();
+    assert_eq!(again, Err(DirectoryError::SameRule("lims".to_owned())));
+    store.remove_certificate_rule(lims, rule).await.unwrap();
+    store.add_certificate_rule(robot, &by_serial(&[1]), None, None).await.unwrap().unwrap();
+    for serial in 2..=CERTIFICATE_RULES_MAX {
+        let serial = u8::try_from(serial).unwrap();
+        store.add_certificate_rule(robot, &by_serial(&[serial]), None, None).await.unwrap().unwrap();
+    }
+    let one_more = store.add_certificate_rule(robot, &by_serial(&[200]), None, None).await.unwrap();
+    assert_eq!(one_more, Err(DirectoryError::TooManyRules));
+}
+
+async fn an_application_opens_what_it_was_granted_and_nothing_else(store: &Fixture) {
+    let (marie, labo) = (store.personal("marie").await, store.personal("labo").await);
+    let lims = application(store, "lims").await;
+    let all = |now| store.application_mailboxes(lims, None, now, 10);
+    assert_eq!(all(START).await.unwrap(), []);
+    store.grant(labo.mailbox, lims, Role::Manager).await.unwrap();
+    let opened = all(START).await.unwrap();
+    assert_eq!(opened.len(), 1);
+    let (mailbox, actor) = (&opened[0], &opened[0].actors[0]);
+    assert_eq!((mailbox.id, actor.actor.id, actor.actor.kind), (labo.mailbox, lims, ActorKind::Application));
+    assert!(actor.may_send && actor.rights == Role::Manager.rights());
+    let named = |address: &str| {
+        let address: Address = address.parse().unwrap();
+        async move { store.application_mailboxes(lims, Some(&address), START, 10).await.unwrap().len() }
+    };
+    assert_eq!((named("LABO@ch.example").await, named(&marie.address).await), (1, 0));
+    // No password of hers opens it: an application is nobody who logs in by one.
+    let login = store.login_mailbox("labo@ch.example", START).await.unwrap().unwrap();
+    assert!(login.actors.iter().all(|actor| actor.actor.id != lims));
+    let grants = store.application_grants(lims).await.unwrap();
+    assert_eq!((grants[0].address.as_str(), grants[0].role), ("labo@ch.example", Some(Role::Manager)));
+    assert!(store.revoke_grant(labo.mailbox, lims).await.unwrap());
+    assert!(!store.revoke_grant(labo.mailbox, lims).await.unwrap());
+    assert_eq!(all(START).await.unwrap(), []);
+    store.grant(marie.mailbox, lims, Role::Reader).await.unwrap();
+    store.delete_mailbox(marie.mailbox).await.unwrap();
+    assert_eq!(all(START).await.unwrap(), []);
+    store.grant(labo.mailbox, lims, Role::Reader).await.unwrap();
+    store.raw.execute(&format!("UPDATE grants SET expires_at_ms = {}", START.0 + 1000)).await;
+    assert_eq!(all(START).await.unwrap().len(), 1);
+    assert_eq!(all(START.plus_secs(1)).await.unwrap(), []);
+}
+
+async fn what_takes_away_is_counted_and_what_adds_is_not(store: &Fixture) {
+    let labo = store.personal("labo").await;
+    let lims = application(store, "lims").await;
+    let trust = store.revision(Revision::Trust).await.unwrap();
+    let mut seen = store.revision(Revision::Directory).await.unwrap();
+    let rule = store.add_certificate_rule(lims, &by_serial(&[1]), None, None).await.unwrap().unwrap();
+    store.grant(labo.mailbox, lims, Role::Manager).await.unwrap();
+    store.set_application_password(labo.actor, "phone", "hash").await.unwrap();
+    assert_eq!(store.revision(Revision::Directory).await.unwrap(), seen);
+    for step in 0..6 {
+        match step {
+            0 => store.grant(labo.mailbox, lims, Role::Reader).await.unwrap(),
+            1 => store.set_application_password(labo.actor, "phone", "other").await.unwrap(),
+            2 => assert!(store.remove_certificate_rule(lims, rule).await.unwrap()),
+            3 => assert!(store.revoke_grant(labo.mailbox, lims).await.unwrap()),
+            4 => assert!(store.delete_application(lims).await.unwrap()),
+            _ => assert!(store.delete_mailbox(labo.mailbox).await.unwrap()),
+        }
+        let now = store.revision(Revision::Directory).await.unwrap();
+        assert_eq!(now, seen + 1, "step {step}");
+        seen = now;
+    }
+    assert_eq!(store.revision(Revision::Trust).await.unwrap(), trust);
+}
