@@ -28,7 +28,10 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("intake", &["mail-types", "message", "policy", "store"]),
     // edge
     ("smtpd", &["auth", "intake", "journal", "listener", "mail-types", "pki", "smtp-session"]),
-    ("imapd", &["auth", "imap-session", "intake", "listener", "mail-types", "message", "pki", "store"]),
+    (
+        "imapd",
+        &["auth", "imap-session", "intake", "journal", "listener", "mail-types", "message", "pki", "store"],
+    ),
     ("delivery", &["intake", "listener", "mail-types", "message", "pki", "policy", "smtp-session", "store"]),
     ("admin-api", &["listener", "pki", "store"]),
     ("trust-space", &["mail-types", "pki", "policy", "store", "white-list"]),

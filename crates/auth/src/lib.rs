@@ -1,6 +1,7 @@
-//! From a claimed name and a secret to a [`Principal`].
+//! From a claimed name and a proof, a secret or a certificate, to a [`Login`].
 //!
-//! The SASL name selects a mailbox, the password proves an actor, ownership or a grant joins the two. Hashing (Argon2id) runs off the async
+//! The SASL name selects a mailbox, the password or the certificate proves an actor, ownership or a grant joins the two. A name proves nothing:
+//! without a password that is someone's or a certificate that is some application's, nobody is anybody. Hashing (Argon2id) runs off the async
 //! threads, a bounded number at a time; that a password was verified is remembered for a short while under a keyed hash of name *and* secret,
 //! never of the name alone, and only saves the hashing: what was revoked since is refused at once. A refused login costs the same whether the name exists or not.
 //!
@@ -8,15 +9,20 @@
 #![warn(missing_docs)]
 
 mod cache;
+mod certificate;
+mod login;
 mod password;
 
+pub use certificate::CertificateRefusal;
+pub use login::Login;
 pub use password::{PasswordError, hash_password};
 
 use cache::{Cache, Proof};
-use mail_types::{MailboxStatus, Principal, Secret};
+use login::Credential;
+use mail_types::{MailboxStatus, Secret};
 use std::sync::Arc;
 use store::{LoginActor, LoginMailbox, Store};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// Why a login was refused. The client hears the same sentence for [`AuthError::Refused`] whatever the cause.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +30,10 @@ pub enum AuthError {
     /// Unknown name, wrong secret, or a mailbox out of service.
     #[error("refused")]
     Refused,
-    /// The store or the hashing could not answer: try again later.
+    /// A certificate that is good and opens no mailbox, or not the one that was named. Whoever shows it may know why.
+    #[error("refused: {0}")]
+    Certificate(CertificateRefusal),
+    /// The store, the hashing or the revocation lists could not answer: try again later.
     #[error("unavailable: {0}")]
     Unavailable(String),
 }
@@ -35,12 +44,15 @@ pub struct Authenticator {
     store: Store,
     cache: Arc<Cache>,
     hashing: Arc<Semaphore>,
+    /// The revision of the directory, as it was read last.
+    directory: Arc<watch::Sender<u64>>,
 }
 
 impl Authenticator {
     /// An authenticator that hashes at most `concurrency` passwords at one time.
     pub fn new(store: Store, concurrency: usize) -> Self {
-        Self { store, cache: Arc::new(Cache::new()), hashing: Arc::new(Semaphore::new(concurrency.max(1))) }
+        let hashing = Arc::new(Semaphore::new(concurrency.max(1)));
+        Self { store, cache: Arc::new(Cache::new()), hashing, directory: Arc::new(watch::Sender::new(0)) }
     }
 
     /// Verifies an application password. `authzid`, when not empty, must select the same mailbox as the name.
@@ -52,7 +64,8 @@ impl Authenticator {
         authzid: &str,
         name: &str,
         password: &Secret<String>,
-    ) -> Result<Principal, AuthError> {
+    ) -> Result<Login, AuthError> {
+        let revision = self.revision();
         let selected = if authzid.is_empty() { name } else { authzid };
         let now = self.store.now();
         let mailbox = self.store.login_mailbox(selected, now).await.map_err(unavailable)?;
@@ -67,11 +80,11 @@ impl Authenticator {
         if let Some(proof) = self.cache.find(selected, name, password, now)
             && let Some(actor) = self.still_proven(&mailbox, proof).await?
         {
-            return Ok(principal(&mailbox, &actor));
+            return Ok(Login::new(&mailbox, &actor, Credential::Password(proof.password), revision));
         }
         let (actor, proof) = self.prove(&mailbox, password).await?;
         self.cache.insert(selected, name, password, proof, now);
-        Ok(principal(&mailbox, &actor))
+        Ok(Login::new(&mailbox, &actor, Credential::Password(proof.password), revision))
     }
 
     /// The actor of a remembered proof, if they may still log in to the mailbox and the password is still in force.
@@ -126,18 +139,6 @@ impl Authenticator {
         tokio::task::spawn_blocking(move || password::verify(hash.as_deref(), &password))
             .await
             .map_err(|_| AuthError::Unavailable("password hashing failed".to_owned()))
-    }
-}
-
-fn principal(mailbox: &LoginMailbox, actor: &LoginActor) -> Principal {
-    Principal {
-        actor: actor.actor,
-        mailbox: mailbox.id,
-        address: mailbox.address.clone(),
-        kind: mailbox.kind,
-        rights: actor.rights,
-        may_send: actor.may_send,
-        private_seen: mailbox.private_seen,
     }
 }
 

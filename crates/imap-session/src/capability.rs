@@ -9,6 +9,8 @@ pub struct ConnectionState {
     pub authenticated: bool,
     /// LOGIN and PLAIN would be refused: in the clear, always.
     pub login_disabled: bool,
+    /// The client showed a certificate that was found good.
+    pub client_certificate: bool,
 }
 
 /// When a capability is advertised.
@@ -22,6 +24,8 @@ pub enum When {
     LoginDisabled,
     /// Before login, when a password is accepted.
     LoginEnabled,
+    /// Before login, when the client showed a certificate.
+    ClientCertificate,
     /// After login.
     Authenticated,
 }
@@ -33,6 +37,7 @@ impl When {
             Self::Clear => !state.tls && !state.authenticated,
             Self::LoginDisabled => !state.authenticated && state.login_disabled,
             Self::LoginEnabled => !state.authenticated && !state.login_disabled,
+            Self::ClientCertificate => !state.authenticated && state.client_certificate,
             Self::Authenticated => state.authenticated,
         }
     }
@@ -42,7 +47,7 @@ impl When {
 #[derive(Clone, Debug)]
 pub struct CapabilityTable(Vec<(String, When)>);
 
-const STANDARD: [(&str, When); 16] = [
+const STANDARD: [(&str, When); 17] = [
     ("IMAP4rev1", When::Always),
     ("LITERAL-", When::Always),
     ("SASL-IR", When::Always),
@@ -52,6 +57,7 @@ const STANDARD: [(&str, When); 16] = [
     ("STARTTLS", When::Clear),
     ("LOGINDISABLED", When::LoginDisabled),
     ("AUTH=PLAIN", When::LoginEnabled),
+    ("AUTH=EXTERNAL", When::ClientCertificate),
     ("NAMESPACE", When::Always),
     ("UIDPLUS", When::Always),
     ("MOVE", When::Always),
@@ -72,7 +78,7 @@ impl CapabilityTable {
         Self(entries.into_iter().map(|(name, when)| (name.into(), when)).collect())
     }
 
-    /// This table and one capability more, `APPENDLIMIT=…` or `AUTH=EXTERNAL` for example.
+    /// This table and one capability more, `APPENDLIMIT=…` for example.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, when: When) -> Self {
         self.0.push((name.into(), when));
@@ -101,18 +107,30 @@ impl CapabilityTable {
 mod tests {
     use super::*;
 
+    fn state(tls: bool, authenticated: bool) -> ConnectionState {
+        ConnectionState { tls, authenticated, login_disabled: !tls, client_certificate: false }
+    }
+
+    #[test]
+    fn external_is_offered_to_who_showed_a_certificate_and_only_before_login() {
+        let table = CapabilityTable::standard();
+        let shown =
+            |authenticated| ConnectionState { client_certificate: true, ..state(true, authenticated) };
+        assert!(table.text(shown(false)).contains("AUTH=PLAIN AUTH=EXTERNAL"));
+        assert!(!table.text(shown(true)).contains("AUTH="));
+        assert!(!table.text(state(true, false)).contains("EXTERNAL"));
+    }
+
     #[test]
     fn a_password_is_asked_for_only_under_tls_and_only_before_login() {
         let table = CapabilityTable::standard();
-        let clear =
-            table.advertised(ConnectionState { tls: false, authenticated: false, login_disabled: true });
+        let clear = table.advertised(state(false, false));
         assert!(
             clear.contains(&"STARTTLS") && clear.contains(&"LOGINDISABLED") && !clear.contains(&"AUTH=PLAIN")
         );
-        let tls =
-            table.advertised(ConnectionState { tls: true, authenticated: false, login_disabled: false });
+        let tls = table.advertised(state(true, false));
         assert!(tls.contains(&"AUTH=PLAIN") && !tls.contains(&"STARTTLS") && !tls.contains(&"LOGINDISABLED"));
-        let inside = table.text(ConnectionState { tls: true, authenticated: true, login_disabled: false });
+        let inside = table.text(state(true, true));
         assert_eq!(
             inside,
             "IMAP4rev1 LITERAL- SASL-IR ID ENABLE IDLE NAMESPACE UIDPLUS MOVE UNSELECT SPECIAL-USE CHILDREN STATUS=SIZE"
@@ -122,7 +140,7 @@ mod tests {
     #[test]
     fn entries_come_and_go() {
         let table = CapabilityTable::standard().without("move").with("APPENDLIMIT=1", When::Authenticated);
-        let inside = table.text(ConnectionState { tls: true, authenticated: true, login_disabled: false });
+        let inside = table.text(state(true, true));
         assert!(!inside.contains("MOVE") && inside.ends_with("APPENDLIMIT=1"));
     }
 }

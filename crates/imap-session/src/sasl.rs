@@ -26,6 +26,11 @@ pub fn read_response(line: &[u8]) -> Option<SaslResponse> {
     decode(line).map(SaslResponse::Answer)
 }
 
+/// Reads a continuation line of EXTERNAL. The empty answer is an empty line there; some clients write it as they would an initial one, `=`.
+pub fn read_external_response(line: &[u8]) -> Option<SaslResponse> {
+    read_response(if line == b"=" { b"" } else { line })
+}
+
 /// Reads the initial response of AUTHENTICATE, where a single `=` stands for the empty string.
 pub(crate) fn read_initial_response(word: &[u8]) -> Option<Secret<Vec<u8>>> {
     match word {
@@ -54,6 +59,9 @@ mod tests {
         assert_eq!(read_response(b""), Some(SaslResponse::Answer(Secret::new(vec![]))));
         assert_eq!(read_response(b"AGE="), Some(SaslResponse::Answer(Secret::new(vec![0, b'a']))));
         assert_eq!(read_response(b"AGE"), None);
+        assert_eq!(read_response(b"="), None);
+        assert_eq!(read_external_response(b"="), Some(SaslResponse::Answer(Secret::new(vec![]))));
+        assert_eq!(read_external_response(b"*"), Some(SaslResponse::Cancelled));
         assert_eq!(read_initial_response(b"="), Some(Secret::new(vec![])));
         assert_eq!(read_initial_response(b""), None);
     }

@@ -107,7 +107,7 @@ impl Connection {
     /// Asked before the message comes; the store asks again when it is kept.
     async fn must_fit(&self, size: u64) -> Result<(), Failure> {
         let Some(login) = self.login.as_deref() else { return Ok(()) };
-        let mailbox = self.shared.store.mailbox(&login.address).await?;
+        let mailbox = self.shared.store.mailbox(&login.proof.principal.address).await?;
         let fits = mailbox.is_none_or(|row| row.used_bytes.saturating_add(size) <= row.quota_bytes);
         if fits { Ok(()) } else { Err(FULL) }
     }

@@ -3,6 +3,7 @@
 use crate::fetch_plan::Plan;
 use crate::section::{Place, clip, locate};
 use crate::sets::{page_len, uid_ranges};
+use crate::standing::Shown;
 use crate::state::{Answer, Connection, Done, Failure, GONE, Selected, Who, keyword_names};
 use crate::sync::learn_keywords;
 use crate::transport::Wire;
@@ -25,26 +26,21 @@ const HEADER_MAX: u64 = 4 * 1024 * 1024;
 impl Connection {
     /// FETCH.
     pub(crate) async fn fetch(&mut self, arguments: FetchArguments) -> Answer {
+        let by_uid = arguments.by_uid;
         let (Some(selected), Some(login)) = (self.selected.as_deref_mut(), self.login.as_deref()) else {
             return Err(crate::state::NO_FOLDER);
         };
-        let by_uid = arguments.by_uid;
         let messages = selected.resolve(&arguments.set, by_uid)?;
         let plan = Plan::new(arguments, selected, login.who)?;
-        let mut fetch = Fetch {
-            wire: &mut self.wire,
-            selected,
-            store: &self.shared.store,
-            who: login.who,
-            key: &login.key,
-            plan,
-            header: Vec::new(),
-            gone: 0,
-            unreadable: 0,
-            largest: FIRST_LARGEST,
-        };
-        fetch.run(&messages).await?;
-        let Fetch { gone, unreadable, .. } = fetch;
+        let (mut rest, mut gone, mut unreadable) = (&messages[..], 0, 0);
+        while !rest.is_empty() {
+            let part = self.fetch_part(&plan, rest).await?;
+            (rest, gone, unreadable) = (part.rest, gone + part.gone, unreadable + part.unreadable);
+            // The rest of a long answer is for who may still have it.
+            if !rest.is_empty() && !Box::pin(self.stands()).await {
+                return Err(Failure::Lost);
+            }
+        }
         if unreadable == 0 {
             // A UID that is no more is passed over; a number is one that the client still counts (RFC 2180 §4.1).
             return if gone == 0 || by_uid { Ok(Done::new("FETCH completed")) } else { Err(GONE) };
@@ -55,15 +51,46 @@ impl Connection {
             "Some messages could not be read; please tell the administrator",
         ))
     }
+
+    /// Answers for messages until the last, or until the session is to be judged again.
+    async fn fetch_part<'m>(&mut self, plan: &Plan, messages: &'m [(u32, u32)]) -> Result<Part<'m>, Failure> {
+        let (Some(selected), Some(login)) = (self.selected.as_deref_mut(), self.login.as_deref()) else {
+            return Err(crate::state::NO_FOLDER);
+        };
+        let mut fetch = Fetch {
+            wire: &mut self.wire,
+            certificate: self.certificate.as_deref_mut(),
+            selected,
+            store: &self.shared.store,
+            who: login.who,
+            key: &login.key,
+            plan,
+            header: Vec::new(),
+            gone: 0,
+            unreadable: 0,
+            largest: FIRST_LARGEST,
+        };
+        let rest = fetch.run(messages).await?;
+        Ok(Part { rest, gone: fetch.gone, unreadable: fetch.unreadable })
+    }
+}
+
+/// What was done of a FETCH.
+struct Part<'m> {
+    /// What is left when the session is to be judged again.
+    rest: &'m [(u32, u32)],
+    gone: usize,
+    unreadable: u64,
 }
 
 struct Fetch<'c> {
     wire: &'c mut Wire,
+    certificate: Option<&'c mut Shown>,
     selected: &'c mut Selected,
     store: &'c Store,
     who: Who,
     key: &'c MailboxKey,
-    plan: Plan,
+    plan: &'c Plan,
     /// Room for headers, used again for each message.
     header: Vec<u8>,
     /// Messages asked for that are no more.
@@ -100,9 +127,13 @@ impl From<Failure> for Trouble {
 }
 
 impl Fetch<'_> {
-    async fn run(&mut self, messages: &[(u32, u32)]) -> Result<(), Failure> {
+    /// What is left when the session is to be judged again.
+    async fn run<'m>(&mut self, messages: &'m [(u32, u32)]) -> Result<&'m [(u32, u32)], Failure> {
         let mut rest = messages;
         while !rest.is_empty() {
+            if self.certificate.as_mut().is_some_and(|shown| shown.is_due()) {
+                break;
+            }
             let (span, gap) = self.page_bounds();
             let (page, later) = rest.split_at(page_len(rest, span, gap).max(1));
             rest = later;
@@ -112,7 +143,7 @@ impl Fetch<'_> {
                 self.page(page, span).await?;
             }
         }
-        Ok(())
+        Ok(rest)
     }
 
     fn page_bounds(&self) -> (u32, u32) {

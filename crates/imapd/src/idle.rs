@@ -2,6 +2,7 @@
 
 use crate::metrics::Counted;
 use crate::session::Next;
+use crate::standing::due;
 use crate::state::{Connection, Failure};
 use crate::sync::Telling;
 use imap_session::decoder::Input;
@@ -19,6 +20,8 @@ enum Wake {
     Changed,
     Drain,
     Timer,
+    /// The certificate is to be judged again.
+    Due,
 }
 
 impl Connection {
@@ -42,7 +45,9 @@ impl Connection {
                 Wake::Input(false) => return Next::Close,
                 Wake::Drain => return self.bye("Server is restarting"),
                 Wake::Timer if Instant::now() >= ends_at => return self.bye("Idle for too long; closing"),
-                Wake::Input(true) | Wake::Changed | Wake::Timer => {}
+                Wake::Due if !Box::pin(self.stands()).await => return Next::Close,
+                Wake::Timer if !self.stands_if_due().await => return Next::Close,
+                Wake::Input(true) | Wake::Changed | Wake::Timer | Wake::Due => {}
             }
         }
     }
@@ -59,6 +64,7 @@ impl Connection {
             read = self.wire.transport.read_into(&mut self.decoder) => Wake::Input(read.is_ok_and(|count| count > 0)),
             () = changed => Wake::Changed,
             () = self.drain.asked() => Wake::Drain,
+            () = due(self.certificate.as_deref_mut()) => Wake::Due,
             () = sleep_until(until) => Wake::Timer,
         }
     }

@@ -14,11 +14,14 @@
 //! * a message that another session expunged is passed over; named by number, FETCH, STORE (not `.SILENT`), COPY and MOVE then answer
 //!   `NO [EXPUNGEISSUED]` (RFC 2180), COPY and MOVE doing nothing; the EXPUNGE follows when it is allowed;
 //! * a message is recent in the first session of this process that is told of it, and in no other;
+//! * EXTERNAL is offered to a client that showed a certificate; its authorization identity, the address of a mailbox, chooses among those that the
+//!   certificate opens and is needed when there are several;
+//! * a session whose certificate or login no longer stands ends with BYE, also in IDLE;
 //! * a selected folder that is deleted by another session ends the connection with BYE; deleted by this one, it is closed;
 //! * numbers past the last message are BAD, but in an empty folder they name nothing and the command is OK;
 //! * SUBSCRIBE asks that the folder exist, which bounds how many names can be kept.
 //!
-//! Standards: RFC 3501, 7888 (LITERAL-), 4959, 2971, 5161, 2177, 2342, 4315, 6851, 3691, 6154, 3348, 8438; rights are those of RFC 4314, codes
+//! Standards: RFC 3501, 7888 (LITERAL-), 4959, 4422 appendix A (EXTERNAL), 2971, 5161, 2177, 2342, 4315, 6851, 3691, 6154, 3348, 8438; rights are those of RFC 4314, codes
 //! those of RFC 5530.
 //!
 //! Diagnostics: failed logins, failed handshakes and bodies that do not open are logged; never a name, a folder name or a search text.
@@ -40,6 +43,7 @@ mod section;
 mod select;
 mod session;
 mod sets;
+mod standing;
 mod state;
 mod store_flags;
 mod sync;
@@ -49,11 +53,13 @@ pub use metrics::ImapMetrics;
 pub use transport::Tls;
 
 use auth::Authenticator;
+use journal::Journal;
 use listener::{Bounds, Drain};
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 /// Everything that a listener's sessions share.
 #[derive(Clone, Debug)]
@@ -62,8 +68,12 @@ pub struct Imapd {
     pub tls: Tls,
     /// Mailboxes.
     pub store: Store,
-    /// Passwords.
+    /// Passwords and certificates.
     pub authenticator: Authenticator,
+    /// Another number after each change of what certificates are judged by.
+    pub trust_changes: watch::Receiver<u64>,
+    /// Where judgements of certificates are noted.
+    pub journal: Journal,
     /// Octets of one appended message.
     pub message_size_max: u64,
     /// Time limits.

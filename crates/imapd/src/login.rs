@@ -1,4 +1,4 @@
-//! LOGIN and AUTHENTICATE PLAIN (RFC 3501 §6.2, RFC 4616, RFC 4959).
+//! LOGIN, AUTHENTICATE PLAIN and AUTHENTICATE EXTERNAL (RFC 3501 §6.2, RFC 4616, RFC 4422 appendix A, RFC 4959).
 
 use crate::metrics::OutcomeLabel;
 use crate::session::Next;
@@ -8,7 +8,8 @@ use auth::AuthError;
 use imap_session::decoder::Limits;
 use imap_session::response::{self, Code};
 use imap_session::sasl::{self, SaslResponse};
-use mail_types::{Principal, Secret};
+use journal::Ruling;
+use mail_types::{AuthorizationIdentity, Secret};
 use std::time::Duration;
 
 /// Logins that fail before the connection is ended.
@@ -16,7 +17,22 @@ const FAILURES_MAX: u32 = 5;
 /// What the first failure costs; each further one costs twice as much.
 const FIRST_DELAY: Duration = Duration::from_millis(250);
 
+const NO_CERTIFICATE: Failure =
+    Failure::No(Some(Code::AuthenticationFailed), "EXTERNAL needs a TLS client certificate; none was shown");
 const PRIVACY: Failure = Failure::No(Some(Code::PrivacyRequired), "Begin TLS before you send a password");
+
+/// What a client may authenticate with.
+#[derive(Clone, Copy)]
+pub(crate) enum Mechanism {
+    Plain,
+    External,
+}
+
+/// An AUTHENTICATE whose challenge was sent.
+pub(crate) struct Dialogue {
+    pub(crate) tag: String,
+    mechanism: Mechanism,
+}
 
 impl Connection {
     /// LOGIN.
@@ -31,29 +47,47 @@ impl Connection {
         mechanism: &str,
         initial: Option<Secret<Vec<u8>>>,
     ) -> Next {
-        let answer = match (mechanism, initial) {
+        let mechanism = match (mechanism, &self.certificate) {
             _ if !self.is_secure() => Err(PRIVACY),
-            ("PLAIN", Some(response)) => self.plain(&response).await,
-            ("PLAIN", None) => {
+            ("PLAIN", _) => Ok(Mechanism::Plain),
+            ("EXTERNAL", Some(_)) => Ok(Mechanism::External),
+            ("EXTERNAL", None) => Err(NO_CERTIFICATE),
+            _ => Err(Failure::No(None, "Unsupported authentication mechanism")),
+        };
+        let answer = match (mechanism, initial) {
+            (Ok(mechanism), None) => {
                 self.decoder.expect_response();
                 response::continuation(&mut self.wire.out, "");
-                self.authenticating = Some(tag);
+                self.authenticating = Some(Box::new(Dialogue { tag, mechanism }));
                 return Next::Go;
             }
-            _ => Err(Failure::No(None, "Unsupported authentication mechanism")),
+            (Ok(mechanism), Some(response)) => self.respond(mechanism, &response).await,
+            (Err(failure), _) => Err(failure),
         };
         self.finish_login(&tag, answer).await
     }
 
     /// The line that answers the challenge.
     pub(crate) async fn authenticate_response(&mut self, line: &Secret<Vec<u8>>) -> Next {
-        let Some(tag) = self.authenticating.take() else { return self.bad(None, "Nothing was asked") };
-        let answer = match sasl::read_response(line.expose()) {
-            Some(SaslResponse::Answer(response)) => self.plain(&response).await,
+        let Some(dialogue) = self.authenticating.take() else { return self.bad(None, "Nothing was asked") };
+        let Dialogue { tag, mechanism } = *dialogue;
+        let read = match mechanism {
+            Mechanism::Plain => sasl::read_response(line.expose()),
+            Mechanism::External => sasl::read_external_response(line.expose()),
+        };
+        let answer = match read {
+            Some(SaslResponse::Answer(response)) => self.respond(mechanism, &response).await,
             Some(SaslResponse::Cancelled) => Err(Failure::Bad("Authentication cancelled")),
             None => Err(Failure::Bad("Invalid base64")),
         };
         self.finish_login(&tag, answer).await
+    }
+
+    async fn respond(&mut self, mechanism: Mechanism, response: &Secret<Vec<u8>>) -> Answer {
+        match mechanism {
+            Mechanism::Plain => self.plain(response).await,
+            Mechanism::External => self.external(response).await,
+        }
     }
 
     async fn finish_login(&mut self, tag: &str, answer: Answer) -> Next {
@@ -88,26 +122,57 @@ impl Connection {
             return Err(PRIVACY);
         }
         let outcome = self.shared.authenticator.password(authzid, authcid, password).await;
-        match outcome {
-            Ok(principal) => self.enter(principal).await,
-            Err(AuthError::Refused) => {
-                self.count_login("refused");
-                tracing::info!(peer = %self.peer.ip(), "login refused");
-                self.failed_logins += 1;
-                let doublings = self.failed_logins.min(FAILURES_MAX) - 1;
-                tokio::time::sleep(FIRST_DELAY * 2_u32.pow(doublings)).await;
-                Err(Failure::No(Some(Code::AuthenticationFailed), "Invalid credentials"))
-            }
+        self.conclude(outcome).await
+    }
+
+    /// RFC 4422 appendix A.1: nothing, or whom to act as.
+    async fn external(&mut self, response: &Secret<Vec<u8>>) -> Answer {
+        let authzid = AuthorizationIdentity::from_octets(response.expose())
+            .map_err(|_| Failure::Bad("Invalid authorization identity"))?;
+        let Some(shown) = &self.certificate else { return Err(NO_CERTIFICATE) };
+        let outcome = self.shared.authenticator.certificate(authzid.as_str(), &shown.peer).await;
+        let (ruling, reason) = match &outcome {
+            Ok(_) => (Ruling::Accepted, "login"),
+            Err(AuthError::Certificate(refusal)) => (Ruling::Rejected, refusal.as_str()),
+            Err(AuthError::Refused) => (Ruling::Rejected, "refused"),
+            Err(AuthError::Unavailable(_)) => (Ruling::Deferred, "unavailable"),
+        };
+        let actor = outcome.as_ref().ok().map(|login| login.principal.actor.id);
+        self.note_judgement(ruling, reason, actor);
+        self.conclude(outcome).await
+    }
+
+    async fn conclude(&mut self, outcome: Result<auth::Login, AuthError>) -> Answer {
+        let failure = match outcome {
+            Ok(login) => return self.enter(login).await,
             Err(AuthError::Unavailable(error)) => {
                 self.count_login("unavailable");
                 tracing::error!(error, "a login could not be decided");
-                Err(Failure::No(Some(Code::Unavailable), "Temporary authentication failure; try again later"))
+                return Err(Failure::No(
+                    Some(Code::Unavailable),
+                    "Temporary authentication failure; try again later",
+                ));
             }
-        }
+            Err(AuthError::Refused) => {
+                self.count_login("refused");
+                tracing::info!(peer = %self.peer.ip(), "login refused");
+                Failure::No(Some(Code::AuthenticationFailed), "Invalid credentials")
+            }
+            Err(AuthError::Certificate(refusal)) => {
+                self.count_login(refusal.as_str());
+                let subject = self.certificate.as_ref().map(|shown| shown.peer.subject.to_string());
+                tracing::info!(peer = %self.peer.ip(), subject, reason = refusal.as_str(), "login by certificate refused");
+                Failure::No(Some(Code::AuthenticationFailed), refusal.text())
+            }
+        };
+        self.failed_logins += 1;
+        let doublings = self.failed_logins.min(FAILURES_MAX) - 1;
+        tokio::time::sleep(FIRST_DELAY * 2_u32.pow(doublings)).await;
+        Err(failure)
     }
 
-    async fn enter(&mut self, principal: Principal) -> Answer {
-        let key = match self.shared.store.mailbox_key(principal.mailbox).await {
+    async fn enter(&mut self, proof: auth::Login) -> Answer {
+        let key = match self.shared.store.mailbox_key(proof.principal.mailbox).await {
             Ok(key) => key,
             Err(error) => {
                 self.count_login("unavailable");
@@ -115,13 +180,7 @@ impl Connection {
             }
         };
         self.count_login("ok");
-        let who = Who {
-            mailbox: principal.mailbox,
-            actor: principal.actor.id,
-            rights: principal.rights,
-            private_seen_of: principal.private_seen.then_some(principal.actor.id),
-        };
-        self.login = Some(Box::new(Login { who, address: principal.address, key }));
+        self.login = Some(Box::new(Login { who: Who::of(&proof.principal), key, proof }));
         self.failed_logins = 0;
         self.decoder.set_limits(Limits::authenticated());
         Ok(Done::with(Code::Capability(self.capabilities()), "Logged in"))

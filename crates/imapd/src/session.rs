@@ -2,6 +2,7 @@
 
 use crate::Imapd;
 use crate::metrics::{CauseLabel, Counted, command_word};
+use crate::standing::due;
 use crate::state::{Answer, Connection, Done, Failure};
 use crate::sync::Telling;
 use crate::transport::{Transport, Wire};
@@ -10,11 +11,12 @@ use imap_session::command::{Command, CommandBody};
 use imap_session::decoder::{Decoder, Input, Limits};
 use imap_session::response::{self, Code, Status};
 use listener::Drain;
+use pki::Rejection;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// Commands in a row that are not understood before the connection is ended: a client that lives for weeks may try one now and then.
 const BAD_MAX: u32 = 50;
@@ -37,6 +39,7 @@ pub(crate) async fn run(shared: Arc<Imapd>, stream: TcpStream, peer: SocketAddr,
         drain,
         began: Instant::now(),
         command_began: None,
+        certificate: None,
         login: None,
         selected: None,
         append: None,
@@ -102,16 +105,24 @@ impl Connection {
     /// Waits for input. False at the end of the connection; silence and a drain are answered with BYE.
     async fn read(&mut self) -> bool {
         let limit = self.silence_max();
+        let ends_at = Instant::now() + limit;
         let between_commands = self.append.is_none();
-        let goodbye = tokio::select! {
-            // Even to a client that never falls silent: it had its time to log in.
-            biased;
-            () = std::future::ready(()), if limit.is_zero() => TOO_SLOW,
-            () = self.drain.asked(), if between_commands => "Server is restarting",
-            read = timeout(limit, self.wire.transport.read_into(&mut self.decoder)) => match read {
-                Ok(read) => return read.is_ok_and(|count| count > 0),
-                Err(_) => TOO_SLOW,
-            },
+        let goodbye = loop {
+            tokio::select! {
+                // Even to a client that never falls silent: it had its time to log in.
+                biased;
+                () = std::future::ready(()), if limit.is_zero() => break TOO_SLOW,
+                () = self.drain.asked(), if between_commands => break "Server is restarting",
+                () = due(self.certificate.as_deref_mut()), if between_commands => {}
+                read = timeout_at(ends_at, self.wire.transport.read_into(&mut self.decoder)) => match read {
+                    Ok(read) => return read.is_ok_and(|count| count > 0),
+                    Err(_) => break TOO_SLOW,
+                },
+            }
+            if !Box::pin(self.stands()).await {
+                let _ = self.wire.flush().await;
+                return false;
+            }
         };
         self.bye(goodbye);
         let _ = self.wire.flush().await;
@@ -140,11 +151,15 @@ impl Connection {
                 self.append_content(&content).await;
                 Next::Go
             }
-            Input::AppendEnd => self.append_end().await,
+            // What was withdrawn while the message came is not stored any more.
+            Input::AppendEnd => match self.next_if_fallen().await {
+                Some(next) => next,
+                None => self.append_end().await,
+            },
             Input::Response(line) => self.authenticate_response(&line).await,
             Input::Bad { tag, text } => {
-                let waiting =
-                    self.append.take().map(|append| append.tag).or_else(|| self.authenticating.take());
+                let waiting = self.append.take().map(|append| append.tag);
+                let waiting = waiting.or_else(|| self.authenticating.take().map(|dialogue| dialogue.tag));
                 self.bad(tag.or(waiting).as_deref(), text)
             }
             Input::Done => self.bad(None, "DONE without IDLE"),
@@ -153,6 +168,9 @@ impl Connection {
     }
 
     async fn command(&mut self, Command { tag, body }: Command) -> Next {
+        if let Some(next) = self.next_if_fallen().await {
+            return next;
+        }
         self.shared.metrics.count_command(command_word(&body));
         if let Err(text) = self.is_timely(&body) {
             return self.bad(Some(&tag), text);
@@ -304,7 +322,12 @@ impl Connection {
 
     pub(crate) fn capabilities(&self) -> String {
         let tls = self.is_secure();
-        let state = ConnectionState { tls, authenticated: self.login.is_some(), login_disabled: !tls };
+        let state = ConnectionState {
+            tls,
+            authenticated: self.login.is_some(),
+            login_disabled: !tls,
+            client_certificate: self.certificate.is_some(),
+        };
         CAPABILITIES.text(state)
     }
 
@@ -321,14 +344,22 @@ impl Connection {
     async fn handshake(&mut self) -> bool {
         let clear = std::mem::replace(&mut self.wire.transport, Transport::Gone);
         let Transport::Clear(stream) = clear else { return false };
+        let vigil = self.vigil();
         let cause = match timeout(self.shared.timeouts.handshake, self.shared.tls.secure(stream)).await {
-            Ok(Ok(transport)) => {
-                self.wire.transport = transport;
+            Ok(Ok(accepted)) => {
+                self.wire.transport = Transport::Tls(Box::new(accepted.stream));
+                if let Some(peer) = accepted.peer {
+                    self.shown(peer, (accepted.protocol, accepted.suite), vigil);
+                }
                 return true;
             }
             Ok(Err(failure)) => {
                 tracing::debug!(peer = %self.peer.ip(), cause = %failure.cause(), "TLS handshake failed");
-                "protocol"
+                let cause = failure.rejection.map_or("protocol", Rejection::as_str);
+                if failure.rejection.is_some() {
+                    self.note_failed_handshake(cause, failure.presented);
+                }
+                cause
             }
             Err(_) => "timeout",
         };

@@ -2,13 +2,15 @@
 
 use crate::Imapd;
 use crate::append::Append;
+use crate::login::Dialogue;
+use crate::standing::Shown;
 use crate::transport::Wire;
 use imap_session::decoder::Decoder;
 use imap_session::response::Code;
 use imap_session::sequence::SequenceSet;
 use imap_session::view::{OutOfRange, View};
 use listener::Drain;
-use mail_types::{ActorId, Address, FolderId, MailboxId, ModSeq, Rights, SystemFlags};
+use mail_types::{ActorId, FolderId, MailboxId, ModSeq, Principal, Rights, SystemFlags};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use store::{FolderRow, FolderWatch, MailboxKey, Store};
@@ -24,11 +26,13 @@ pub(crate) struct Connection {
     pub(crate) began: Instant,
     /// When the first octets of a command came whose rest is awaited.
     pub(crate) command_began: Option<Instant>,
+    /// The certificate that the client showed.
+    pub(crate) certificate: Option<Box<Shown>>,
     pub(crate) login: Option<Box<Login>>,
     pub(crate) selected: Option<Box<Selected>>,
     pub(crate) append: Option<Box<Append>>,
-    /// Tag of an AUTHENTICATE that waits for its response.
-    pub(crate) authenticating: Option<String>,
+    /// An AUTHENTICATE that waits for its response.
+    pub(crate) authenticating: Option<Box<Dialogue>>,
     pub(crate) failed_logins: u32,
     pub(crate) bad_commands: u32,
 }
@@ -36,8 +40,9 @@ pub(crate) struct Connection {
 /// A login that succeeded.
 pub(crate) struct Login {
     pub(crate) who: Who,
-    pub(crate) address: Address,
     pub(crate) key: MailboxKey,
+    /// What it rests on.
+    pub(crate) proof: auth::Login,
 }
 
 /// Who acts, in which mailbox, with what rights.
@@ -51,6 +56,15 @@ pub(crate) struct Who {
 }
 
 impl Who {
+    pub(crate) fn of(principal: &Principal) -> Self {
+        Self {
+            mailbox: principal.mailbox,
+            actor: principal.actor.id,
+            rights: principal.rights,
+            private_seen_of: principal.private_seen.then_some(principal.actor.id),
+        }
+    }
+
     /// Refuses who lacks one of the rights of these letters (RFC 4314 §2.1).
     pub(crate) fn must(self, letters: &str) -> Result<(), Failure> {
         if letters.chars().all(|letter| self.rights.has(letter)) {

@@ -2,7 +2,8 @@
 
 use crate::state::Failure;
 use imap_session::decoder::Decoder;
-use pki::{AccessServerTls, HandshakeFailure};
+use mail_types::PeerIdentity;
+use pki::{Accepted, AccessServerTls, HandshakeFailure, LastJudgement, Rejection};
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
@@ -37,10 +38,22 @@ impl Tls {
     }
 
     /// Shakes hands as a server.
-    pub(crate) async fn secure(&self, stream: TcpStream) -> Result<Transport, HandshakeFailure> {
+    pub(crate) async fn secure(&self, stream: TcpStream) -> Result<Accepted<TcpStream>, HandshakeFailure> {
         let (Self::Starttls(tls) | Self::Implicit(tls)) = self;
-        let accepted = tls.accept(stream).await?;
-        Ok(Transport::Tls(Box::new(accepted.stream)))
+        tls.accept(stream).await
+    }
+
+    /// The certificate of an open connection, judged again where something changed since.
+    pub(crate) fn judge_again(
+        &self,
+        transport: &Transport,
+        last: &mut LastJudgement,
+    ) -> Option<Result<PeerIdentity, Rejection>> {
+        let (Self::Starttls(tls) | Self::Implicit(tls)) = self;
+        match transport {
+            Transport::Tls(stream) => tls.judge_again(stream, last),
+            Transport::Clear(_) | Transport::Gone => None,
+        }
     }
 }
 

@@ -4,6 +4,10 @@
 //! session is left to end at its next quiet moment. This crate knows no protocol and no TLS.
 #![warn(missing_docs)]
 
+mod vigil;
+
+pub use vigil::Vigil;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -41,8 +41,8 @@ pub struct Accepted<IO> {
     pub suite: &'static str,
 }
 
-/// Age at which a judgement is made again.
-const REJUDGE_SECS: u64 = 60;
+/// Age at which a judgement is made again. Below the minute within which the owners of open sessions ask.
+const REJUDGE_SECS: u64 = 50;
 
 /// When an open connection was judged last, and under which trust. The first question after the handshake judges again: trust may have
 /// changed since the handshake began.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! # comment
-//! O: service=mx|submission tls=offered|clear|active max_size=N max_recipients=N dsn    (first line; all optional)
+//! O: service=mx|submission tls=offered|clear|active max_size=N max_recipients=N dsn cert   (first line; all optional)
 //! S: what the server sends, a line each
 //! C: what the client sends, with CRLF; neighbouring lines are one block     c: the same without CRLF
 //! E: what the edge is told                                                  R: the edge's next answer
@@ -73,6 +73,9 @@ fn steps(text: &str) -> Vec<Step> {
 
 fn play(steps: &[Step], piece: usize) -> Result<(), (usize, String)> {
     let mut server = Server::new(options(&steps[0].options));
+    if steps[0].options.split_whitespace().any(|word| word == "cert") {
+        server.client_certificate_shown();
+    }
     let mut closing = false;
     for step in steps {
         if step.handshake {
@@ -138,6 +141,7 @@ fn options(text: &str) -> ServerOptions {
             ("max_size", n) => options.max_message_size = n.parse().unwrap(),
             ("max_recipients", n) => options.max_recipients = n.parse().unwrap(),
             ("dsn", "") => options.dsn = true,
+            ("cert", "") => {}
             _ => panic!("unknown option {word}"),
         }
     }
@@ -164,6 +168,7 @@ fn shown(event: &Event) -> String {
             p if p.len() > 40 => format!("AuthPlain [{authzid}] [{authcid}] {} octets", p.len()),
             p => format!("AuthPlain [{authzid}] [{authcid}] [{p}]"),
         },
+        Event::AuthExternal { authzid } => format!("AuthExternal [{}]", authzid.as_str()),
         Event::Mail { path, parameters: p } => {
             let more = [
                 p.size.map(|size| format!(" size={size}")),

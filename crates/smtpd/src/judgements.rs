@@ -2,7 +2,7 @@
 
 use crate::Service;
 use journal::{Certificate, Direction, Journal, Judgement, Ruling};
-use mail_types::{DistinguishedName, Domain, PeerIdentity, Timestamp};
+use mail_types::{ActorId, DistinguishedName, Domain, PeerIdentity, Timestamp};
 use std::net::IpAddr;
 
 /// Pairs remembered of one connection; one that asks for more domains than this has each of them journalled, as often as the journal lets it.
@@ -74,8 +74,29 @@ impl Judgements {
         self.record(ruling, reason, domain, basis);
     }
 
+    /// A login by certificate, that succeeded or not.
+    pub(crate) fn logged_in(
+        &self,
+        ruling: Ruling,
+        reason: &'static str,
+        actor: Option<ActorId>,
+        basis: Basis<'_>,
+    ) {
+        self.journal.record(Judgement { actor, ..self.judgement(ruling, reason, None, basis) });
+    }
+
     fn record(&self, ruling: Ruling, reason: &'static str, domain: Option<&Domain>, basis: Basis<'_>) {
-        self.journal.record(Judgement {
+        self.journal.record(self.judgement(ruling, reason, domain, basis));
+    }
+
+    fn judgement(
+        &self,
+        ruling: Ruling,
+        reason: &'static str,
+        domain: Option<&Domain>,
+        basis: Basis<'_>,
+    ) -> Judgement {
+        Judgement {
             peer: Some(self.peer),
             host: (!basis.hello.is_empty()).then(|| basis.hello.to_owned()),
             certificate: basis.certificate.map(Into::into),
@@ -83,6 +104,6 @@ impl Judgements {
             domain: domain.cloned(),
             white_list: basis.white_list,
             ..Judgement::new(self.direction, ruling, reason)
-        });
+        }
     }
 }

@@ -7,9 +7,11 @@
 #![warn(missing_docs)]
 
 mod judgements;
+mod login;
 mod metrics;
 mod patience;
 mod session;
+mod standing;
 mod transport;
 
 pub use metrics::SmtpMetrics;
@@ -22,6 +24,7 @@ use listener::{Bounds, Drain};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 /// Whom a listener serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +57,10 @@ pub struct Smtpd {
     pub intake: Intake,
     /// Where judgements of peers are noted.
     pub journal: Journal,
-    /// Passwords.
+    /// Passwords and certificates.
     pub authenticator: Authenticator,
+    /// Another number after each change of what certificates are judged by.
+    pub trust_changes: watch::Receiver<u64>,
     /// Octets of one message.
     pub message_size_max: u64,
     /// Recipients of one message.

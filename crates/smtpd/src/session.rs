@@ -3,28 +3,27 @@
 use crate::judgements::{Basis, Judgements};
 use crate::metrics::{ReasonLabel, ServiceLabel};
 use crate::patience::Patience;
-use crate::transport::{Tls, Transport, secure};
+use crate::standing::due;
+use crate::transport::{Transport, secure};
 use crate::{Service, Smtpd};
-use auth::AuthError;
+use auth::Login;
 use intake::{AuthorMarking, Conclusion, Origin, Refusal, Session, Transaction};
 use journal::Ruling;
-use listener::Drain;
-use mail_types::{Domain, MailParameters, PeerIdentity, Principal, Reply, ReversePath, Secret};
+use listener::{Drain, Vigil};
+use mail_types::{Domain, MailParameters, PeerIdentity, Reply, ReversePath};
 use pki::{LastJudgement, Rejection};
 use smtp_session::{ContentFault, Event, Server, ServerOptions, TlsState};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 /// Octets of content read at a time.
 const CONTENT_READ: usize = 32 * 1024;
 /// Octets of commands read at a time: thousands of clients may be waited for.
 const COMMAND_READ: usize = 4 * 1024;
 
-/// Failed logins in one session.
-const FAILED_LOGINS_MAX: u32 = 5;
 /// Recipients refused for good in one session.
 const UNKNOWN_RECIPIENTS_MAX: u32 = 100;
 
@@ -42,10 +41,11 @@ pub(crate) async fn run(shared: Arc<Smtpd>, stream: TcpStream, peer: SocketAddr,
         judgements: Judgements::new(shared.journal.clone(), shared.service, peer.ip()),
         hello: String::new(),
         certificate: None,
+        vigil: None,
         last_judgement: LastJudgement::default(),
         failed_logins: 0,
         unknown_recipients: 0,
-        principal: None,
+        login: None,
         protocol: "",
         transaction: None,
         patience: Patience::default(),
@@ -74,18 +74,20 @@ fn options(shared: &Smtpd, tls: TlsState) -> ServerOptions {
     }
 }
 
-struct Connection {
-    shared: Arc<Smtpd>,
+pub(crate) struct Connection {
+    pub(crate) shared: Arc<Smtpd>,
     server: Server,
-    transport: Transport,
-    peer_ip: IpAddr,
-    judgements: Judgements,
-    hello: String,
-    certificate: Option<Arc<PeerIdentity>>,
-    last_judgement: LastJudgement,
-    failed_logins: u32,
+    pub(crate) transport: Transport,
+    pub(crate) peer_ip: IpAddr,
+    pub(crate) judgements: Judgements,
+    pub(crate) hello: String,
+    pub(crate) certificate: Option<Arc<PeerIdentity>>,
+    /// Of a session with a certificate: when it is to be judged again.
+    pub(crate) vigil: Option<Box<Vigil>>,
+    pub(crate) last_judgement: LastJudgement,
+    pub(crate) failed_logins: u32,
     unknown_recipients: u32,
-    principal: Option<Principal>,
+    pub(crate) login: Option<Login>,
     protocol: &'static str,
     transaction: Option<Transaction>,
     patience: Patience,
@@ -125,19 +127,26 @@ impl Connection {
         } else {
             self.patience.for_command(timeouts)
         };
-        let is_busy = self.transaction.is_some();
+        let (is_busy, is_in_content) = (self.transaction.is_some(), self.server.is_in_content());
         let begin = Instant::now();
-        tokio::select! {
-            read = tokio::time::timeout(limit, self.transport.read(buffer)) => match read {
-                Ok(read) => {
-                    let count = read.ok()?;
-                    self.patience.note(begin.elapsed(), count);
-                    return Some(count);
-                }
-                Err(_) => self.server.close(&Reply::new(421, (4, 4, 2), "Timeout; closing connection")),
-            },
-            () = self.drain.asked(), if !is_busy => self.server.close(&Reply::new(421, (4, 3, 2), "Server is restarting; try again")),
-        }
+        let goodbye = loop {
+            tokio::select! {
+                () = due(self.vigil.as_deref_mut()), if !is_in_content => {}
+                read = timeout_at(begin + limit, self.transport.read(buffer)) => match read {
+                    Ok(read) => {
+                        let count = read.ok()?;
+                        self.patience.note(begin.elapsed(), count);
+                        return Some(count);
+                    }
+                    Err(_) => break Reply::new(421, (4, 4, 2), "Timeout; closing connection"),
+                },
+                () = self.drain.asked(), if !is_busy => break Reply::new(421, (4, 3, 2), "Server is restarting; try again"),
+            }
+            if let Err(goodbye) = Box::pin(self.judge_again()).await {
+                break goodbye;
+            }
+        };
+        self.server.close(&goodbye);
         // The peer may be gone already: the goodbye is a courtesy.
         let _ = self.flush().await;
         None
@@ -173,16 +182,15 @@ impl Connection {
                     let reply = self.login(&authzid, &authcid, &password).await;
                     self.server.reply(reply);
                 }
+                Event::AuthExternal { authzid } => {
+                    let reply = self.login_by_certificate(&authzid).await;
+                    self.server.reply(reply);
+                }
                 Event::Mail { path, parameters } => {
-                    if !self.is_still_trusted() {
-                        self.server.reply(Reply::new(
-                            421,
-                            (4, 7, 0),
-                            "Certificate is no longer accepted; closing connection",
-                        ));
-                        continue;
-                    }
-                    let reply = self.begin(path, parameters);
+                    let reply = match self.judge_if_due().await {
+                        Ok(()) => self.begin(path, parameters),
+                        Err(goodbye) => goodbye,
+                    };
                     self.server.reply(reply);
                 }
                 Event::Rcpt { path, parameters } => {
@@ -261,6 +269,10 @@ impl Connection {
         if let Some(fault) = fault {
             return self.refuse(Refusal { reply: fault.reply(), reason: "content" });
         }
+        // What was revoked while the message came is not accepted any more.
+        if let Err(goodbye) = self.judge_if_due().await {
+            return goodbye;
+        }
         let concluded = match transaction {
             Some(transaction) => transaction.commit().await,
             None => Conclusion { outcome: Err(out_of_order()), author: None },
@@ -287,29 +299,13 @@ impl Connection {
         }
     }
 
-    /// Judges the peer of an open connection by the trust that is in force now. False when its certificate is no longer accepted.
-    fn is_still_trusted(&mut self) -> bool {
-        let (Tls::Mx(tls), Transport::Tls(stream)) = (&self.shared.tls, &self.transport) else { return true };
-        match tls.judge_again(stream, &mut self.last_judgement) {
-            None => true,
-            Some(Ok(peer)) => {
-                self.certificate = Some(Arc::new(peer));
-                true
-            }
-            Some(Err(rejection)) => {
-                self.judged(Ruling::Ended, rejection.as_str(), None);
-                tracing::warn!(peer = %self.peer_ip, cause = rejection.cause(), "the certificate of an open connection is no longer accepted");
-                false
-            }
-        }
-    }
-
     /// What `intake` needs to know of this connection.
     fn session(&self) -> Result<Session, Refusal> {
         let origin = match self.shared.service {
             Service::Mx => Origin::Mx { peer: self.certificate.clone() },
             Service::Submission => {
-                Origin::Submission { principal: self.principal.clone().ok_or_else(out_of_order)? }
+                let login = self.login.as_ref().ok_or_else(out_of_order)?;
+                Origin::Submission { principal: login.principal.clone() }
             }
         };
         Ok(Session { origin, hello: self.hello.clone(), peer_ip: self.peer_ip, tls: self.protocol })
@@ -322,45 +318,13 @@ impl Connection {
         refusal.reply
     }
 
-    async fn login(&mut self, authzid: &str, authcid: &str, password: &Secret<String>) -> Reply {
-        let outcome = self.shared.authenticator.password(authzid, authcid, password).await;
-        let service = self.shared.service.as_str();
-        let (reason, reply) = match outcome {
-            Ok(principal) => {
-                self.principal = Some(principal);
-                ("ok", Reply::new(235, (2, 7, 0), "Authentication successful"))
-            }
-            Err(AuthError::Refused) => {
-                ("refused", Reply::new(535, (5, 7, 8), "Authentication credentials invalid"))
-            }
-            Err(AuthError::Unavailable(error)) => {
-                tracing::error!(error, "a login could not be decided");
-                (
-                    "unavailable",
-                    Reply::new(454, (4, 7, 0), "Temporary authentication failure; try again later"),
-                )
-            }
-        };
-        self.shared.metrics.logins.get_or_create(&ReasonLabel { service, reason }).inc();
-        if reason == "ok" {
-            return reply;
-        }
-        tracing::info!(service, reason, peer = %self.peer_ip, "login failed");
-        self.failed_logins += 1;
-        // Guessing gets slower, and then ends.
-        tokio::time::sleep(Duration::from_millis(250 << self.failed_logins.min(4))).await;
-        if self.failed_logins >= FAILED_LOGINS_MAX {
-            return Reply::new(421, (4, 7, 0), "Too many failed logins; closing connection");
-        }
-        reply
-    }
-
     /// Takes the connection under TLS. False ends it: there is no way back to clear text.
     async fn handshake(&mut self) -> bool {
         let Transport::Clear(stream) = std::mem::replace(&mut self.transport, Transport::Gone) else {
             return false;
         };
         let service = self.shared.service.as_str();
+        let vigil = self.vigil();
         let failure = match tokio::time::timeout(
             self.shared.timeouts.handshake,
             secure(&self.shared.tls, stream),
@@ -370,6 +334,10 @@ impl Connection {
             Ok(Ok(secured)) => {
                 self.transport = Transport::Tls(Box::new(secured.stream));
                 self.certificate = secured.peer.map(Arc::new);
+                if self.certificate.is_some() {
+                    self.vigil = Some(Box::new(vigil));
+                    self.server.client_certificate_shown();
+                }
                 self.protocol = secured.protocol;
                 let basis = basis(&self.shared, self.certificate.as_deref(), &self.hello);
                 self.judgements.shook_hands((secured.protocol, secured.suite), basis);
@@ -396,7 +364,7 @@ impl Connection {
 }
 
 /// By what a peer is judged now.
-fn basis<'b>(shared: &Smtpd, certificate: Option<&'b PeerIdentity>, hello: &'b str) -> Basis<'b> {
+pub(crate) fn basis<'b>(shared: &Smtpd, certificate: Option<&'b PeerIdentity>, hello: &'b str) -> Basis<'b> {
     Basis { certificate, white_list: shared.intake.white_list_date(), hello }
 }
 

@@ -38,26 +38,16 @@ pub(crate) struct Secured {
 
 /// Shakes hands as a server.
 pub(crate) async fn secure(tls: &Tls, stream: TcpStream) -> Result<Secured, HandshakeFailure> {
-    match tls {
-        Tls::Mx(tls) => {
-            let accepted = tls.accept(stream).await?;
-            Ok(Secured {
-                stream: accepted.stream,
-                peer: accepted.peer,
-                protocol: accepted.protocol,
-                suite: accepted.suite,
-            })
-        }
-        Tls::Starttls(tls) | Tls::Implicit(tls) => {
-            let accepted = tls.accept(stream).await?;
-            Ok(Secured {
-                stream: accepted.stream,
-                peer: None,
-                protocol: accepted.protocol,
-                suite: accepted.suite,
-            })
-        }
-    }
+    let accepted = match tls {
+        Tls::Mx(tls) => tls.accept(stream).await?,
+        Tls::Starttls(tls) | Tls::Implicit(tls) => tls.accept(stream).await?,
+    };
+    Ok(Secured {
+        stream: accepted.stream,
+        peer: accepted.peer,
+        protocol: accepted.protocol,
+        suite: accepted.suite,
+    })
 }
 
 /// A connection.

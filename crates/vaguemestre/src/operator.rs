@@ -184,6 +184,13 @@ impl Operator {
         self.runner = Some(Runner::new(self.delivery(hostname, intake, delivery_metrics)?));
         let keep_days = self.config.store.queue_keep_days;
         self.tasks.spawn(housekeeping(self.store.clone(), keep_days, self.drain.handle()));
+        let (authenticator, mut drain) = (self.parts.authenticator.clone(), self.drain.handle());
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = drain.asked() => {}
+                () = authenticator.follow() => {}
+            }
+        });
         self.tasks.spawn(crate::watch::watch(self.store.clone(), self.drain.handle()));
         Ok(())
     }
@@ -203,6 +210,7 @@ impl Operator {
             intake,
             journal: self.journal.clone(),
             authenticator: self.parts.authenticator.clone(),
+            trust_changes: self.parts.trust.pki.changes(),
             message_size_max: limits.message_size_max,
             recipients_max: limits.recipients_max,
             timeouts: smtpd::Timeouts {
@@ -227,6 +235,8 @@ impl Operator {
             tls,
             store: self.store.clone(),
             authenticator: self.parts.authenticator.clone(),
+            trust_changes: self.parts.trust.pki.changes(),
+            journal: self.journal.clone(),
             message_size_max: limits.message_size_max,
             timeouts: imapd::Timeouts {
                 handshake: Duration::from_secs(limits.tls_handshake_timeout_secs),

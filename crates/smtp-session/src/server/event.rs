@@ -1,7 +1,7 @@
 //! What a server session tells or asks the edge.
 
 use super::ContentFault;
-use mail_types::{ForwardPath, MailParameters, RcptParameters, ReversePath, Secret};
+use mail_types::{AuthorizationIdentity, ForwardPath, MailParameters, RcptParameters, ReversePath, Secret};
 use std::fmt;
 
 /// The next thing that the edge must know or decide.
@@ -27,6 +27,11 @@ pub enum Event {
         authcid: String,
         /// Not empty.
         password: Secret<String>,
+    },
+    /// SASL EXTERNAL: the certificate that the client showed is the proof. **Needs a reply**, as the above.
+    AuthExternal {
+        /// Whom to act as; empty when the client leaves it to us.
+        authzid: AuthorizationIdentity,
     },
     /// MAIL FROM, well formed and in order. **Needs a reply**: 250 2.1.0 opens a transaction.
     Mail {
@@ -62,6 +67,7 @@ impl Event {
     pub const fn needs_reply(&self) -> bool {
         match self {
             Self::AuthPlain { .. }
+            | Self::AuthExternal { .. }
             | Self::Mail { .. }
             | Self::Rcpt { .. }
             | Self::Data
@@ -77,6 +83,7 @@ impl fmt::Debug for Event {
             Self::Hello { .. } => "Hello",
             Self::StartTls => "StartTls",
             Self::AuthPlain { .. } => "AuthPlain",
+            Self::AuthExternal { .. } => "AuthExternal",
             Self::Mail { .. } => "Mail",
             Self::Rcpt { .. } => "Rcpt",
             Self::Data => "Data",

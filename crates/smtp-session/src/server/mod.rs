@@ -83,6 +83,7 @@ pub struct Server {
     awaiting: Option<Question>,
     greeting: Greeting,
     authenticated: bool,
+    has_certificate: bool,
     transaction: Option<Transaction>,
     faults: u32,
     idle: u32,
@@ -137,6 +138,7 @@ impl Server {
             awaiting: None,
             greeting: Greeting::Missing,
             authenticated: false,
+            has_certificate: false,
             transaction: None,
             faults: 0,
             idle: 0,
@@ -221,6 +223,11 @@ impl Server {
             self.greeting = Greeting::Missing;
             self.phase = Phase::Command;
         }
+    }
+
+    /// Says that the client showed a certificate in the handshake and that it was found good: EXTERNAL is offered from now on.
+    pub fn client_certificate_shown(&mut self) {
+        self.has_certificate = true;
     }
 
     /// Ends the session from the edge's side: 421 4.4.2 on a time limit, 421 4.3.2 on shutdown. Any transaction is abandoned.

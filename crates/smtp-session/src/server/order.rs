@@ -74,7 +74,9 @@ impl Server {
             lines.push("STARTTLS".into());
         }
         if self.auth_offered() {
-            lines.push("AUTH PLAIN LOGIN".into());
+            let mechanisms =
+                if self.has_certificate { "AUTH PLAIN LOGIN EXTERNAL" } else { "AUTH PLAIN LOGIN" };
+            lines.push(mechanisms.into());
         }
         if self.options.dsn {
             lines.push("DSN".into());
@@ -110,7 +112,7 @@ impl Server {
             return Err(out_of_order("AUTH is not allowed in a mail transaction"));
         }
         let argument = std::str::from_utf8(argument).map_err(|_| bad_arguments())?;
-        let step = sasl::begin(argument)?;
+        let step = sasl::begin(argument, self.has_certificate)?;
         self.step(step)
     }
 
@@ -123,6 +125,7 @@ impl Server {
             Step::Finished(sasl::Credentials { authzid, authcid, password }) => {
                 self.ask(Question::Auth, Event::AuthPlain { authzid, authcid, password });
             }
+            Step::External(authzid) => self.ask(Question::Auth, Event::AuthExternal { authzid }),
         }
         Ok(())
     }

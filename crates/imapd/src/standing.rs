@@ -1,0 +1,162 @@
+//! An open session judged again: what its certificate and its login are worth now.
+//!
+//! A session with a certificate is judged each time trust or the directory changes, and now and then because dates pass. One with a password is
+//! asked about only when the directory changed, at its next command or look at the change log: waiting costs it nothing.
+//!
+//! A certificate that cannot be checked any more (its revocation list is past its date) ends a session that rests on it too, with words that say
+//! that it is for a time: what could not begin now does not go on.
+
+use crate::session::Next;
+use crate::state::{Connection, Who};
+use auth::AuthError;
+use imap_session::response::{self, Code, Status};
+use journal::{Direction, Judgement, Ruling};
+use listener::Vigil;
+use mail_types::{ActorId, DistinguishedName, PeerIdentity, RevocationState};
+use pki::LastJudgement;
+use std::future::pending;
+use std::time::Duration;
+
+/// Between two judgements of a session that nothing else concerned.
+const EVERY: Duration = Duration::from_secs(55);
+
+/// A certificate that was found good.
+pub(crate) struct Shown {
+    pub(crate) peer: PeerIdentity,
+    /// TLS version and cipher suite.
+    tls: (&'static str, &'static str),
+    last: LastJudgement,
+    vigil: Vigil,
+}
+
+impl Shown {
+    /// Whether the session is to be judged again.
+    pub(crate) fn is_due(&mut self) -> bool {
+        self.vigil.is_due()
+    }
+}
+
+/// Returns when a session is to be judged again; never for one without a certificate. The future is small: few sessions have one.
+pub(crate) async fn due(shown: Option<&mut Shown>) {
+    match shown {
+        Some(shown) => Box::pin(shown.vigil.due()).await,
+        None => pending().await,
+    }
+}
+
+/// What a session hears that is not to go on.
+struct Goodbye {
+    code: Option<Code>,
+    text: &'static str,
+}
+
+impl Connection {
+    /// A vigil over what a certificate is judged by, from now on.
+    pub(crate) fn vigil(&self) -> Vigil {
+        Vigil::new([self.shared.trust_changes.clone(), self.shared.authenticator.changes()], EVERY)
+    }
+
+    /// Keeps what the handshake showed.
+    pub(crate) fn shown(&mut self, peer: PeerIdentity, tls: (&'static str, &'static str), vigil: Vigil) {
+        self.certificate = Some(Box::new(Shown { peer, tls, last: LastJudgement::default(), vigil }));
+        self.note_judgement(Ruling::Accepted, "handshake", None);
+    }
+
+    /// Judges the session again if anything that it rests on may have changed since. False when it was told goodbye.
+    pub(crate) async fn stands_if_due(&mut self) -> bool {
+        let is_due = self.certificate.as_mut().is_some_and(|shown| shown.is_due());
+        let login = self.login.as_deref();
+        let may_have_changed =
+            || login.is_some_and(|login| self.shared.authenticator.may_have_changed(&login.proof));
+        if is_due || may_have_changed() { Box::pin(self.stands()).await } else { true }
+    }
+
+    /// The same before a command.
+    pub(crate) async fn next_if_fallen(&mut self) -> Option<Next> {
+        if self.stands_if_due().await { None } else { Some(Next::Close) }
+    }
+
+    /// Judges the session again. False when it was told goodbye.
+    pub(crate) async fn stands(&mut self) -> bool {
+        let Err(Goodbye { code, text }) = self.judge().await else { return true };
+        response::untagged(&mut self.wire.out, Status::Bye, code, text);
+        false
+    }
+
+    async fn judge(&mut self) -> Result<(), Goodbye> {
+        self.judge_certificate()?;
+        let Some(login) = self.login.as_deref_mut() else { return Ok(()) };
+        let peer = self.certificate.as_deref().map(|shown| &shown.peer);
+        let doubt = match peer.map(|peer| &peer.revocation) {
+            Some(RevocationState::Unknown(cause)) if login.proof.is_by_certificate() => Some(*cause),
+            _ => None,
+        };
+        if let Some(cause) = doubt {
+            let text = "Your certificate cannot be checked now; try again later";
+            return Err(self.goodbye(Ruling::Deferred, cause, Some(Code::Unavailable), text));
+        }
+        match self.shared.authenticator.still_stands(&mut login.proof, peer).await {
+            Ok(()) => {
+                login.who = Who::of(&login.proof.principal);
+                Ok(())
+            }
+            Err(AuthError::Refused | AuthError::Certificate(_)) => {
+                Err(self.goodbye(Ruling::Ended, "withdrawn", None, "Your access was withdrawn"))
+            }
+            Err(AuthError::Unavailable(error)) => {
+                // The store fails every command meanwhile; the session is asked about again at the next one.
+                tracing::warn!(error, "whether an open session still stands could not be decided");
+                Ok(())
+            }
+        }
+    }
+
+    fn judge_certificate(&mut self) -> Result<(), Goodbye> {
+        let Some(shown) = self.certificate.as_deref_mut() else { return Ok(()) };
+        match self.shared.tls.judge_again(&self.wire.transport, &mut shown.last) {
+            None => Ok(()),
+            Some(Ok(peer)) => {
+                shown.peer = peer;
+                Ok(())
+            }
+            Some(Err(rejection)) => {
+                tracing::warn!(peer = %self.peer.ip(), cause = rejection.cause(), "the certificate of an open connection is no longer accepted");
+                let text = "Your certificate is no longer accepted";
+                Err(self.goodbye(Ruling::Ended, rejection.as_str(), None, text))
+            }
+        }
+    }
+
+    fn goodbye(
+        &self,
+        ruling: Ruling,
+        reason: &'static str,
+        code: Option<Code>,
+        text: &'static str,
+    ) -> Goodbye {
+        tracing::info!(peer = %self.peer.ip(), reason, "an open session is ended");
+        self.note_judgement(ruling, reason, None);
+        Goodbye { code, text }
+    }
+
+    /// Writes into the journal how a client's certificate was judged. Who showed none was judged by other means.
+    pub(crate) fn note_judgement(&self, ruling: Ruling, reason: &'static str, actor: Option<ActorId>) {
+        let Some(shown) = self.certificate.as_deref() else { return };
+        self.shared.journal.record(Judgement {
+            peer: Some(self.peer.ip()),
+            certificate: Some((&shown.peer).into()),
+            tls: Some(shown.tls),
+            actor,
+            ..Judgement::new(Direction::Access, ruling, reason)
+        });
+    }
+
+    /// Writes into the journal that a handshake failed, with the subject that the client claimed.
+    pub(crate) fn note_failed_handshake(&self, reason: &'static str, presented: Option<DistinguishedName>) {
+        self.shared.journal.record(Judgement {
+            peer: Some(self.peer.ip()),
+            certificate: presented.map(journal::Certificate::claimed),
+            ..Judgement::new(Direction::Access, Ruling::HandshakeFailed, reason)
+        });
+    }
+}

@@ -1,0 +1,92 @@
+//! When an open session is to be judged again.
+
+use std::future::pending;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// Follows what an open session rests on, and the time: dates pass without anybody's doing.
+///
+/// It does not know what it follows, nor how a session is judged.
+#[derive(Debug)]
+pub struct Vigil {
+    sources: [watch::Receiver<u64>; 2],
+    every: Duration,
+    due_at: Instant,
+}
+
+impl Vigil {
+    /// Due after each change of a source from now on, and `every` so long. To be made before the session is judged first.
+    pub fn new(mut sources: [watch::Receiver<u64>; 2], every: Duration) -> Self {
+        sources.iter_mut().for_each(watch::Receiver::mark_unchanged);
+        Self { sources, every, due_at: Instant::now() + every }
+    }
+
+    /// Whether it is due; asked without waiting. If so, what is known now is what the next change is measured against.
+    pub fn is_due(&mut self) -> bool {
+        // A source that is gone changes no more.
+        let has_changed = self.sources.iter().any(|source| source.has_changed().unwrap_or(false));
+        let is_due = has_changed || Instant::now() >= self.due_at;
+        if is_due {
+            self.begin_again();
+        }
+        is_due
+    }
+
+    /// Returns when it is due. May be cancelled without loss.
+    pub async fn due(&mut self) {
+        let [first, second] = &mut self.sources;
+        tokio::select! {
+            () = changed(first) => {}
+            () = changed(second) => {}
+            () = sleep_until(self.due_at) => {}
+        }
+        self.begin_again();
+    }
+
+    fn begin_again(&mut self) {
+        self.sources.iter_mut().for_each(watch::Receiver::mark_unchanged);
+        self.due_at = Instant::now() + self.every;
+    }
+}
+
+async fn changed(source: &mut watch::Receiver<u64>) {
+    if source.changed().await.is_err() {
+        pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::timeout;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    async fn is_due_now(vigil: &mut Vigil) -> bool {
+        timeout(Duration::ZERO, vigil.due()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn each_change_is_due_once() {
+        let (first, second) = (watch::Sender::new(0), watch::Sender::new(0));
+        first.send_replace(1);
+        let mut vigil = Vigil::new([first.subscribe(), second.subscribe()], LONG);
+        assert!(!is_due_now(&mut vigil).await && !vigil.is_due());
+        second.send_replace(1);
+        assert!(is_due_now(&mut vigil).await && !is_due_now(&mut vigil).await);
+        first.send_replace(2);
+        assert!(vigil.is_due() && !vigil.is_due() && !is_due_now(&mut vigil).await);
+        drop((first, second));
+        assert!(!is_due_now(&mut vigil).await && !vigil.is_due());
+    }
+
+    #[tokio::test]
+    async fn time_alone_makes_it_due() {
+        let source = watch::Sender::new(0);
+        let mut vigil = Vigil::new([source.subscribe(), source.subscribe()], Duration::from_millis(1));
+        vigil.due().await;
+        let mut vigil = Vigil::new([source.subscribe(), source.subscribe()], Duration::ZERO);
+        assert!(vigil.is_due());
+    }
+}
