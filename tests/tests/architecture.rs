@@ -54,6 +54,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "policy",
             "smtpd",
             "store",
+            "trust-space",
         ],
     ),
     // dev

@@ -10,7 +10,6 @@ mod reader;
 mod sections;
 mod tls;
 mod trust;
-mod trust_files;
 
 pub use reader::Fault;
 pub use sections::{
@@ -19,7 +18,6 @@ pub use sections::{
 };
 pub use tls::TlsFiles;
 pub use trust::{Environment, HeaderFrom, OcspRule, TrustFiles, WhiteListFormat};
-pub use trust_files::{FileBytes, read_each};
 
 use reader::Section;
 use std::path::{Path, PathBuf};

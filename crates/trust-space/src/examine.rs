@@ -43,44 +43,50 @@ pub struct Examination {
 
 /// Reads every file that the settings name, and nothing from the network.
 pub fn examine(settings: &Settings, now: Timestamp) -> Examination {
-    let anchors = Anchors::read(settings);
-    let built = match anchors.and_then(|anchors| snapshot::build(settings, &anchors, now)) {
-        Ok(built) => built,
+    let mut faults = Vec::new();
+    let built = match Anchors::read(settings).and_then(|anchors| snapshot::build(settings, &anchors, now)) {
+        Ok(built) => Some(built),
         Err(error) => {
-            let fault = Fault { concern: Concern::Anchors, file: None, text: error.to_string() };
-            return Examination { snapshot: None, faults: vec![fault] };
+            faults.push(Fault { concern: Concern::Anchors, file: None, text: error.to_string() });
+            None
         }
     };
-    let of_list = |fault: snapshot::ListFileFault| Fault {
+    let of_list = |fault: &snapshot::ListFileFault| Fault {
         concern: Concern::Lists,
-        file: Some(fault.file),
-        text: fault.cause,
+        file: Some(fault.file.clone()),
+        text: fault.cause.clone(),
     };
-    let mut faults: Vec<Fault> = built.faults.into_iter().map(of_list).collect();
+    faults.extend(built.iter().flat_map(|built| built.faults.iter().map(of_list)));
     if let Some(configured) = &settings.white_list
         && let WhiteListSource::File(path) = &configured.source
     {
-        let signers = built.signers.as_ref().unwrap_or(&built.snapshot);
-        let fault = |text| Fault { concern: Concern::WhiteList, file: Some(path.clone()), text };
-        match read(configured, signers, path, now) {
-            Ok((_, left_out)) => faults.extend(left_out.into_iter().map(fault)),
-            Err(WhiteListFault::File { cause, .. }) => faults.push(fault(format!("cannot be read: {cause}"))),
-            Err(error) => faults.push(fault(error.to_string())),
-        }
+        let signers = built.as_ref().map(|built| built.signers.as_ref().unwrap_or(&built.snapshot));
+        let texts = white_list_faults(configured, signers, path, now).into_iter();
+        faults.extend(texts.map(|text| Fault {
+            concern: Concern::WhiteList,
+            file: Some(path.clone()),
+            text,
+        }));
     }
-    Examination { snapshot: Some(built.snapshot), faults }
+    Examination { snapshot: built.map(|built| built.snapshot), faults }
 }
 
-fn read(
+/// Without anybody to judge a signer, whether the file is there.
+fn white_list_faults(
     configured: &WhiteListSettings,
-    signers: &TrustSnapshot,
+    signers: Option<&TrustSnapshot>,
     path: &Path,
     now: Timestamp,
-) -> Result<(WhiteList, Vec<String>), WhiteListFault> {
-    let bytes = files::read(path, configured.size_max)
-        .map_err(|cause| WhiteListFault::File { path: path.to_owned(), cause })?;
-    let (list, faults) = white_list::examine(configured, signers, &bytes, Occasion::Fetched, now)?;
-    Ok((list, faults.iter().map(ToString::to_string).collect()))
+) -> Vec<String> {
+    let bytes = match files::read(path, configured.size_max) {
+        Ok(bytes) => bytes,
+        Err(error) => return vec![format!("cannot be read: {error}")],
+    };
+    let Some(signers) = signers else { return Vec::new() };
+    match white_list::examine(configured, signers, &bytes, Occasion::Fetched, now) {
+        Ok((_, left_out)) => left_out.iter().map(ToString::to_string).collect(),
+        Err(fault) => vec![fault.to_string()],
+    }
 }
 
 /// Reads a file in the configured form, for a comparison; whether it may replace the one in force is not asked.

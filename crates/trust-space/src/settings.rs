@@ -1,6 +1,6 @@
 //! What an administrator configured, as this crate understands it.
 
-use pki::EkuRule;
+use pki::{EkuRule, Environment};
 use policy::Ages;
 use std::path::PathBuf;
 
@@ -11,6 +11,8 @@ pub struct Settings {
     pub folder: PathBuf,
     /// Roots and issuing authorities of the health PKI; a folder stands for every file in it.
     pub anchors: Vec<PathBuf>,
+    /// Which of the two health PKIs they are of.
+    pub environment: Environment,
     /// How the extended key usage of peers is read.
     pub eku_rule: EkuRule,
     /// Revocation lists.

@@ -118,9 +118,10 @@ pub(crate) fn build(settings: &Settings, anchors: &Anchors, now: Timestamp) -> R
             Err(error) => faults.push(ListFileFault { file: path, cause: error.to_string() }),
         }
     }
+    let error =
+        |cause: TrustError, files: &[PathBuf]| AnchorsError::Trust { path: named(&cause, files), cause };
     let build = |anchors: &[Vec<u8>], files: &[PathBuf]| {
-        let built = TrustSnapshot::build(anchors, &lists, now);
-        built.map_err(|error| AnchorsError::Trust { path: named(error, files), cause: error })
+        TrustSnapshot::build(anchors, &lists, now).map_err(|cause| error(cause, files))
     };
     let (snapshot, not_taken) = build(&anchors.trusted, &settings.anchors)?;
     let (signers, of_signers) = match anchors.signers.as_slice() {
@@ -141,15 +142,15 @@ pub(crate) fn build(settings: &Settings, anchors: &Anchors, now: Timestamp) -> R
                 Some(ListFileFault { file: names.get(fault.index)?.clone(), cause: fault.cause.to_string() })
             }),
     );
-    let snapshot = snapshot.with_eku_rule(settings.eku_rule).with_grace_secs(settings.lists.grace_secs);
+    let snapshot = snapshot
+        .of_environment(settings.environment)
+        .map_err(|cause| error(cause, &settings.anchors))?
+        .with_eku_rule(settings.eku_rule)
+        .with_grace_secs(settings.lists.grace_secs);
     Ok(Built { snapshot, signers, faults, marks })
 }
 
 /// The file that an error of the anchors is about, where each path is one file.
-fn named(error: TrustError, files: &[PathBuf]) -> Option<PathBuf> {
-    let index = match error {
-        TrustError::Unreadable(index) | TrustError::NotAnAuthority(index) => index,
-        _ => return None,
-    };
-    if files.iter().any(|path| path.is_dir()) { None } else { files.get(index).cloned() }
+fn named(error: &TrustError, files: &[PathBuf]) -> Option<PathBuf> {
+    if files.iter().any(|path| path.is_dir()) { None } else { files.get(error.file()?).cloned() }
 }

@@ -8,8 +8,10 @@ mod cli;
 mod demo;
 mod log;
 mod operator;
+mod routes;
 mod server_tls;
 mod trust;
+mod trust_gauges;
 mod watch;
 
 use clap::Parser;

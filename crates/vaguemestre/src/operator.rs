@@ -1,9 +1,9 @@
 //! One operator, running: store, trust, listeners, queue runner, housekeeping. `serve` runs one, `demo` runs two.
 
 use crate::server_tls::ServerTls;
-use crate::trust::TrustSpace;
 use admin_api::{AdminApi, Gauge, Gauges};
 use anyhow::{Context, Result, bail};
+use arc_swap::ArcSwap;
 use auth::Authenticator;
 use config::{Config, Listener, ListenerTls, Protocol};
 use delivery::{Delivery, DeliveryMetrics, NextHops, Runner, Schedule};
@@ -12,6 +12,7 @@ use intake::{Intake, Settings};
 use journal::{Journal, JournalMetrics};
 use listener::{Drain, DrainSwitch};
 use pki::{OwnIdentity, PeerClientTls};
+use policy::Routes;
 use prometheus_client::registry::Registry;
 use smtpd::{Service, SmtpMetrics, Smtpd};
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use store::{Clock, Store, StoreOptions};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use trust_space::{HttpClient, TrustMetrics, TrustSpace};
 
 /// How long sessions and attempts may take to end.
 const DRAIN_MAX: Duration = Duration::from_secs(6);
@@ -54,6 +56,8 @@ pub(crate) struct Operator {
 /// What a reload replaces.
 struct Parts {
     trust: TrustSpace,
+    routes: Arc<ArcSwap<Routes>>,
+    http: HttpClient,
     tls: ServerTls,
     peer: Arc<PeerClientTls>,
     authenticator: Authenticator,
@@ -94,14 +98,25 @@ impl Operator {
         let hostname = hostname(&config, &store).await?;
         let identity = Arc::new(own_identity(&config)?);
         let settings = crate::server_tls::settings(&config.tls)?;
-        let trust = TrustSpace::load(&config, store.now())?;
+        let mut registry = Registry::default();
+        let metrics = TrustMetrics::register(&mut registry);
+        let trust = TrustSpace::open(crate::trust::settings(&config), store.clone(), metrics).await?;
+        trust.note_own_list_points(identity.list_points());
+        let routes = crate::routes::configured(&config).unwrap_or_else(|error| {
+            let error = format!("{error:#}");
+            tracing::error!(error, "no routes are in force: every domain is looked up by DNS");
+            Routes::default()
+        });
+        let peer =
+            Arc::new(PeerClientTls::new(identity.clone(), trust.pki.clone()).with_settings(settings.clone()));
         let parts = Parts {
             tls: ServerTls::new(&identity, &trust.pki, &settings)?,
-            peer: Arc::new(PeerClientTls::new(identity.clone(), trust.pki.clone()).with_settings(settings)),
+            http: crate::trust::http_client(&peer)?,
+            peer,
+            routes: Arc::new(ArcSwap::from_pointee(routes)),
             authenticator: Authenticator::new(store.clone(), 4),
             trust,
         };
-        let mut registry = Registry::default();
         let journal = Journal::start(store.clone(), JournalMetrics::register(&mut registry));
         let mut operator = Self {
             config,
@@ -191,6 +206,9 @@ impl Operator {
                 () = authenticator.follow() => {}
             }
         });
+        let mut drain = self.drain.handle();
+        let trust = self.parts.trust.clone();
+        self.tasks.spawn(trust.run(self.parts.http.clone(), async move { drain.asked().await }));
         self.tasks.spawn(crate::watch::watch(self.store.clone(), self.drain.handle()));
         Ok(())
     }
@@ -265,7 +283,7 @@ impl Operator {
             intake,
             tls: self.parts.peer.clone(),
             trust: self.parts.trust.list.clone(),
-            routes: self.parts.trust.routes.clone(),
+            routes: self.parts.routes.clone(),
             next_hops: NextHops::new(&section.dns_servers, &section.resolv_conf, section.port),
             hostname: hostname.into(),
             schedule: Schedule { first_secs: section.retry_first_secs, max_secs: section.retry_max_secs },
@@ -283,7 +301,7 @@ impl Operator {
     }
 
     /// Reads configuration, certificates, revocation lists, white list and routes again. What is at fault stays as it was.
-    pub(crate) fn reload(&mut self) {
+    pub(crate) async fn reload(&mut self) {
         match Config::load(&self.config.file) {
             Ok(config) => {
                 self.config.tls = config.tls;
@@ -297,6 +315,7 @@ impl Operator {
         match own_identity(&self.config).map(Arc::new) {
             Ok(identity) => {
                 self.own_not_after.store(identity.not_after().0, Ordering::Relaxed);
+                self.parts.trust.note_own_list_points(identity.list_points());
                 self.parts.peer.replace(identity.clone());
                 if let Err(error) = self.parts.tls.replace(&identity) {
                     tracing::error!(%error, "the certificate for clients stays as it was");
@@ -304,7 +323,11 @@ impl Operator {
             }
             Err(error) => tracing::error!(error = format!("{error:#}"), "our certificate stays as it was"),
         }
-        self.parts.trust.reload(&self.config, self.store.now());
+        self.parts.trust.reload(crate::trust::settings(&self.config)).await;
+        match crate::routes::configured(&self.config) {
+            Ok(routes) => self.parts.routes.store(Arc::new(routes)),
+            Err(error) => tracing::error!(error = format!("{error:#}"), "the routes stay as they were"),
+        }
         tracing::info!(
             "reloaded; listeners, TLS versions and suites, limits and the store change at a restart only"
         );
@@ -376,30 +399,15 @@ fn gauges(trust: &TrustSpace, own_not_after: Arc<AtomicI64>, store: &Store) -> G
     let (trust, store) = (trust.clone(), store.clone());
     Gauges(Arc::new(move || {
         let now = store.now();
-        let facts = trust.pki.facts();
         let secs_to = |at: mail_types::Timestamp| (at.0 - now.0) as f64 / 1000.0;
-        let next_update = facts.revocation_lists.iter().filter_map(|list| list.next_update).min();
-        let entries: usize = facts.revocation_lists.iter().map(|list| list.entries).sum();
         let gauge = |name, help, value| Gauge { name, help, labels: Vec::new(), value };
-        vec![
-            gauge(
-                "certificate_expiry_seconds",
-                "Time until our own certificate expires",
-                secs_to(mail_types::Timestamp(own_not_after.load(Ordering::Relaxed))),
-            ),
-            gauge("revocation_lists", "Revocation lists in force", facts.revocation_lists.len() as f64),
-            gauge("revocation_list_entries", "Revoked certificates known", entries as f64),
-            gauge(
-                "revocation_list_expiry_seconds",
-                "Time until the first revocation list is past its date",
-                next_update.map_or(0.0, secs_to),
-            ),
-            gauge(
-                "white_list_domains",
-                "Domains in the white list",
-                trust.list.load().white_list.as_ref().map_or(0.0, |(list, _)| list.domain_count() as f64),
-            ),
-        ]
+        let mut gauges = vec![gauge(
+            "certificate_expiry_seconds",
+            "Time until our own certificate expires",
+            secs_to(mail_types::Timestamp(own_not_after.load(Ordering::Relaxed))),
+        )];
+        gauges.extend(crate::trust_gauges::gauges(&trust));
+        gauges
     }))
 }
 

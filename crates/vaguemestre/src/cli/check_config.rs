@@ -7,6 +7,7 @@ use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
 use store::Clock;
+use trust_space::Concern;
 
 pub(super) async fn run(global: &Global) -> anyhow::Result<ExitCode> {
     let (config, faults) = Config::examine(&global.config);
@@ -50,25 +51,18 @@ fn file_faults(config: &Config) -> Vec<(String, String, String)> {
     if let Err(error) = crate::server_tls::settings(&config.tls) {
         faults.push((own.clone(), "tls.suites".to_owned(), format!("{error:#}")));
     }
-    match crate::trust::judged_snapshot(config, Clock::system().now()) {
-        Ok((_, lists)) => {
-            faults.extend(lists.into_iter().map(|(file, cause)| (file, "trust.crl_files".to_owned(), cause)));
-        }
-        Err(error) => faults.push((own.clone(), "trust.anchors".to_owned(), format!("{error:#}"))),
-    }
-    if let Some(path) = &config.trust.whitelist_file {
-        faults.extend(line_faults(
-            "trust.whitelist_file",
-            path,
-            crate::trust::read_white_list(path).map(|(_, faults)| faults),
-        ));
-    }
+    let examination = trust_space::examine(&crate::trust::settings(config), Clock::system().now());
+    faults.extend(examination.faults.into_iter().map(|fault| {
+        let key = match fault.concern {
+            Concern::Anchors => "trust.anchors",
+            Concern::Lists => "trust.crl_files",
+            Concern::WhiteList => "trust.whitelist_file",
+        };
+        let file = fault.file.map_or_else(|| own.clone(), |path| path.display().to_string());
+        (file, key.to_owned(), fault.text)
+    }));
     if let Some(path) = &config.routes.file {
-        faults.extend(line_faults(
-            "routes.file",
-            path,
-            crate::trust::read_routes(path).map(|(_, faults)| faults),
-        ));
+        faults.extend(line_faults("routes.file", path, crate::routes::read(path).map(|(_, faults)| faults)));
     }
     for (key, path) in [("store.data_dir", &config.store.data_dir), ("store.key_dir", &config.store.key_dir)]
     {

@@ -39,7 +39,11 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hang_up.recv() => operators.iter_mut().for_each(Operator::reload),
+                _ = self.hang_up.recv() => {
+                    for operator in operators.iter_mut() {
+                        operator.reload().await;
+                    }
+                }
             }
         }
     }

@@ -60,7 +60,7 @@ pub(crate) async fn run(arguments: DemoArguments) -> Result<ExitCode> {
     }
     network.write_routes(&descriptions)?;
     for operator in &mut operators {
-        operator.reload();
+        operator.reload().await;
         operator.deliver()?;
     }
     let description = describe::Demo::new(&network, descriptions);

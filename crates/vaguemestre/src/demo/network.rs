@@ -198,7 +198,7 @@ impl Network {
         }
         text.push_str(
             "\n[tls]\ncert = \"tls/server.pem\"\nkey = \"tls/server.key\"\n\n[trust]\nenvironment = \"test\"\nanchors = [\"../pki/ca.pem\"]\ncrl_files = [\"../pki/crl\"]\n\
-             whitelist_file = \"../whitelist.txt\"\nwhitelist_format = \"pairs\"\n\n[routes]\nfile = \"../routes.txt\"\n\n[delivery]\nretry_first_secs = 5\nretry_max_secs = 300\n",
+             whitelist_file = \"../whitelist.txt\"\nwhitelist_format = \"pairs\"\nwhitelist_shrink_max_percent = 100\n\n[routes]\nfile = \"../routes.txt\"\n\n[delivery]\nretry_first_secs = 5\nretry_max_secs = 300\n",
         );
         text
     }
