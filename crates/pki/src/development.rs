@@ -5,6 +5,7 @@
 //!
 //! Keys are PKCS#8 PEM, so that `openssl x509 -req -CA` and `openssl ca -gencrl` can go on with them.
 
+mod audit;
 mod issue;
 
 use std::fmt;
@@ -63,11 +64,19 @@ pub struct DevelopmentPki {
 impl DevelopmentPki {
     /// Makes a root and an issuing authority, with ECDSA P-256 keys, valid for ten years from the day before `now`.
     pub fn generate(now: Timestamp) -> Result<Self, DevelopmentPkiError> {
+        Self::generate_named(&ROOT, &ISSUING, now)
+    }
+
+    fn generate_named(
+        root: &SubjectAttributes<'_>,
+        issuing: &SubjectAttributes<'_>,
+        now: Timestamp,
+    ) -> Result<Self, DevelopmentPkiError> {
         let (root_key, issuing_key) = (KeyPair::generate()?, KeyPair::generate()?);
-        let root = authority_params(&ROOT, 1, now)?;
+        let root = authority_params(root, 1, now)?;
         let root_cert_pem = root.self_signed(&root_key)?.pem();
         let root_key_pem = Secret::new(root_key.serialize_pem());
-        let issuing = authority_params(&ISSUING, 0, now)?;
+        let issuing = authority_params(issuing, 0, now)?;
         let issuing_cert_pem = issuing.signed_by(&issuing_key, &Issuer::new(root, root_key))?.pem();
         Ok(Self {
             root_cert_pem,

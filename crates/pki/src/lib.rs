@@ -16,6 +16,7 @@
 #![warn(missing_docs)]
 
 mod access_server;
+mod auditor;
 mod authority;
 mod certificate;
 mod crl;
@@ -42,6 +43,7 @@ mod trust;
 mod verifier;
 
 pub use access_server::{AccessServerTls, ClientCertificates};
+pub use auditor::{Audited, AuditedVersion, AuditorTls, Duplex, alert_of};
 pub use certificate::{CertificateFileError, certificate_facts};
 pub use crl::{CrlFault, CrlFaultCause, CrlNumber};
 pub use crypto::{TlsSettings, TlsSettingsError};

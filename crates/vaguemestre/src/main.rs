@@ -5,6 +5,7 @@
 
 mod bodies;
 mod cli;
+mod conformance;
 mod demo;
 mod log;
 mod operator;

@@ -118,7 +118,7 @@ impl SubjectAttributes<'_> {
     }
 
     /// Narrowest first, as RFC 4514 prints.
-    fn to_rfc4514(self) -> String {
+    pub(super) fn to_rfc4514(self) -> String {
         let attributes = [
             ("CN", self.common_name),
             ("OU", self.organizational_unit),
@@ -131,7 +131,7 @@ impl SubjectAttributes<'_> {
     }
 }
 
-fn host_name(name: &str) -> Result<SanType, DevelopmentPkiError> {
+pub(super) fn host_name(name: &str) -> Result<SanType, DevelopmentPkiError> {
     match name.parse::<IpAddr>() {
         Ok(address) => Ok(SanType::IpAddress(address)),
         Err(_) => Ok(SanType::DnsName(Ia5String::try_from(name)?)),

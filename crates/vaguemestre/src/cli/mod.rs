@@ -1,6 +1,7 @@
 //! The command line. Every command takes `--config FILE` and, where it prints, `--json`.
 
 mod check_config;
+mod conformance;
 mod domain;
 mod fsck;
 mod import;
@@ -68,6 +69,9 @@ enum Command {
     Queue(queue::QueueCommand),
     /// The latest judgements of peers and certificates, newest first.
     Journal(journal::JournalArguments),
+    /// Play the auditing operator against a running server.
+    #[command(subcommand)]
+    Conformance(conformance::ConformanceCommand),
     /// Compare counters with what they count, rows with files.
     Fsck(fsck::FsckArguments),
 }
@@ -98,6 +102,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Mailbox(command) => mailbox::run(&global, command).await,
         Command::Queue(command) => queue::run(&global, command).await,
         Command::Journal(arguments) => journal::run(&global, &arguments).await,
+        Command::Conformance(command) => conformance::run(&global, command).await,
         Command::Fsck(arguments) => fsck::run(&global, &arguments).await,
     }
 }
