@@ -12,10 +12,12 @@ use crate::{
     Rejection, Trust,
 };
 
+type Answering = Box<dyn Fn(&[u8]) -> Result<Vec<u8>, String> + Send + Sync>;
+
 /// A responder within the process; counts who asks.
 struct Responder {
     asked: AtomicUsize,
-    answer: Box<dyn Fn(&[u8]) -> Result<Vec<u8>, String> + Send + Sync>,
+    answer: Answering,
 }
 
 impl Responder {
@@ -122,7 +124,8 @@ async fn a_revoked_certificate_ends_the_connection_before_it_is_handed_on() {
 async fn without_an_answer_a_peer_is_in_doubt_where_one_is_required() {
     let world = Arc::new(World::new());
     let client = Arc::new(world.server());
-    let answers: [(fn() -> Arc<Responder>, OcspFault); 3] = [
+    type Made = fn() -> Arc<Responder>;
+    let answers: [(Made, OcspFault); 3] = [
         (Responder::down, OcspFault::Unreachable),
         (|| Responder::with(|_| Ok(vec![0x30, 3, 0x0a, 1, 3])), OcspFault::TryLater),
         (|| Responder::with(|_| Ok(vec![0; OCSP_ANSWER_MAX + 1])), OcspFault::Malformed),
