@@ -106,7 +106,7 @@ pub struct SignerProfile {
     pub key_usage: String,
     /// Bits of the RSA key.
     pub key_bits: u32,
-    /// From when to when, `YYYYMMDDHHMMSSZ`; thirty days from yesterday on when `None`.
+    /// From when to when, `YYYYMMDDHHMMSSZ`; from yesterday until in thirty days when `None`.
     pub validity: Option<(String, String)>,
 }
 
@@ -156,8 +156,11 @@ impl ListSigner {
         );
         let mut arguments =
             vec!["ca", "-batch", "-notext", "-config", "ca.cnf", "-in", "signer.csr", "-out", "signer.pem"];
-        if let Some((from, to)) = &profile.validity {
-            arguments.extend(["-startdate", from, "-enddate", to]);
+        // A list signed at once is read at once, by a clock that was asked before.
+        let yesterday = run(folder.path(), "date", &["-u", "-d", "1 day ago", "+%Y%m%d%H%M%SZ"]);
+        match &profile.validity {
+            Some((from, to)) => arguments.extend(["-startdate", from, "-enddate", to]),
+            None => arguments.extend(["-startdate", yesterday.trim()]),
         }
         run(folder.path(), "openssl", &arguments);
         Self { folder, serial }
@@ -219,7 +222,8 @@ fn write(path: &Path, text: &str) {
     std::fs::write(path, text).expect("a file can be written");
 }
 
-fn run(folder: &Path, program: &str, arguments: &[&str]) {
+/// What it printed.
+fn run(folder: &Path, program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).current_dir(folder).args(arguments).output();
     let output = output.unwrap_or_else(|error| {
         panic!("{program} cannot be run ({error}); tests/packages.sh test installs it")
@@ -230,4 +234,5 @@ fn run(folder: &Path, program: &str, arguments: &[&str]) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }

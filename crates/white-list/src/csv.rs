@@ -66,7 +66,6 @@ fn line(
     now: Timestamp,
     entries: &mut Entries,
 ) -> Result<(), ListFault> {
-    let number = record.position().map_or(0, |position| usize::try_from(position.line()).unwrap_or_default());
     let field = |column: usize| record.get(column).unwrap_or_default();
     let columns = COLUMNS.len() + usize::from(has_certificates);
     let bearer = if record.len() != columns {
@@ -78,6 +77,8 @@ fn line(
             Some(_) => bearer(field(2), field(4)),
         }
     };
+    let number =
+        || record.position().map_or(0, |position| usize::try_from(position.line()).unwrap_or_default());
     entries.add(number, field(0), bearer)
 }
 

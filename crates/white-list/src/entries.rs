@@ -81,10 +81,10 @@ impl Entries {
         Self { list, count: 0, bad_count: 0, faults: Vec::new() }
     }
 
-    /// Takes one entry in, or notes why not.
+    /// Takes one entry in, or notes why not. Only then its line is asked for: to find it may mean to count from the beginning.
     pub(crate) fn add(
         &mut self,
-        line: usize,
+        line: impl FnOnce() -> usize,
         domain: &str,
         bearer: Result<Written<'_>, EntryFaultCause>,
     ) -> Result<(), ListFault> {
@@ -96,7 +96,7 @@ impl Entries {
             self.bad_count += 1;
             if self.faults.len() < BAD_ENTRIES_MAX {
                 let name = domain.chars().take(SHOWN_MAX).collect();
-                self.faults.push(EntryFault { line, name, cause });
+                self.faults.push(EntryFault { line: line(), name, cause });
             }
         }
         Ok(())

@@ -61,7 +61,7 @@ impl<'a, 'input> Schema<'a, 'input> {
         }
         // Contacts are personal data and go no further than this array.
         let [name, _, subject, ..] = texts;
-        entries.add(self.line(domain), name, Ok(Written::Subject(subject)))
+        entries.add(|| self.line(domain), name, Ok(Written::Subject(subject)))
     }
 
     /// Exactly these children, in this order.
