@@ -32,7 +32,10 @@ const ARROWS: [(&str, &[&str]); 21] = [
         "imapd",
         &["auth", "imap-session", "intake", "journal", "listener", "mail-types", "message", "pki", "store"],
     ),
-    ("delivery", &["intake", "listener", "mail-types", "message", "pki", "policy", "smtp-session", "store"]),
+    (
+        "delivery",
+        &["intake", "journal", "listener", "mail-types", "message", "pki", "policy", "smtp-session", "store"],
+    ),
     ("admin-api", &["listener", "pki", "store"]),
     ("trust-space", &["mail-types", "pki", "policy", "store", "white-list"]),
     // binary

@@ -7,6 +7,7 @@ use scenarios::{
 };
 use serde_json::Value;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 const LOOPBACK: Option<Ipv4Addr> = Some(Ipv4Addr::LOCALHOST);
 
@@ -47,6 +48,13 @@ impl Site {
         };
         let tls = ClientTls::anonymous(&operator.ca_file());
         Self { operator, mailbox, tls, server, dns }
+    }
+
+    /// Stops the server and starts it again.
+    fn restarted(mut self) -> Self {
+        self.operator.process().terminate();
+        self.operator.serve();
+        self
     }
 
     async fn send(&self, to: &str, letter: &Letter) {
@@ -161,6 +169,96 @@ async fn a_recipient_that_is_never_reached_is_given_up_at_its_expiry() {
         site.server.commands().iter().filter(|command| command.starts_with("MAIL")).count() >= 2,
         "it was tried once only"
     );
+}
+
+/// Nothing of a message was told.
+fn heard_of_no_message(server: &FakeServer) {
+    for verb in ["MAIL", "RCPT", "DATA"] {
+        assert!(!server.heard(verb), "the peer heard {verb}: {:?}", server.commands());
+    }
+    assert!(server.commands().iter().all(|command| !command.contains('@')), "{:?}", server.commands());
+}
+
+fn one_exchanger() -> [(&'static str, Name); 2] {
+    [("third.example", mx(&[(10, "mx.third.example")])), ("mx.third.example", host())]
+}
+
+#[tokio::test]
+async fn a_server_of_unknown_revocation_hears_of_no_message_until_there_is_a_list() {
+    let site = Site::start(&["third.example"], &one_exchanger(), "").await;
+    let lists = site.operator.file("trust/crl");
+    std::fs::rename(&lists, site.operator.file("trust/away")).unwrap();
+    let mut site = site.restarted();
+    let letter = Letter::new("sans-liste", b"a\r\n");
+    site.send("x@third.example", &letter).await;
+    let entry = site.deferred().await;
+    assert!(entry["last_reply"].as_str().unwrap().contains("revocation_unknown"), "{entry}");
+    assert!(site.server.heard("STARTTLS"));
+    heard_of_no_message(&site.server);
+    std::fs::rename(site.operator.file("trust/away"), &lists).unwrap();
+    site.operator.process().signal("HUP");
+    site.delivered().await;
+}
+
+#[tokio::test]
+async fn without_a_white_list_mail_is_taken_and_waits_and_nobody_is_connected_to() {
+    let site = Site::start(&["third.example"], &one_exchanger(), "").await;
+    let list = site.operator.file("trust/whitelist.txt");
+    std::fs::rename(&list, site.operator.file("away.txt")).unwrap();
+    let mut site = site.restarted();
+    let letter = Letter::new("sans-liste-blanche", b"a\r\n");
+    site.send("x@third.example", &letter).await;
+    let entry = site.deferred().await;
+    assert!(entry["last_reply"].as_str().unwrap().starts_with("451 4.7.0"), "{entry}");
+    assert!(site.server.commands().is_empty(), "{:?}", site.server.commands());
+    std::fs::rename(site.operator.file("away.txt"), &list).unwrap();
+    site.operator.process().signal("HUP");
+    site.delivered().await;
+}
+
+#[tokio::test]
+async fn mail_taken_in_doubt_bounces_once_a_list_lacks_the_domain() {
+    let site = Site::start(&["third.example"], &one_exchanger(), "").await;
+    let list = site.operator.file("trust/whitelist.txt");
+    std::fs::rename(&list, site.operator.file("away.txt")).unwrap();
+    let mut site = site.restarted();
+    let letter = Letter::new("jamais", b"a\r\n");
+    site.send("x@fifth.example", &letter).await;
+    site.deferred().await;
+    std::fs::rename(site.operator.file("away.txt"), &list).unwrap();
+    site.operator.process().signal("HUP");
+    let bounce = site.bounce(&letter).await;
+    assert!(bounce.contains("Status: 5.7.1") && bounce.contains("outside the trust space"), "{bounce}");
+    assert!(site.server.commands().is_empty(), "{:?}", site.server.commands());
+}
+
+#[tokio::test]
+async fn a_connection_that_is_kept_open_is_judged_again_when_trust_changes() {
+    let mut site = Site::start(&["third.example"], &one_exchanger(), "concurrency = 1\n").await;
+    let mails =
+        |server: &FakeServer| server.commands().iter().filter(|line| line.starts_with("MAIL")).count();
+    site.server.follow(Script { slow: Duration::from_millis(700), ..Script::default() });
+    for name in ["premiere", "deuxieme", "troisieme"] {
+        site.send("x@third.example", &Letter::new(name, b"a\r\n")).await;
+    }
+    until("the first message under way", async || site.server.heard("MAIL").then_some(())).await;
+    // The domain stays in the list, with another certificate.
+    std::fs::write(site.operator.file("trust/whitelist.txt"), "third.example;CN=autre,C=FR\n").unwrap();
+    let process = site.operator.process();
+    process.signal("HUP");
+    until("the reload", async || process.log().contains("reloaded").then_some(())).await;
+    let before = mails(&site.server);
+    assert!(before < 3, "the list came too late");
+    let entry = until("an entry that was refused for the list", async || {
+        let list = site.operator.cli(&["queue", "list", "--json"]).json();
+        let is_it =
+            |entry: &&Value| entry["last_reply"].as_str().is_some_and(|reply| reply.contains("not_listed"));
+        list.as_array().unwrap().iter().find(is_it).cloned()
+    })
+    .await;
+    assert_eq!(entry["state"], "deferred");
+    assert!(mails(&site.server) <= before + 1, "{:?}", site.server.commands());
+    assert!(site.server.heard("QUIT"), "the connection was not given up: {:?}", site.server.commands());
 }
 
 #[tokio::test]

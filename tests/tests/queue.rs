@@ -248,6 +248,13 @@ async fn hears_nothing_until_in_order(third: Third, cause: &str) {
     for verb in ["MAIL", "RCPT", "DATA"] {
         assert!(!third.server.heard(verb), "the peer heard {verb}: {:?}", third.server.commands());
     }
+    until("the judgement in the journal", async || {
+        let rows = third.demo.north().cli(&["journal", "--json"]).json();
+        let is_it = |row: &&Value| row["direction"] == "outbound" && row["domain"] == DOMAIN;
+        let verdict = rows.as_array()?.iter().find(is_it)?["verdict"].as_str()?.to_owned();
+        ["handshake_failed", "deferred"].contains(&verdict.as_str()).then_some(())
+    })
+    .await;
     let good = third.demo.certificate(DOMAIN);
     third.demo.list(DOMAIN, &good.subject);
     third.demo.revoke(&[]);

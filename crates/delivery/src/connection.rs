@@ -2,17 +2,24 @@
 
 use crate::Delivery;
 use crate::next_hop::Target;
+use journal::{Certificate, Direction, Judgement, Ruling};
 use mail_types::{Domain, Reply};
-use policy::{NextHopFacts, Verdict};
+use pki::Rejection;
+use policy::{NextHopFacts, TrustList, Verdict};
 use smtp_session::client::{Extensions, ReplyParser, ServerReply};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
 /// RFC 5321 §4.5.3.2 wants five minutes for most commands, ten for the end of data; a server that is slower than this is not working.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(120);
 const FINAL_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long a judgement counts: certificates and lists expire meanwhile.
+const JUDGEMENT_AGE_MAX: Duration = Duration::from_secs(60);
 /// For writing one piece of content.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(180);
 
@@ -80,6 +87,20 @@ pub(crate) struct Connection {
     pub(crate) host: String,
     /// Whether a message was sent, or tried, over it.
     pub(crate) was_used: bool,
+    basis: Basis,
+}
+
+/// By what a connection was judged, and when.
+struct Basis {
+    changes: watch::Receiver<u64>,
+    trust: Arc<TrustList>,
+    at: Instant,
+}
+
+impl Basis {
+    fn of(delivery: &Delivery) -> Self {
+        Self { changes: delivery.pki.changes(), trust: delivery.trust.load_full(), at: Instant::now() }
+    }
 }
 
 impl Connection {
@@ -97,11 +118,22 @@ impl Connection {
             extensions: Extensions::default(),
             host: target.host.clone(),
             was_used: false,
+            // Taken before the handshake: what changes while it is under way is not missed.
+            basis: Basis::of(delivery),
         };
         connection.expect_greeting(delivery.connect_timeout).await?;
         connection.hello(&delivery.hostname).await?;
         let connection = connection.secure(delivery, domain, target).await?;
         Ok(connection)
+    }
+
+    /// Whether it is judged by what is in force now, and not too long ago.
+    pub(crate) fn is_still_judged(&self, delivery: &Delivery) -> bool {
+        let basis = &self.basis;
+        // A sender that is gone tells of no change any more.
+        let is_unchanged = basis.changes.has_changed().is_ok_and(|has_changed| !has_changed);
+        let is_recent = basis.at.elapsed() < JUDGEMENT_AGE_MAX;
+        is_unchanged && is_recent && Arc::ptr_eq(&basis.trust, &delivery.trust.load())
     }
 
     /// A server that accepts and says nothing is not waited for as long as one that works.
@@ -131,6 +163,7 @@ impl Connection {
         target: &Target,
     ) -> Result<Self, Failure> {
         if !self.extensions.starttls {
+            journal(delivery, domain, target, Ruling::Deferred, "starttls", |_| {});
             return Err(Failure::new("starttls", format!("{} does not offer STARTTLS", self.host)));
         }
         self.send(b"STARTTLS\r\n").await?;
@@ -149,7 +182,10 @@ impl Connection {
                     Failure::new("handshake", format!("TLS handshake with {} timed out", target.host))
                 })?
                 .map_err(|failure| {
-                    let word = failure.rejection.map_or("handshake", |rejection| rejection.cause());
+                    let word = failure.rejection.map_or("handshake", Rejection::as_str);
+                    journal(delivery, domain, target, Ruling::HandshakeFailed, word, |judgement| {
+                        judgement.certificate = failure.presented.clone().map(Certificate::claimed);
+                    });
                     Failure::new(
                         word,
                         format!("TLS handshake with {} failed: {}", target.host, failure.cause()),
@@ -157,7 +193,17 @@ impl Connection {
                 })?;
         let trust = delivery.trust.load();
         let facts = NextHopFacts { peer: &connected.peer, trust: &trust, now: delivery.store.now(), domain };
-        if let Verdict::Defer(reason) | Verdict::Reject(reason) = policy::next_hop(&facts) {
+        let verdict = policy::next_hop(&facts);
+        let (ruling, reason) = match verdict {
+            Verdict::Accept => (Ruling::Accepted, "listed"),
+            Verdict::Defer(reason) => (Ruling::Deferred, reason.as_str()),
+            Verdict::Reject(reason) => (Ruling::Rejected, reason.as_str()),
+        };
+        journal(delivery, domain, target, ruling, reason, |judgement| {
+            judgement.certificate = Some((&connected.peer).into());
+            judgement.tls = Some((connected.protocol, connected.suite));
+        });
+        if let Verdict::Defer(reason) | Verdict::Reject(reason) = verdict {
             return Err(Failure::new(
                 reason.as_str(),
                 format!("certificate of {} is not trusted for this domain: {}", target.host, reason.as_str()),
@@ -169,6 +215,7 @@ impl Connection {
             extensions: Extensions::default(),
             host: self.host,
             was_used: false,
+            basis: self.basis,
         };
         secured.hello(&delivery.hostname).await?;
         Ok(secured)
@@ -225,6 +272,26 @@ impl Connection {
             let _ = tokio::time::timeout(Duration::from_secs(2), stream.shutdown()).await;
         }
     }
+}
+
+/// Notes how a server was judged; `more` adds what is known beside the domain and the host.
+fn journal(
+    delivery: &Delivery,
+    domain: &Domain,
+    target: &Target,
+    ruling: Ruling,
+    reason: &'static str,
+    more: impl FnOnce(&mut Judgement),
+) {
+    let mut judgement = Judgement {
+        peer: Some(target.address.ip()),
+        host: Some(target.host.clone()),
+        domain: Some(domain.clone()),
+        white_list: delivery.trust.load().white_list_date(),
+        ..Judgement::new(Direction::Outbound, ruling, reason)
+    };
+    more(&mut judgement);
+    delivery.journal.record(judgement);
 }
 
 /// A refusal of ours, in the shape of a server's reply.

@@ -13,6 +13,7 @@
 
 mod connection;
 mod content;
+mod held;
 mod lanes;
 mod metrics;
 mod next_hop;
@@ -29,7 +30,8 @@ pub use schedule::Schedule;
 
 use arc_swap::ArcSwap;
 use intake::Intake;
-use pki::PeerClientTls;
+use journal::Journal;
+use pki::{PeerClientTls, Trust};
 use policy::{Routes, TrustList};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +46,10 @@ pub struct Delivery {
     pub intake: Intake,
     /// Our identity and trust toward other operators.
     pub tls: Arc<PeerClientTls>,
+    /// What certificates are judged by; it tells when that, or the list, changed.
+    pub pki: Arc<Trust>,
+    /// Where judgements of peers are noted.
+    pub journal: Journal,
     /// What speaks for which domain.
     pub trust: Arc<ArcSwap<TrustList>>,
     /// The routes in force.

@@ -3,6 +3,7 @@
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -15,6 +16,7 @@ pub(crate) struct OutcomeLabel {
 pub struct DeliveryMetrics {
     pub(crate) recipients: Family<OutcomeLabel, Counter>,
     pub(crate) failures: Family<OutcomeLabel, Counter>,
+    pub(crate) held_domains: Gauge,
 }
 
 impl DeliveryMetrics {
@@ -30,6 +32,11 @@ impl DeliveryMetrics {
             "delivery_connection_failures",
             "Connections to other operators that failed, by cause",
             metrics.failures.clone(),
+        );
+        registry.register(
+            "queue_held_domains",
+            "Domains that left the white list and for which mail is held",
+            metrics.held_domains.clone(),
         );
         metrics
     }

@@ -6,7 +6,7 @@ use intake::NotificationError;
 use mail_types::Timestamp;
 use smtp_session::client::ServerReply;
 use std::time::Duration;
-use store::{Acceptance, AttemptOutcome, Claimed};
+use store::{Acceptance, AttemptOutcome, Claimed, HeldFor};
 use tokio::time::Instant;
 
 /// How long a store that does not answer is asked again: less than a lease, past which the entries are somebody else's.
@@ -30,6 +30,8 @@ pub(crate) enum AnswerKind {
     Accepted,
     Transient,
     Permanent,
+    /// Not tried: what it waits for is not a matter of time.
+    Held,
 }
 
 /// Records the answer in one transaction with the notification that it causes. A store that does not answer is asked again: what another operator
@@ -59,7 +61,9 @@ async fn conclude(
         AttemptOutcome::Bounced { .. } | AttemptOutcome::Expired { .. } => {
             notify(delivery, entry, answer, now).await?
         }
-        AttemptOutcome::Relayed { .. } | AttemptOutcome::Deferred { .. } => None,
+        AttemptOutcome::Relayed { .. } | AttemptOutcome::Deferred { .. } | AttemptOutcome::Held { .. } => {
+            None
+        }
     };
     let word = word(&outcome);
     Ok(delivery.store.conclude(entry, outcome, notification).await?.then_some(word))
@@ -91,7 +95,10 @@ fn outcome(delivery: &Delivery, entry: &Claimed, answer: &Answer, now: Timestamp
     match answer.kind {
         AnswerKind::Accepted => AttemptOutcome::Relayed { reply },
         AnswerKind::Permanent => AttemptOutcome::Bounced { reply },
-        AnswerKind::Transient if now >= entry.expires_at => AttemptOutcome::Expired { reply },
+        AnswerKind::Transient | AnswerKind::Held if now >= entry.expires_at => {
+            AttemptOutcome::Expired { reply }
+        }
+        AnswerKind::Held => AttemptOutcome::Held { reply, held_for: HeldFor::Departure },
         AnswerKind::Transient => {
             let jitter = delivery.store.new_unit_id().0[15];
             let next = delivery.schedule.next_attempt(now, entry.attempts + 1, jitter);
@@ -125,6 +132,7 @@ const fn word(outcome: &AttemptOutcome) -> &'static str {
     match outcome {
         AttemptOutcome::Relayed { .. } => "relayed",
         AttemptOutcome::Deferred { .. } => "deferred",
+        AttemptOutcome::Held { .. } => "held",
         AttemptOutcome::Bounced { .. } => "bounced",
         AttemptOutcome::Expired { .. } => "expired",
     }

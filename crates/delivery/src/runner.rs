@@ -2,14 +2,16 @@
 
 use crate::Delivery;
 use crate::connection::{Connection, Failure, local_reply};
+use crate::held::HeldMail;
 use crate::lanes::{Lanes, Message, Place};
 use crate::metrics::OutcomeLabel;
 use crate::next_hop::NoTarget;
 use crate::outcome::{Answer, AnswerKind, record};
 use crate::transfer::{self, Sent};
+use journal::{Direction, Judgement, Ruling};
 use listener::Drain;
 use mail_types::{Domain, Timestamp};
-use policy::{DomainStanding, Reason};
+use policy::Dispatch;
 use smtp_session::client::ServerReply;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -49,11 +51,15 @@ impl Runner {
         let lanes = Lanes::default();
         let mut attempts = JoinSet::new();
         let mut clock = ClockWatch::new(self.delivery.store.now());
+        let mut held = HeldMail::default();
         loop {
             if let Some(jump) = clock.jump(self.delivery.store.now())
                 && let Err(error) = self.follow_clock(jump).await
             {
                 tracing::error!(%error, "the clock was set and the queue could not follow; entries may wait longer or be sent twice");
+            }
+            if let Err(error) = held.look(&self.delivery).await {
+                tracing::error!(%error, "mail of domains that left the white list could not be looked at; trying again");
             }
             if !drain.is_asked() && slots.available_permits() > 0 && lanes.waiting() < WAITING_MAX {
                 self.start_due(&lanes, &slots, &mut attempts, &drain).await;
@@ -176,7 +182,7 @@ async fn attempt_one(
     open: Option<Connection>,
     message: &[Claimed],
 ) -> Result<Option<Connection>, Answer> {
-    if let Some(connection) = open {
+    if let Some(connection) = still_trusted(delivery, open).await {
         match transfer::send(delivery, connection, message).await {
             Sent::Concluded(connection) => return Ok(connection),
             // Servers close a connection when they have had enough of it: no reason to make the message wait.
@@ -192,15 +198,23 @@ async fn attempt_one(
     }
 }
 
+/// A connection that is open, unless trust changed since it was judged: then it is closed, and another is judged anew.
+async fn still_trusted(delivery: &Delivery, open: Option<Connection>) -> Option<Connection> {
+    let connection = open?;
+    if connection.is_still_judged(delivery) {
+        return Some(connection);
+    }
+    tracing::debug!(
+        host = connection.host,
+        "trust changed or was not looked at for a while; connecting again"
+    );
+    connection.quit().await;
+    None
+}
+
 /// A verified connection to a server of the domain, or the answer for every recipient there.
 async fn reach(delivery: &Delivery, domain: &Domain) -> Result<Connection, Answer> {
-    match delivery.trust.load().domain(domain, delivery.store.now()) {
-        DomainStanding::Listed => {}
-        DomainStanding::Doubtful(reason) => return Err(policy_answer(reason)),
-        DomainStanding::Absent | DomainStanding::Departing | DomainStanding::Departed => {
-            return Err(policy_answer(Reason::OutsideTrustSpace));
-        }
-    }
+    may_send(delivery, domain)?;
     let routes = delivery.routes.load();
     let targets = delivery.next_hops.find(domain, routes.route(domain)).await.map_err(no_target_answer)?;
     let mut last = Failure::new("connect", "no server of the domain answered");
@@ -217,14 +231,25 @@ async fn reach(delivery: &Delivery, domain: &Domain) -> Result<Connection, Answe
     Err(transient(&last))
 }
 
-pub(crate) fn transient(failure: &Failure) -> Answer {
-    Answer { reply: failure.as_reply(), kind: AnswerKind::Transient, host: None }
+/// Whether mail is exchanged with the domain at all. If not, nobody is connected to.
+fn may_send(delivery: &Delivery, domain: &Domain) -> Result<(), Answer> {
+    let trust = delivery.trust.load();
+    let (ruling, kind, reason) = match policy::dispatch(trust.domain(domain, delivery.store.now())) {
+        Dispatch::Send => return Ok(()),
+        Dispatch::Defer(reason) => (Ruling::Deferred, AnswerKind::Transient, reason),
+        Dispatch::Hold(reason) => (Ruling::Deferred, AnswerKind::Held, reason),
+        Dispatch::Bounce(reason) => (Ruling::Rejected, AnswerKind::Permanent, reason),
+    };
+    delivery.journal.record(Judgement {
+        domain: Some(domain.clone()),
+        white_list: trust.white_list_date(),
+        ..Judgement::new(Direction::Outbound, ruling, reason.as_str())
+    });
+    Err(Answer { reply: local_reply(&reason.reply()), kind, host: None })
 }
 
-fn policy_answer(reason: Reason) -> Answer {
-    let reply = local_reply(&reason.reply());
-    let kind = if reply.is_permanent() { AnswerKind::Permanent } else { AnswerKind::Transient };
-    Answer { reply, kind, host: None }
+pub(crate) fn transient(failure: &Failure) -> Answer {
+    Answer { reply: failure.as_reply(), kind: AnswerKind::Transient, host: None }
 }
 
 fn no_target_answer(cause: NoTarget) -> Answer {

@@ -18,7 +18,7 @@ mod whitelist_diff;
 mod whitelist_replacement;
 
 pub use author::{AuthorFacts, AuthorRule, AuthorStanding, author};
-pub use next_hop::{NextHopFacts, next_hop};
+pub use next_hop::{Dispatch, NextHopFacts, dispatch, next_hop};
 pub use recipient::{RecipientFacts, recipient};
 pub use routes::{Route, RouteHost, Routes};
 pub use sender::{MxSenderFacts, OriginatorFacts, SendAs, sender, submission_originators, submission_sender};

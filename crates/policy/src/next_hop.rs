@@ -1,11 +1,36 @@
-//! The other operator's server: may it be given an envelope?
+//! The other operator: may its domain be sent to, and may its server be given an envelope?
 //!
-//! Asked after the handshake, before MAIL FROM: until it is answered nothing of the message, not even an address, is sent.
+//! The second is asked after the handshake, before MAIL FROM: until it is answered nothing of the message, not even an address, is sent.
 //!
 //! Standards: requirement LB-3.
 
-use crate::{Reason, Standing, TrustList, Verdict};
+use crate::{DomainStanding, Reason, Standing, TrustList, Verdict};
 use mail_types::{Domain, PeerIdentity, RevocationState, Timestamp};
+
+/// What becomes of mail that is queued for a domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dispatch {
+    /// It is sent.
+    Send,
+    /// It is tried again later: the cause is ours or passes.
+    Defer(Reason),
+    /// It waits until the domain is back, or gone for good.
+    Hold(Reason),
+    /// It goes back to its sender.
+    Bounce(Reason),
+}
+
+/// May mail be sent to a domain that stands so? What was accepted in doubt bounces once a list that counts lacks the domain.
+pub fn dispatch(domain: DomainStanding) -> Dispatch {
+    match domain {
+        DomainStanding::Listed => Dispatch::Send,
+        DomainStanding::Doubtful(Reason::Quarantined) => Dispatch::Defer(Reason::RecipientSuspended),
+        DomainStanding::Doubtful(reason) => Dispatch::Defer(reason),
+        DomainStanding::Departing => Dispatch::Hold(Reason::RecipientDeparting),
+        DomainStanding::Departed => Dispatch::Bounce(Reason::RecipientDeparted),
+        DomainStanding::Absent => Dispatch::Bounce(Reason::OutsideTrustSpace),
+    }
+}
 
 /// What is known of the server that a recipient's domain led to.
 #[derive(Debug)]

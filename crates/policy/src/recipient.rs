@@ -51,7 +51,8 @@ pub fn recipient(facts: RecipientFacts) -> Verdict {
 fn elsewhere(domain: DomainStanding) -> Verdict {
     match domain {
         DomainStanding::Listed => Verdict::Accept,
-        DomainStanding::Absent | DomainStanding::Departed => Verdict::Reject(Reason::OutsideTrustSpace),
+        DomainStanding::Absent => Verdict::Reject(Reason::OutsideTrustSpace),
+        DomainStanding::Departed => Verdict::Reject(Reason::RecipientDeparted),
         DomainStanding::Departing => Verdict::Defer(Reason::RecipientDeparting),
         DomainStanding::Doubtful(Reason::Quarantined) => Verdict::Defer(Reason::RecipientSuspended),
         DomainStanding::Doubtful(_) => Verdict::Accept,

@@ -46,6 +46,8 @@ pub enum Reason {
     OutsideTrustSpace,
     /// The recipient's domain left the white list not long ago.
     RecipientDeparting,
+    /// The recipient's domain left the white list for good.
+    RecipientDeparted,
     /// An administrator suspended the recipient's domain.
     RecipientSuspended,
     /// The message names an author or sender for whose domain the certificate does not speak.
@@ -73,6 +75,7 @@ impl Reason {
             Self::OverWholeQuota => "over_whole_quota",
             Self::OutsideTrustSpace => "outside_trust_space",
             Self::RecipientDeparting => "recipient_departing",
+            Self::RecipientDeparted => "recipient_departed",
             Self::RecipientSuspended => "recipient_suspended",
             Self::AuthorNotListed => "author_not_listed",
             Self::AuthorDoubtful => "author_doubtful",
@@ -107,6 +110,9 @@ impl Reason {
                 (4, 7, 1),
                 "The recipient's domain has left the trust space; nothing is sent there unless it comes back",
             ),
+            Self::RecipientDeparted => {
+                Reply::new(550, (5, 7, 1), "The recipient's domain has left the trust space")
+            }
             Self::RecipientSuspended => Reply::new(
                 450,
                 (4, 7, 1),

@@ -105,7 +105,7 @@ fn a_recipient_elsewhere_is_accepted_where_the_trust_space_may_reach() {
         (DomainStanding::Listed, Verdict::Accept),
         (DomainStanding::Absent, Verdict::Reject(Reason::OutsideTrustSpace)),
         (DomainStanding::Departing, Verdict::Defer(Reason::RecipientDeparting)),
-        (DomainStanding::Departed, Verdict::Reject(Reason::OutsideTrustSpace)),
+        (DomainStanding::Departed, Verdict::Reject(Reason::RecipientDeparted)),
         (DomainStanding::Doubtful(Reason::NoWhiteList), Verdict::Accept),
         (DomainStanding::Doubtful(Reason::WhiteListStale), Verdict::Accept),
         (DomainStanding::Doubtful(Reason::Quarantined), Verdict::Defer(Reason::RecipientSuspended)),
@@ -115,6 +115,7 @@ fn a_recipient_elsewhere_is_accepted_where_the_trust_space_may_reach() {
     }
     for (reason, code) in [
         (Reason::OutsideTrustSpace, 550),
+        (Reason::RecipientDeparted, 550),
         (Reason::RecipientDeparting, 450),
         (Reason::RecipientSuspended, 450),
     ] {

@@ -5,6 +5,7 @@ use crate::accept::Acceptance;
 use crate::dialect::{Conn, answered, on};
 use crate::messages::body_id;
 use crate::node::Node;
+use crate::queue_held::HeldFor;
 use crate::writer::{Touches, WriteTx};
 use crate::{AuditEntry, BodyReader, Category, Error, Store};
 use mail_types::{Address, BodyId, MailboxId, QueueId, ReversePath, Timestamp, UnitId, UnknownWord};
@@ -17,7 +18,7 @@ pub enum QueueState {
     Queued,
     /// Waiting for another attempt.
     Deferred,
-    /// Waiting for an administrator.
+    /// Waiting for something other than time: see [`HeldFor`].
     Held,
     /// Another operator took it.
     Relayed,
@@ -107,6 +108,13 @@ pub enum AttemptOutcome {
         /// When to try again.
         next_attempt_at: Timestamp,
     },
+    /// Not tried: what it waits for is not a matter of time.
+    Held {
+        /// What its sender would hear.
+        reply: String,
+        /// What it waits for.
+        held_for: HeldFor,
+    },
     /// Refused for good.
     Bounced {
         /// What it said.
@@ -124,8 +132,18 @@ impl AttemptOutcome {
         match self {
             Self::Relayed { .. } => QueueState::Relayed,
             Self::Deferred { .. } => QueueState::Deferred,
+            Self::Held { .. } => QueueState::Held,
             Self::Bounced { .. } => QueueState::Bounced,
             Self::Expired { .. } => QueueState::Expired,
+        }
+    }
+
+    const fn held_for(&self) -> Option<HeldFor> {
+        match self {
+            Self::Held { held_for, .. } => Some(*held_for),
+            Self::Relayed { .. } | Self::Deferred { .. } | Self::Bounced { .. } | Self::Expired { .. } => {
+                None
+            }
         }
     }
 
@@ -133,6 +151,7 @@ impl AttemptOutcome {
         match self {
             Self::Relayed { reply }
             | Self::Deferred { reply, .. }
+            | Self::Held { reply, .. }
             | Self::Bounced { reply }
             | Self::Expired { reply } => reply,
         }
@@ -162,10 +181,12 @@ pub struct QueueRow {
     pub expires_at: Timestamp,
     /// What was said last.
     pub last_reply: Option<String>,
+    /// What it waits for, if it is held.
+    pub held_for: Option<HeldFor>,
 }
 
-type QueueTuple = (i64, Vec<u8>, String, String, String, i64, i64, i64, i64, Option<String>);
-const QUEUE_COLUMNS: &str = "SELECT id, unit_id, state, reverse_path, recipient, attempts, created_at_ms, next_attempt_at_ms, expires_at_ms, last_reply FROM queue_entries";
+type QueueTuple = (i64, Vec<u8>, String, String, String, i64, i64, i64, i64, Option<String>, Option<String>);
+const QUEUE_COLUMNS: &str = "SELECT id, unit_id, state, reverse_path, recipient, attempts, created_at_ms, next_attempt_at_ms, expires_at_ms, last_reply, held_for FROM queue_entries";
 
 impl Store {
     /// Claims up to `limit` due entries for `lease_ms`. An entry whose lease has run out (its holder died) is due again.
@@ -326,7 +347,7 @@ impl Store {
 }
 
 fn queue_row(
-    (id, unit, state, reverse_path, recipient, attempts, created, next, expires, last_reply): QueueTuple,
+    (id, unit, state, reverse_path, recipient, attempts, created, next, expires, last_reply, held_for): QueueTuple,
 ) -> Result<QueueRow, Error> {
     Ok(QueueRow {
         id: QueueId(id),
@@ -343,6 +364,10 @@ fn queue_row(
         next_attempt_at: Timestamp(next),
         expires_at: Timestamp(expires),
         last_reply,
+        held_for: held_for
+            .map(|word| word.parse())
+            .transpose()
+            .map_err(|_| Error::Inconsistent("a queue entry is held for an unknown reason"))?,
     })
 }
 
@@ -444,7 +469,8 @@ impl WriteTx {
         notification: Option<&Arc<Acceptance>>,
     ) -> Result<bool, Error> {
         let now = self.now.0;
-        let is_finished = !matches!(outcome, AttemptOutcome::Deferred { .. });
+        let held_for = outcome.held_for().map(HeldFor::as_str);
+        let is_finished = held_for.is_none() && !matches!(outcome, AttemptOutcome::Deferred { .. });
         let next = if let AttemptOutcome::Deferred { next_attempt_at, .. } = outcome {
             next_attempt_at.0
         } else {
@@ -453,10 +479,10 @@ impl WriteTx {
         // Another operator's words: PostgreSQL text cannot hold a NUL, and the entry must not stay for want of storing one.
         let reply = outcome.reply().replace('\0', "\u{fffd}");
         let updated = on!(self.conn(), c => sqlx::query(
-            "UPDATE queue_entries SET state = $3, attempts = attempts + 1, last_attempt_at_ms = $4, last_reply = $5, next_attempt_at_ms = $6, \
-             lease_token = NULL, lease_until_ms = NULL, body_id = CASE WHEN $7 = 1 THEN NULL ELSE body_id END, \
+            "UPDATE queue_entries SET state = $3, held_for = $8, attempts = CASE WHEN $8 IS NULL THEN attempts + 1 ELSE attempts END, \
+             last_attempt_at_ms = CASE WHEN $8 IS NULL THEN $4 ELSE last_attempt_at_ms END, last_reply = $5, next_attempt_at_ms = $6, lease_token = NULL, lease_until_ms = NULL, body_id = CASE WHEN $7 = 1 THEN NULL ELSE body_id END, \
              wrapped_key = CASE WHEN $7 = 1 THEN NULL ELSE wrapped_key END WHERE id = $1 AND lease_token = $2")
-            .bind(entry.id.0).bind(entry.lease.as_slice()).bind(outcome.state().as_str()).bind(now).bind(&reply).bind(next).bind(i64::from(is_finished))
+            .bind(entry.id.0).bind(entry.lease.as_slice()).bind(outcome.state().as_str()).bind(now).bind(&reply).bind(next).bind(i64::from(is_finished)).bind(held_for)
             .execute(&mut *c).await.map(|r| r.rows_affected()))?;
         if updated == 0 {
             return Ok(false);
@@ -471,6 +497,7 @@ impl WriteTx {
         let action = match outcome {
             AttemptOutcome::Relayed { .. } => "message.relayed",
             AttemptOutcome::Deferred { .. } => "message.deferred",
+            AttemptOutcome::Held { .. } => "message.held",
             AttemptOutcome::Bounced { .. } => "message.bounced",
             AttemptOutcome::Expired { .. } => "message.expired",
         };

@@ -282,6 +282,8 @@ impl Operator {
             store: self.store.clone(),
             intake,
             tls: self.parts.peer.clone(),
+            pki: self.parts.trust.pki.clone(),
+            journal: self.journal.clone(),
             trust: self.parts.trust.list.clone(),
             routes: self.parts.routes.clone(),
             next_hops: NextHops::new(&section.dns_servers, &section.resolv_conf, section.port),

@@ -18,6 +18,7 @@ mod fsck;
 mod keys;
 mod private_seen;
 mod queue;
+mod queue_held;
 mod reclaim;
 mod s3;
 mod schema;

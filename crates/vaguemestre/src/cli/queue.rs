@@ -77,7 +77,7 @@ async fn list(global: &Global, store: &Store, all: bool) -> Result<()> {
         .map(|row| {
             vec![
                 row.id.to_string(),
-                row.state.as_str().to_owned(),
+                state(row),
                 row.attempts.to_string(),
                 message::date::rfc5322(row.next_attempt_at),
                 row.recipient.clone(),
@@ -93,7 +93,7 @@ fn show(row: &QueueRow) {
     let rows = [
         ("id", row.id.to_string()),
         ("message", row.unit.to_string()),
-        ("state", row.state.as_str().to_owned()),
+        ("state", state(row)),
         ("sender", row.reverse_path.clone()),
         ("recipient", row.recipient.clone()),
         ("attempts", row.attempts.to_string()),
@@ -105,10 +105,16 @@ fn show(row: &QueueRow) {
     rows.iter().for_each(|(key, value)| print::line(&format!("{key:<12} {value}")));
 }
 
+/// `held (departure)`.
+fn state(row: &QueueRow) -> String {
+    let held_for = row.held_for.map(|held_for| format!(" ({})", held_for.as_str())).unwrap_or_default();
+    format!("{}{held_for}", row.state.as_str())
+}
+
 fn as_json(row: &QueueRow) -> Value {
     json!({
         "id": row.id.0, "message": row.unit.to_string(), "state": row.state.as_str(), "sender": row.reverse_path, "recipient": row.recipient,
         "attempts": row.attempts, "created_at_ms": row.created_at.0, "next_attempt_at_ms": row.next_attempt_at.0,
-        "expires_at_ms": row.expires_at.0, "last_reply": row.last_reply,
+        "expires_at_ms": row.expires_at.0, "last_reply": row.last_reply, "held_for": row.held_for.map(store::HeldFor::as_str),
     })
 }
