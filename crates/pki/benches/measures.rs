@@ -6,9 +6,10 @@
 mod world;
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pki::{TrustSnapshot, UnixTime, Usage};
+use pki::{Trust, TrustSnapshot, UnixTime, Usage};
 use rustls::crypto::aws_lc_rs::default_provider;
 
 use world::{HOST, World, chain, connect, named, now};
@@ -45,18 +46,18 @@ fn judgement_with_an_empty_and_a_long_list() {
 
 fn configuration_for_one_handshake() {
     // What `MxServerTls` builds for each connection, without its verifier.
-    let provider = std::sync::Arc::new(default_provider());
+    let provider = Arc::new(default_provider());
     let certificate = rcgen::generate_simple_self_signed(vec![HOST.to_owned()]).unwrap();
     let key = provider.key_provider.load_private_key(certificate.signing_key.into()).unwrap();
     let certified = rustls::sign::CertifiedKey::new(vec![certificate.cert.der().clone()], key);
-    let resolver = std::sync::Arc::new(rustls::sign::SingleCertAndKey::from(certified));
+    let resolver = Arc::new(rustls::sign::SingleCertAndKey::from(certified));
     let make = || {
         let mut config = rustls::ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
             .with_cert_resolver(resolver.clone());
-        config.session_storage = std::sync::Arc::new(rustls::server::NoServerSessionStorage {});
+        config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         config
     };
     println!("ServerConfig build {:?}", each(10_000, || drop(black_box(make()))));
@@ -64,15 +65,42 @@ fn configuration_for_one_handshake() {
     println!("ServerConfig clone {:?}", each(10_000, || drop(black_box(config.clone()))));
 }
 
+/// Rounds of handshakes, both ends on one thread: divide by two for the server's share.
 async fn handshakes_in_process() {
+    const ROUNDS: u32 = 2_000;
     let world = World::new();
-    let (mx, peer, names) = (world.mx(&world.trust()), world.peer(&world.client), named(HOST));
+    let names = named(HOST);
+    for count in [0, 200_000] {
+        let list = world.issuing_list(now(), &serials(count), 1);
+        let trust = Arc::new(Trust::new(build(&world, &list)));
+        let (mx, peer) = (world.mx(&trust), world.peer(&world.client));
+        let start = Instant::now();
+        for _ in 0..ROUNDS {
+            let (accepted, connected) = connect(&mx, &peer, &names).await;
+            assert!(accepted.is_ok() && connected.is_ok());
+        }
+        println!(
+            "{count} entries: mutual handshake, both ends on one thread: {:?}",
+            start.elapsed() / ROUNDS
+        );
+    }
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(chain(world.pki.root_cert_pem()).remove(0)).unwrap();
+    let anonymous = rustls::ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(anonymous));
+    let mx = world.mx(&world.trust());
     let start = Instant::now();
-    for _ in 0..500 {
-        let (accepted, connected) = connect(&mx, &peer, &names).await;
+    for _ in 0..ROUNDS {
+        let (near, far) = tokio::io::duplex(32 * 1024);
+        let name = rustls_pki_types::ServerName::try_from(HOST).unwrap();
+        let (accepted, connected) = tokio::join!(mx.accept(near), connector.connect(name, far));
         assert!(accepted.is_ok() && connected.is_ok());
     }
-    println!("mutual handshake, both ends on one thread: {:?}", start.elapsed() / 500);
+    println!("anonymous handshake, both ends on one thread: {:?}", start.elapsed() / ROUNDS);
 }
 
 fn main() {

@@ -11,4 +11,6 @@ mod judgement;
 #[cfg(test)]
 mod lists;
 #[cfg(test)]
+mod openssl;
+#[cfg(test)]
 mod world;
