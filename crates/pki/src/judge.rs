@@ -17,6 +17,7 @@ use crate::ocsp::OcspQuestion;
 use crate::points;
 use crate::revocation::PathCertificate;
 use crate::snapshot::TrustSnapshot;
+use crate::verified::{self, VerifiedChain};
 
 const SERVER_AUTH: &[usize] = &[1, 3, 6, 1, 5, 5, 7, 3, 1];
 const CLIENT_AUTH: &[usize] = &[1, 3, 6, 1, 5, 5, 7, 3, 2];
@@ -179,6 +180,10 @@ impl TrustSnapshot {
         if usage == Usage::Signer && !facts.may_sign {
             return Err(Rejection::WrongUsage);
         }
+        let key = verified::key(usage, self.eku_rule(), std::iter::once(leaf).chain(intermediates));
+        if let Some(known) = self.verified().get(&key).filter(|known| self.still_holds(known, now)) {
+            return Ok(self.judged(facts, &known.certificates(), now));
+        }
         let leaf = EndEntityCert::try_from(leaf).map_err(|error| Rejection::from_webpki(&error))?;
         let offered: Vec<_> = intermediates
             .iter()
@@ -198,7 +203,13 @@ impl TrustSnapshot {
             Some(&accept),
         );
         match path {
-            Ok(path) => Ok(self.judged(facts, &path, now)),
+            Ok(path) => {
+                let certificates = certificates(&path);
+                if let Some(known) = VerifiedChain::of(&certificates, path.anchor()) {
+                    self.verified().insert(key, known);
+                }
+                Ok(self.judged(facts, &certificates, now))
+            }
             Err(_) if revoked.get() => Err(Rejection::Revoked),
             Err(error) => Err(Rejection::from_webpki(&error)),
         }
@@ -216,10 +227,17 @@ impl TrustSnapshot {
         Ok(())
     }
 
-    fn judged(&self, leaf: Leaf, path: &VerifiedPath<'_>, now: UnixTime) -> Judged {
+    /// Whether a path that was found earlier is one at `now`. There may be another when it is not.
+    fn still_holds(&self, known: &VerifiedChain, now: UnixTime) -> bool {
+        let now = timestamp(now);
+        known.is_valid_at(now)
+            && self.anchor_is_valid(&known.anchor, now)
+            && !known.certificates().iter().any(|certificate| self.revocation().revokes(certificate))
+    }
+
+    fn judged(&self, leaf: Leaf, path: &[PathCertificate<'_>], now: UnixTime) -> Judged {
         let due = self.lists_due(timestamp(now));
         let (mut state, mut wanted) = (RevocationState::Good, Vec::new());
-        let path = certificates(path);
         for certificate in path.iter().rev() {
             if let Some(doubt) = self.revocation().doubt(certificate, due) {
                 state = RevocationState::Unknown(doubt);

@@ -40,6 +40,7 @@ mod reference;
 mod revocation;
 mod snapshot;
 mod trust;
+mod verified;
 mod verifier;
 
 pub use access_server::{AccessServerTls, ClientCertificates};

@@ -14,6 +14,7 @@ use crate::judge::EkuRule;
 use crate::points;
 use crate::revocation::RevocationIndex;
 use crate::trust::RevocationListFacts;
+use crate::verified::VerifiedPaths;
 
 /// Why nothing can be trusted with these files. Indices are those of the trust files.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,6 +87,8 @@ pub struct TrustSnapshot {
     /// Whether a revocation file could not be read.
     has_faults: bool,
     built_at: Timestamp,
+    /// Shared with copies, which have the same anchors and intermediates.
+    verified: Arc<VerifiedPaths>,
 }
 
 impl TrustSnapshot {
@@ -113,6 +116,7 @@ impl TrustSnapshot {
             grace_secs: 0,
             has_faults: faults.iter().any(|fault| fault.cause.leaves_a_gap()),
             built_at: now,
+            verified: Arc::default(),
             authorities,
         };
         Ok((snapshot, faults))
@@ -233,6 +237,10 @@ impl TrustSnapshot {
     /// The instant at which a list must not be past its nextUpdate to be current at `now`.
     pub(crate) fn lists_due(&self, now: Timestamp) -> Timestamp {
         now.plus_secs(-self.grace_secs)
+    }
+
+    pub(crate) fn verified(&self) -> &VerifiedPaths {
+        &self.verified
     }
 
     pub(crate) fn eku_rule(&self) -> EkuRule {

@@ -1,6 +1,7 @@
 //! What a chain is worth, without a connection.
 
 use std::slice::from_ref;
+use std::time::Duration;
 
 use crate::world::{World, chain, days_ago, dn, issuing_crl, now, root_crl, subject};
 use mail_types::{PeerIdentity, RevocationState};
@@ -262,4 +263,31 @@ fn the_identity_names_the_list_it_was_looked_up_in() {
     assert_eq!(number(&[world.root_list(), world.issuing_list(now(), &[], 0x1a2)]).as_deref(), Some("01a2"));
     assert_eq!(number(&[world.issuing_list(days_ago(60), &[], 7)]).as_deref(), Some("07"));
     assert_eq!(number(&[world.root_list()]), None);
+}
+
+#[test]
+fn a_chain_that_was_good_once_is_still_held_to_its_dates_and_use() {
+    let world = World::new();
+    let app = world.pki.issue_application(&subject("LOGICIEL"), "app@ch.example", now()).unwrap();
+    let (snapshot, chain) = (world.snapshot(&[]), chain(&app.chain_pem));
+    let in_days = |days: u64| {
+        UnixTime::since_unix_epoch(Duration::from_secs(UnixTime::now().as_secs() + days * 86_400))
+    };
+    let judge = |usage, at| snapshot.judge(&chain, usage, at).map(|peer| peer.revocation);
+    for _ in 0..2 {
+        assert_eq!(judge(Usage::Client, UnixTime::now()), Ok(RevocationState::Good));
+        assert!(matches!(judge(Usage::Client, in_days(60)), Ok(RevocationState::Unknown(_))));
+        assert_eq!(judge(Usage::Client, in_days(4 * 365)), Err(Rejection::Expired));
+        assert_eq!(
+            judge(Usage::Client, UnixTime::since_unix_epoch(Duration::ZERO)),
+            Err(Rejection::NotYetValid)
+        );
+        assert_eq!(judge(Usage::Server, UnixTime::now()), Err(Rejection::WrongUsage));
+        assert_eq!(snapshot.judge(&chain[..1], Usage::Server, UnixTime::now()), Err(Rejection::WrongUsage));
+    }
+    // The same octets are worth nothing where their authority is not trusted, and nothing once they are revoked.
+    let foreign = World::new().snapshot(&[]);
+    assert_eq!(foreign.judge(&chain, Usage::Client, UnixTime::now()), Err(Rejection::Untrusted));
+    let (revoking, _) = world.snapshot(from_ref(&app.serial)).replacing(&snapshot);
+    assert_eq!(revoking.judge(&chain, Usage::Client, UnixTime::now()), Err(Rejection::Revoked));
 }
