@@ -87,7 +87,7 @@ pub(crate) struct Connection {
     pub(crate) host: String,
     /// Whether a message was sent, or tried, over it.
     pub(crate) was_used: bool,
-    basis: Basis,
+    basis: Box<Basis>,
 }
 
 /// By what a connection was judged, and when.
@@ -119,7 +119,7 @@ impl Connection {
             host: target.host.clone(),
             was_used: false,
             // Taken before the handshake: what changes while it is under way is not missed.
-            basis: Basis::of(delivery),
+            basis: Box::new(Basis::of(delivery)),
         };
         connection.expect_greeting(delivery.connect_timeout).await?;
         connection.hello(&delivery.hostname).await?;
