@@ -28,7 +28,7 @@ pub enum OcspRule {
 pub enum WhiteListFormat {
     /// The national signed XML.
     National,
-    /// `domaine;type;finess;date` with a certificate column; believed because of where it comes from.
+    /// `domaine;type;finess;date_ajout`, with or without `certificat`; believed because of where it comes from.
     Csv,
     /// `DOMAIN;SUBJECT-DN` lines, believed because of where they come from.
     Pairs,

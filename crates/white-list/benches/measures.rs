@@ -39,6 +39,23 @@ fn list(entries: usize) -> NationalList {
     )
 }
 
+/// Octets of memory in use, as the kernel counts them.
+fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("the kernel tells");
+    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).expect("a number");
+    pages * 4_096
+}
+
+fn memory(entries: usize) {
+    let before = resident();
+    let mut list = WhiteList::default();
+    for (domain, subject) in (0..entries).map(pair) {
+        list.add(domain.parse().expect("a domain"), subject.parse().expect("a name"));
+    }
+    println!("{entries} entries: {} KiB resident", (resident() - before) / 1_024);
+    assert_eq!(list.pair_count(), entries);
+}
+
 fn look_ups(list: &WhiteList, entries: usize) {
     let known: Vec<(Domain, DistinguishedName)> = (0..entries)
         .map(pair)
@@ -54,6 +71,7 @@ fn look_ups(list: &WhiteList, entries: usize) {
 }
 
 fn main() {
+    memory(10_000);
     let now = Timestamp::from_secs(i64::try_from(UnixTime::now().as_secs()).expect("a date"));
     let pki = DevelopmentPki::generate(now.plus_secs(-86_400)).expect("a PKI");
     let lists = [pki.root_crl_pem(now).expect("a list"), pki.issuing_crl_pem(now, &[], 1).expect("a list")];

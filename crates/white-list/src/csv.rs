@@ -7,6 +7,8 @@
 //! the health PKI writes this unit into the certificates of a structure after it verified the number, and into no other's. This trusts every
 //! certificate of that structure, those of its applications included, and nobody else. It never trusts a name under the domain, which
 //! any holder of a DNS name could obtain. Who wants the narrower trust adds the column.
+//!
+//! Quotes have no meaning for the lines, because names hold them: a semicolon inside a name is written `\3B`.
 
 use ::csv::{ReaderBuilder, StringRecord, Trim};
 use mail_types::Timestamp;

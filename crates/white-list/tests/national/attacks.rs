@@ -273,6 +273,13 @@ fn what_does_not_change_the_signed_text_does_not_change_the_list() {
     );
 }
 
+/// The same with `ds:` before every element of the signature.
+fn prefixed_signature(head: &str, signature: &str) -> String {
+    let (signature, end) = signature.split_at(signature.find("</ListeB").expect("the end"));
+    let prefixed = signature.replace("</", "<:").replace('<', "<ds:").replace("<ds::", "</ds:");
+    format!("{head}{}{end}", prefixed.replacen("xmlns=", "xmlns:ds=", 1))
+}
+
 #[test]
 fn namespaces_are_read_and_not_guessed() {
     let world = World::new();
@@ -284,6 +291,7 @@ fn namespaces_are_read_and_not_guessed() {
         format!("{}{}", prefixed.replace("xmlns=", "xmlns:l="), signature.replace("</ListeB", "</l:ListeB"));
     for (form, expected, list) in [
         ("a prefix for every element", "taken", prefixed.clone()),
+        ("a prefix for the signature", "taken", prefixed_signature(head, signature)),
         ("a prefix for another namespace", "schema", prefixed.replace("schema\"", "schema2\"")),
         ("no namespace", "schema", template.replace(" xmlns=\"https://listeblanche.mssante.fr/schema\"", "")),
         ("a domain of another namespace", "schema", template.replacen("<Nom>", "<Nom xmlns=\"urn:x\">", 1)),
