@@ -155,6 +155,11 @@ impl TrustSnapshot {
     pub fn replacing(mut self, previous: &Self) -> (Self, Vec<CrlFault>) {
         let mut faults = Vec::new();
         let authorities = &self.authorities;
+        // The same authorities find the same paths: open sessions are many, and all are judged again now.
+        if authorities.iter().map(|a| &a.certificate).eq(previous.authorities.iter().map(|a| &a.certificate))
+        {
+            self.verified = previous.verified.clone();
+        }
         for former in previous.revocation.lists().filter(|list| have_signer_of(authorities, list)) {
             let is_replaced = self.revocation.counterpart(former).is_some();
             if !is_replaced && self.has_faults {
