@@ -50,6 +50,25 @@ impl Certificate {
         }
     }
 
+    /// A certificate of an application, to log in with.
+    pub fn issue_application(authority: &DevelopmentPki, name: &str, address: &str) -> Self {
+        let subject = SubjectAttributes {
+            common_name: name,
+            organizational_unit: "1590000014",
+            organization: "CHU NORD",
+            state: "Nord (59)",
+            country: "FR",
+        };
+        let issued =
+            authority.issue_application(&subject, address, now()).expect("a certificate can be issued");
+        Self {
+            chain_pem: issued.chain_pem,
+            key_pem: issued.key_pem.expose().clone(),
+            subject: issued.subject_dn_rfc4514,
+            serial: issued.serial,
+        }
+    }
+
     /// A certificate from files; its subject and serial are not read.
     pub fn read(chain: &Path, key: &Path) -> Self {
         let read = |path: &Path| std::fs::read_to_string(path).expect("a certificate file can be read");

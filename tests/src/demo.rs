@@ -70,8 +70,8 @@ pub struct Site {
     pub admin_token: String,
     /// Its mailboxes.
     pub mailboxes: Vec<Mailbox>,
-    /// Certificates of applications.
-    pub client_certs: Vec<ClientCert>,
+    /// Its applications.
+    pub applications: Vec<Application>,
 }
 
 /// One mailbox.
@@ -88,16 +88,25 @@ pub struct Mailbox {
     pub password: Option<String>,
 }
 
-/// The certificate of an application.
+/// An application, which logs in with its certificate.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ClientCert {
-    /// The mailbox that it opens.
-    pub mailbox: String,
+pub struct Application {
+    /// Its name.
+    pub name: String,
+    /// The mailboxes that it opens.
+    pub mailboxes: Vec<String>,
     /// Chain.
     pub cert_file: PathBuf,
     /// Key.
     pub key_file: PathBuf,
+}
+
+impl Application {
+    /// What it presents.
+    pub fn certificate(&self) -> Certificate {
+        Certificate::read(&self.cert_file, &self.key_file)
+    }
 }
 
 impl Site {

@@ -153,6 +153,24 @@ impl Imap {
         }
     }
 
+    /// Gives a command and hears goodbye instead of an answer.
+    pub async fn is_dismissed(&mut self, command: &str) {
+        self.write(&format!("last {command}")).await;
+        self.until_line("* BYE").await;
+        self.expect_closed().await;
+    }
+
+    /// Nothing more comes.
+    ///
+    /// # Panics
+    /// When something does, or the connection stays open.
+    pub async fn expect_closed(&mut self) {
+        let mut piece = [0; 1024];
+        let read = within("the end of the connection", self.stream.read(&mut piece)).await;
+        let left = self.buffer.len() + read.unwrap_or(0);
+        assert!(left == 0, "{left} octets came after:\n{}", self.dialogue);
+    }
+
     async fn write(&mut self, line: &str) {
         let _ = writeln!(self.dialogue, "C: {line}");
         self.stream.write_all(format!("{line}\r\n").as_bytes()).await.expect("the server reads");

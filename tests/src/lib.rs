@@ -31,7 +31,7 @@ mod wait;
 mod wire;
 
 pub use authority::{Certificate, now};
-pub use demo::{Demo, Description, Mailbox, Site};
+pub use demo::{Application, Demo, Description, Mailbox, Site};
 pub use disk::Disk;
 pub use door::{Cut, Door};
 pub use engine::Engine;

@@ -284,7 +284,19 @@ impl Wire {
 
     /// Whether the server refuses the handshake: no SMTP octet is heard under TLS. The error that it was told by, if any.
     pub async fn handshake_is_refused(&mut self, tls: &ClientTls) -> String {
-        if let Err(error) = self.starttls(tls).await {
+        let ended = self.starttls(tls).await;
+        self.is_refused(ended).await
+    }
+
+    /// The same, where TLS begins at once.
+    pub async fn implicit_is_refused(port: u16, tls: &ClientTls) -> String {
+        let mut wire = Self::connect(port).await;
+        let ended = wire.handshake(tls).await;
+        wire.is_refused(ended).await
+    }
+
+    async fn is_refused(&mut self, handshake: io::Result<()>) -> String {
+        if let Err(error) = handshake {
             return error.to_string();
         }
         // The alert may come before or after our first octets.
@@ -293,7 +305,7 @@ impl Wire {
         let _ = within("the server reads", stream.flush()).await;
         match within("an alert", self.fill()).await {
             Ok(0) => "closed".to_owned(),
-            Ok(_) => panic!("SMTP under TLS in spite of the certificate: {}", self.buffer.escape_ascii()),
+            Ok(_) => panic!("served under TLS in spite of the certificate: {}", self.buffer.escape_ascii()),
             Err(error) => error.to_string(),
         }
     }

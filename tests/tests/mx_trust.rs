@@ -64,9 +64,9 @@ async fn a_valid_certificate_that_is_not_listed_is_refused_at_mail() {
 #[tokio::test]
 async fn an_application_certificate_speaks_for_no_domain() {
     let demo = Demo::shared();
-    let files = &demo.north().client_certs[0];
-    let application = demo.client(&Certificate::read(&files.cert_file, &files.key_file));
-    mail(demo.south().ports["smtp"], &application, &files.mailbox, "550 5.7.1").await;
+    let application = &demo.north().applications[0];
+    let tls = demo.client(&application.certificate());
+    mail(demo.south().ports["smtp"], &tls, &application.mailboxes[0], "550 5.7.1").await;
 }
 
 #[tokio::test]

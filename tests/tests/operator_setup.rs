@@ -205,7 +205,7 @@ fn the_description_is_private_and_its_paths_are_absolute_and_lead_somewhere() {
     assert_eq!(demo.operators.len(), 2);
     for site in &demo.operators {
         paths.extend([&site.config_file, &site.data_dir, &site.server_cert_file, &site.server_key_file]);
-        paths.extend(site.client_certs.iter().flat_map(|files| [&files.cert_file, &files.key_file]));
+        paths.extend(site.applications.iter().flat_map(|files| [&files.cert_file, &files.key_file]));
         let names: Vec<&str> = site.ports.keys().map(String::as_str).collect();
         assert_eq!(names, ["https", "imap", "imaps", "smtp", "submission", "submissions"]);
         assert!(site.ports.values().all(|port| *port != 0) && !site.admin_token.is_empty());

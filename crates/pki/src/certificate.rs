@@ -1,7 +1,7 @@
 //! Certificates of the inventory: what one says, and what it is for.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use mail_types::{CertificateFacts, CertificateUsage, Fingerprint, Timestamp};
+use mail_types::{AlternativeName, CertificateFacts, CertificateUsage, Fingerprint, Timestamp};
 use rustls_pki_types::pem::SectionKind;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
@@ -26,6 +26,16 @@ pub fn certificate_facts(file: &[u8]) -> Result<CertificateFacts, CertificateFil
     let first = certificates.next().ok_or(CertificateFileError::Empty)?;
     let der = first.map_err(|_| CertificateFileError::Malformed)?;
     facts_of(&der).ok_or(CertificateFileError::Malformed)
+}
+
+/// The DNS and mail names of the first certificate of a file, as [`certificate_facts`] reads it.
+pub fn certificate_names(file: &[u8]) -> Result<Vec<AlternativeName>, CertificateFileError> {
+    let facts = certificate_facts(file)?;
+    let leaf = Leaf::read(&facts.der).ok_or(CertificateFileError::Malformed)?;
+    let dns = leaf.dns_names.into_iter().map(AlternativeName::Dns);
+    Ok(dns
+        .chain(leaf.mail_names.into_iter().map(|name| AlternativeName::Mail(name.to_lowercase())))
+        .collect())
 }
 
 /// `None` when it is not a certificate.

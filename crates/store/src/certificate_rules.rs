@@ -171,7 +171,8 @@ impl WriteTx {
 }
 
 const RULES: &str = "SELECT r.id, r.actor_id, a.label, r.issuer, r.subject, r.san, r.serial, r.key_pin, r.expires_at_ms \
-                     FROM certificate_rules r JOIN actors a ON a.id = r.actor_id WHERE a.disabled_at_ms IS NULL";
+                     FROM certificate_rules r JOIN actors a ON a.id = r.actor_id LEFT JOIN certificates c ON c.id = r.certificate_id \
+                     WHERE a.disabled_at_ms IS NULL AND c.withdrawn_at_ms IS NULL";
 const UNION_ALL: &str = " UNION ALL ";
 
 type RuleTuple = (

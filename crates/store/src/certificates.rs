@@ -5,6 +5,7 @@
 
 use crate::dialect::on;
 use crate::directory::word;
+use crate::revisions::Revision;
 use crate::writer::{Touches, WriteTx};
 use crate::{AuditEntry, Category, Error, Store};
 use mail_types::{ActorId, CertificateFacts, DistinguishedName, Fingerprint, Timestamp};
@@ -181,6 +182,8 @@ impl WriteTx {
             .bind(id).bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?;
         if changed > 0 {
             self.audit(&entry("certificate.withdrawn", holder, format!("certificate={id}"))).await?;
+            // A rule that names it is no longer in force.
+            self.revised(Revision::Directory).await?;
         }
         Ok(Ok(()))
     }

@@ -2,15 +2,16 @@
 
 use crate::support::{Fixture, START, on_both_engines};
 use mail_types::{
-    ActorId, ActorKind, Address, CertificateCriteria, DistinguishedName, PeerIdentity, RevocationState, Role,
-    Timestamp,
+    ActorId, ActorKind, Address, CertificateCriteria, CertificateFacts, CertificateUsage, DistinguishedName,
+    Fingerprint, PeerIdentity, RevocationState, Role, Timestamp,
 };
-use store::{CERTIFICATE_RULES_MAX, DirectoryError, Revision};
+use store::{CERTIFICATE_RULES_MAX, CertificateHolder, DirectoryError, Revision};
 
 on_both_engines!(
     an_application_is_made_once_and_its_name_is_free_after_it,
     a_certificate_is_found_by_whatever_a_rule_names,
     a_rule_ends_by_removal_by_its_date_and_with_its_application,
+    a_rule_is_in_force_for_as_long_as_its_certificate_stands_in_the_inventory,
     a_rule_belongs_to_one_application,
     an_application_opens_what_it_was_granted_and_nothing_else,
     what_takes_away_is_counted_and_what_adds_is_not,
@@ -111,6 +112,32 @@ async fn a_rule_ends_by_removal_by_its_date_and_with_its_application(store: &Fix
     assert_eq!(store.certificate_rules_for(&peer(), START.plus_secs(60)).await.unwrap(), []);
     store.delete_application(lims).await.unwrap();
     assert_eq!(store.certificate_rules_for(&peer(), START).await.unwrap(), []);
+}
+
+async fn a_rule_is_in_force_for_as_long_as_its_certificate_stands_in_the_inventory(store: &Fixture) {
+    let lims = application(store, "lims").await;
+    let facts = CertificateFacts {
+        fingerprint: Fingerprint([1; 32]),
+        usage: CertificateUsage::OrgAuthCli,
+        subject: peer().subject,
+        issuer: peer().issuer,
+        serial: peer().serial,
+        key_pin: peer().key_pin,
+        not_before: START,
+        not_after: START.plus_secs(1000),
+        der: vec![0x30, 0],
+    };
+    let holder = CertificateHolder::Application(lims);
+    let (certificate, _) = store.add_certificate(holder, facts.clone()).await.unwrap().unwrap();
+    let rule = by_serial(&[0x1a, 0x2b]);
+    store.add_certificate_rule(lims, &rule, Some(certificate), None).await.unwrap().unwrap();
+    assert_eq!(store.certificate_rules_for(&peer(), START).await.unwrap().len(), 1);
+    let before = store.revision(Revision::Directory).await.unwrap();
+    store.withdraw_certificate(certificate).await.unwrap().unwrap();
+    assert_eq!(store.certificate_rules_for(&peer(), START).await.unwrap(), []);
+    assert_eq!(store.revision(Revision::Directory).await.unwrap(), before + 1);
+    store.add_certificate(holder, facts).await.unwrap().unwrap();
+    assert_eq!(store.certificate_rules_for(&peer(), START).await.unwrap().len(), 1);
 }
 
 async fn a_rule_belongs_to_one_application(store: &Fixture) {

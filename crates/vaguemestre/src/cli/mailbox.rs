@@ -178,7 +178,7 @@ fn as_json(row: &MailboxRow) -> Value {
     })
 }
 
-async fn find(store: &Store, address: &str) -> Result<MailboxRow> {
+pub(super) async fn find(store: &Store, address: &str) -> Result<MailboxRow> {
     let parsed: Address = address.parse().context("ADDRESS")?;
     store
         .mailbox(&parsed)

@@ -1,5 +1,6 @@
 //! The command line. Every command takes `--config FILE` and, where it prints, `--json`.
 
+pub(crate) mod application;
 mod check_config;
 mod conformance;
 mod domain;
@@ -61,6 +62,9 @@ enum Command {
     /// Users.
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Applications, which log in with a certificate.
+    #[command(subcommand)]
+    Application(application::ApplicationCommand),
     /// Mailboxes.
     #[command(subcommand)]
     Mailbox(mailbox::MailboxCommand),
@@ -99,6 +103,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         }
         Command::Domain(command) => domain::run(&global, command).await,
         Command::User(command) => user::run(&global, command).await,
+        Command::Application(command) => application::run(&global, command).await,
         Command::Mailbox(command) => mailbox::run(&global, command).await,
         Command::Queue(command) => queue::run(&global, command).await,
         Command::Journal(arguments) => journal::run(&global, &arguments).await,

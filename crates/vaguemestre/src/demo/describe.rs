@@ -39,7 +39,7 @@ pub(super) struct Operator {
     server_key_file: PathBuf,
     admin_token: String,
     pub(super) mailboxes: Vec<Mailbox>,
-    client_certs: Vec<ClientCert>,
+    pub(super) applications: Vec<Application>,
 }
 
 /// One mailbox.
@@ -51,11 +51,14 @@ pub(super) struct Mailbox {
     pub(super) password: Option<String>,
 }
 
+/// One application, which logs in with its certificate.
 #[derive(Serialize)]
-struct ClientCert {
-    mailbox: String,
-    cert_file: PathBuf,
-    key_file: PathBuf,
+pub(super) struct Application {
+    pub(super) name: String,
+    /// Addresses of the mailboxes that it opens; with several it names one as authorization identity.
+    pub(super) mailboxes: Vec<String>,
+    pub(super) cert_file: PathBuf,
+    pub(super) key_file: PathBuf,
 }
 
 impl Demo {
@@ -94,10 +97,12 @@ impl Operator {
             username: m.username,
             password: m.password,
         });
-        let client_certs = furnished
-            .client_certs
-            .into_iter()
-            .map(|(mailbox, cert_file, key_file)| ClientCert { mailbox, cert_file, key_file });
+        let applications = furnished.applications.into_iter().map(|application| Application {
+            name: application.name,
+            mailboxes: application.mailboxes,
+            cert_file: application.cert_file,
+            key_file: application.key_file,
+        });
         Self {
             domain: site.domain.to_owned(),
             hostname: format!("mx.{}", site.domain),
@@ -107,7 +112,7 @@ impl Operator {
             server_key_file: dir.join("tls/server.key"),
             admin_token: furnished.admin_token,
             mailboxes: mailboxes.collect(),
-            client_certs: client_certs.collect(),
+            applications: applications.collect(),
             data_dir: dir,
         }
     }

@@ -2,12 +2,13 @@
 
 use super::letters;
 use super::network::{Network, Site};
+use crate::cli::application::{by_serial, enter};
 use crate::cli::init::replace;
 use crate::cli::mailbox::make;
 use crate::operator::store_options;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use intake::Spool;
-use mail_types::{Address, MailboxKind, Secret, SystemFlags};
+use mail_types::{Address, MailboxKind, Role, Secret, SystemFlags};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use store::{NewMailbox, Store, hash_token};
@@ -20,8 +21,15 @@ const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 pub(super) struct Furnished {
     pub(super) admin_token: String,
     pub(super) mailboxes: Vec<FurnishedMailbox>,
-    /// Mailbox address, certificate file, key file.
-    pub(super) client_certs: Vec<(String, PathBuf, PathBuf)>,
+    pub(super) applications: Vec<FurnishedApplication>,
+}
+
+pub(super) struct FurnishedApplication {
+    pub(super) name: String,
+    /// Addresses of the mailboxes that it opens.
+    pub(super) mailboxes: Vec<String>,
+    pub(super) cert_file: PathBuf,
+    pub(super) key_file: PathBuf,
 }
 
 pub(super) struct FurnishedMailbox {
@@ -39,7 +47,7 @@ pub(super) async fn furnish(network: &Network, site: &Site) -> Result<Furnished>
     let mut secrets = Secrets::open(&dir.join("secrets.json"))?;
     store.add_domain(site.domain.parse()?).await?;
     let mut furnished =
-        Furnished { admin_token: secrets.of("admin token"), mailboxes: Vec::new(), client_certs: Vec::new() };
+        Furnished { admin_token: secrets.of("admin token"), mailboxes: Vec::new(), applications: Vec::new() };
     store.set_api_key("demo", hash_token(&furnished.admin_token), "operator").await?;
     for (index, (name, kind, owner)) in site.mailboxes.iter().enumerate() {
         let address = format!("{name}@{}", site.domain);
@@ -49,9 +57,9 @@ pub(super) async fn furnish(network: &Network, site: &Site) -> Result<Furnished>
             deliver_letters(&store, &address, index, site).await?;
         }
         furnished.mailboxes.push(mailbox.0);
-        if *kind == MailboxKind::Applicative {
-            furnished.client_certs.push(application_certificate(network, site, name, &address, &store)?);
-        }
+    }
+    for (name, mailboxes) in site.applications {
+        furnished.applications.push(application(network, site, name, mailboxes, &store).await?);
     }
     store.close().await;
     Ok(furnished)
@@ -81,13 +89,42 @@ async fn one(
     Ok((FurnishedMailbox { address: address.to_owned(), kind, username, password }, is_new))
 }
 
+/// Makes an application with its certificate and what it opens.
+async fn application(
+    network: &Network,
+    site: &Site,
+    name: &str,
+    mailboxes: &[&str],
+    store: &Store,
+) -> Result<FurnishedApplication> {
+    let addresses: Vec<String> = mailboxes.iter().map(|name| format!("{name}@{}", site.domain)).collect();
+    let first = addresses.first().context("an application opens a mailbox")?;
+    let (cert_file, key_file) = application_certificate(network, site, name, first, store)?;
+    let (actor, _) = store.create_application(name).await?.map_err(|refusal| anyhow!("{name}: {refusal}"))?;
+    let rules = store.certificate_rules(actor, store.now()).await?;
+    let facts = pki::certificate_facts(&std::fs::read(&cert_file)?)?;
+    let criteria = by_serial(&facts)?;
+    if rules.iter().all(|rule| rule.criteria != criteria) {
+        enter(store, actor, facts, &criteria).await?;
+    }
+    let granted = store.application_grants(actor).await?;
+    for address in &addresses {
+        if granted.iter().any(|grant| grant.address == *address) {
+            continue;
+        }
+        let row = store.mailbox(&address.parse()?).await?.context("a mailbox of the demo")?;
+        store.grant(row.id, actor, Role::Administrator).await?;
+    }
+    Ok(FurnishedApplication { name: name.to_owned(), mailboxes: addresses, cert_file, key_file })
+}
+
 fn application_certificate(
     network: &Network,
     site: &Site,
     name: &str,
     address: &str,
     store: &Store,
-) -> Result<(String, PathBuf, PathBuf)> {
+) -> Result<(PathBuf, PathBuf)> {
     let dir = network.site_dir(site).join("applications");
     let (cert, key) = (dir.join(format!("{name}.pem")), dir.join(format!("{name}.key")));
     if !cert.exists() {
@@ -95,7 +132,7 @@ fn application_certificate(
         replace(&key, 0o600, issued.key_pem.expose().as_bytes())?;
         replace(&cert, 0o644, issued.chain_pem.as_bytes())?;
     }
-    Ok((address.to_owned(), cert, key))
+    Ok((cert, key))
 }
 
 /// A few letters in a new mailbox.

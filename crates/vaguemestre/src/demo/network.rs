@@ -21,6 +21,8 @@ pub(super) struct Site {
     pub(super) unit: &'static str,
     pub(super) state: &'static str,
     pub(super) mailboxes: &'static [(&'static str, MailboxKind, Option<&'static str>)],
+    /// Name of each application, and the mailboxes that it opens.
+    pub(super) applications: &'static [(&'static str, &'static [&'static str])],
     folder: &'static str,
     /// Added to the port base.
     offset: u16,
@@ -41,6 +43,12 @@ pub(super) static SITES: [Site; 2] = [
             ("secretariat.cardiologie", MailboxKind::Organizational, Some("nadia.leroy")),
             ("laboratoire.biologie", MailboxKind::Applicative, None),
             ("cabinet.tilleuls", MailboxKind::Cabinet, Some("amelie.petit")),
+            ("imagerie.comptes-rendus", MailboxKind::Applicative, None),
+            ("imagerie.archives", MailboxKind::Applicative, None),
+        ],
+        applications: &[
+            ("laboratoire.biologie", &["laboratoire.biologie"]),
+            ("imagerie", &["imagerie.comptes-rendus", "imagerie.archives"]),
         ],
     },
     Site {
@@ -57,6 +65,7 @@ pub(super) static SITES: [Site; 2] = [
             ("dossier.patient", MailboxKind::Applicative, None),
             ("cabinet.oliviers", MailboxKind::Cabinet, Some("ines.roux")),
         ],
+        applications: &[("dossier.patient", &["dossier.patient"])],
     },
 ];
 
@@ -195,6 +204,9 @@ impl Network {
             let port =
                 if self.port_base == 0 { 0 } else { self.port_base.saturating_add(site.offset + index) };
             let _ = write!(text, "\n[listeners.{name}]\nbind = \"127.0.0.1:{port}\"\ntls = \"{tls}\"\n");
+            if ["submission", "submissions", "imap", "imaps"].contains(&name) {
+                text.push_str("client_certificates = \"request\"\n");
+            }
         }
         text.push_str(
             "\n[tls]\ncert = \"tls/server.pem\"\nkey = \"tls/server.key\"\n\n[trust]\nenvironment = \"test\"\nanchors = [\"../pki/ca.pem\"]\ncrl_files = [\"../pki/crl\"]\n\

@@ -1,6 +1,6 @@
 //! What the demo prints: settings ready to paste.
 
-use super::describe::{Demo, Operator};
+use super::describe::{Application, Demo, Operator};
 use crate::cli::print::line;
 
 pub(super) fn print(demo: &Demo) {
@@ -27,6 +27,16 @@ pub(super) fn print(demo: &Demo) {
         reader.password.as_deref().unwrap_or_default(),
     ));
     line("");
+    if let Some(application) = first.applications.first() {
+        line("Read as an application, by certificate (SASL EXTERNAL):");
+        line(&format!(
+            "  curl --cacert {ca} --cert {} --key {} --url 'imaps://localhost:{}/INBOX;MAILINDEX=*' --login-options AUTH=EXTERNAL --user {}:",
+            application.cert_file.display(),
+            application.key_file.display(),
+            first.ports["imaps"],
+            application.mailboxes.first().map(String::as_str).unwrap_or_default(),
+        ));
+    }
     line(&format!(
         "Thunderbird: import {ca} as an authority, then use server localhost, the IMAP and SMTP ports above, SSL/TLS, normal password."
     ));
@@ -41,9 +51,17 @@ fn print_operator(operator: &Operator) {
     for mailbox in &operator.mailboxes {
         let login = match (&mailbox.username, &mailbox.password) {
             (Some(username), Some(password)) => format!("login {username}  password {password}"),
-            _ => "by certificate only".to_owned(),
+            _ => by_certificate(operator, &mailbox.address),
         };
         line(&format!("  {:<14}  {:<52}  {login}", mailbox.kind, mailbox.address));
     }
     line("");
+}
+
+fn by_certificate(operator: &Operator, address: &str) -> String {
+    let opens = |application: &&Application| application.mailboxes.iter().any(|each| each == address);
+    match operator.applications.iter().find(opens) {
+        Some(application) => format!("by certificate {}", application.cert_file.display()),
+        None => "by certificate only".to_owned(),
+    }
 }

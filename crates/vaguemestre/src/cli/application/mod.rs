@@ -1,0 +1,178 @@
+//! `vaguemestre application`.
+
+mod certificate;
+
+use super::{Global, mailbox, print};
+use anyhow::{Context, Result, anyhow};
+use certificate::CertificateCommand;
+use clap::Subcommand;
+use mail_types::Role;
+use serde_json::{Value, json};
+use std::process::ExitCode;
+use store::{ApplicationGrant, ApplicationRow, CertificateRule, Store};
+
+pub(crate) use certificate::{by_serial, enter};
+
+/// Rows read at a time by `list`.
+const PAGE: u32 = 1000;
+
+#[derive(Subcommand)]
+pub(super) enum ApplicationCommand {
+    /// Make an application; fine twice.
+    Create {
+        /// Its name: letters, digits, dots, hyphens, underscores.
+        name: String,
+    },
+    /// List all applications.
+    List,
+    /// Show one application: its certificates and its mailboxes.
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// The certificates with which an application logs in.
+    #[command(subcommand)]
+    Certificate(CertificateCommand),
+    /// Let an application open a mailbox, in place of the role that it had there.
+    Grant {
+        /// Its name.
+        name: String,
+        /// Address of the mailbox.
+        address: String,
+        /// read, write, manage or admin.
+        #[arg(long, default_value = "manage")]
+        role: Role,
+    },
+    /// Take a mailbox away from an application. Open sessions end within five seconds.
+    Revoke {
+        /// Its name.
+        name: String,
+        /// Address of the mailbox.
+        address: String,
+    },
+    /// Take an application out of service. Open sessions end within five seconds; the mailboxes stay.
+    Delete {
+        /// Its name.
+        name: String,
+    },
+}
+
+pub(super) async fn run(global: &Global, command: ApplicationCommand) -> Result<ExitCode> {
+    let (_, store) = global.open().await?;
+    match command {
+        ApplicationCommand::Create { name } => {
+            let created = store.create_application(&name).await?;
+            let (actor, is_new) = created.map_err(|refusal| anyhow!("{name}: {refusal}"))?;
+            if global.json {
+                print::json(&json!({"id": actor.0, "name": name.to_ascii_lowercase(), "created": is_new}));
+            }
+        }
+        ApplicationCommand::List => list(global, &store).await?,
+        ApplicationCommand::Show { name } => show(global, &store, &find(&store, &name).await?).await?,
+        ApplicationCommand::Certificate(command) => certificate::run(global, &store, command).await?,
+        ApplicationCommand::Grant { name, address, role } => {
+            let (application, row) = (find(&store, &name).await?, mailbox::find(&store, &address).await?);
+            store.grant(row.id, application.actor, role).await?;
+        }
+        ApplicationCommand::Revoke { name, address } => {
+            let (application, row) = (find(&store, &name).await?, mailbox::find(&store, &address).await?);
+            let is_ended = store.revoke_grant(row.id, application.actor).await?;
+            anyhow::ensure!(
+                is_ended,
+                "{name} has no grant of {address}; `application show {name}` lists what it has"
+            );
+        }
+        ApplicationCommand::Delete { name } => {
+            let application = find(&store, &name).await?;
+            store.delete_application(application.actor).await?;
+        }
+    }
+    store.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn find(store: &Store, name: &str) -> Result<ApplicationRow> {
+    let row = store.application(name).await?;
+    row.with_context(|| format!("there is no application {name}; `application list` shows them"))
+}
+
+async fn list(global: &Global, store: &Store) -> Result<()> {
+    let mut rows: Vec<ApplicationRow> = Vec::new();
+    loop {
+        let after = rows.last().map(|row| row.name.clone()).unwrap_or_default();
+        let page = store.applications(&after, PAGE).await?;
+        let is_last = page.len() < PAGE as usize;
+        rows.extend(page);
+        if is_last {
+            break;
+        }
+    }
+    let mut shown = Vec::new();
+    for row in &rows {
+        let rules = store.certificate_rules(row.actor, store.now()).await?.len();
+        let grants = store.application_grants(row.actor).await?;
+        shown.push((row, rules, grants));
+    }
+    if global.json {
+        let values = shown.iter().map(|(row, rules, grants)| {
+            let mailboxes: Vec<&str> = grants.iter().map(|grant| grant.address.as_str()).collect();
+            json!({"id": row.actor.0, "name": row.name, "certificates": rules, "mailboxes": mailboxes})
+        });
+        print::json(&Value::Array(values.collect()));
+    } else {
+        let cells: Vec<Vec<String>> = shown
+            .iter()
+            .map(|(row, rules, grants)| vec![row.name.clone(), rules.to_string(), grants.len().to_string()])
+            .collect();
+        print::table(&["NAME", "CERTIFICATES", "MAILBOXES"], &cells);
+    }
+    Ok(())
+}
+
+async fn show(global: &Global, store: &Store, row: &ApplicationRow) -> Result<()> {
+    let rules = store.certificate_rules(row.actor, store.now()).await?;
+    let grants = store.application_grants(row.actor).await?;
+    if global.json {
+        print::json(&json!({
+            "id": row.actor.0, "name": row.name,
+            "certificates": rules.iter().map(rule_as_json).collect::<Vec<_>>(),
+            "mailboxes": grants.iter().map(grant_as_json).collect::<Vec<_>>(),
+        }));
+        return Ok(());
+    }
+    print::line(&format!("name         {}", row.name));
+    for rule in &rules {
+        print::line(&format!("certificate  rule {}: {}", rule.id, rule.criteria));
+    }
+    for grant in &grants {
+        print::line(&format!("mailbox      {} ({})", grant.address, role_of(grant)));
+    }
+    if rules.is_empty() {
+        print::line(&format!(
+            "It has no certificate and cannot log in; add one with `application certificate add {} --pem FILE`.",
+            row.name
+        ));
+    }
+    Ok(())
+}
+
+fn rule_as_json(rule: &CertificateRule) -> Value {
+    let criteria = &rule.criteria;
+    json!({
+        "rule": rule.id,
+        "issuer": criteria.issuer().map(ToString::to_string),
+        "subject": criteria.subject().map(ToString::to_string),
+        "san": criteria.alternative_name().map(ToString::to_string),
+        "serial": criteria.serial().map(print::hex),
+        "key_pin": criteria.key_pin().map(|pin| print::hex(pin)),
+        "expires_at_ms": rule.expires_at.map(|at| at.0),
+    })
+}
+
+fn grant_as_json(grant: &ApplicationGrant) -> Value {
+    json!({"address": grant.address, "role": role_of(grant), "expires_at_ms": grant.expires_at.map(|at| at.0)})
+}
+
+fn role_of(grant: &ApplicationGrant) -> &'static str {
+    grant.role.map_or("-", Role::as_str)
+}
