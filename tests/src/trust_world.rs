@@ -62,6 +62,7 @@ impl TrustWorld {
             "unlisted",
             "clear",
             "stripped",
+            "refused",
             "injecting",
         ] {
             issue(name, &good, usual);
@@ -146,25 +147,24 @@ impl TrustWorld {
     }
 }
 
-/// Each case's pair, but for those that the list is to be at odds with.
+/// Each case's pair, but for those that the list is to be at odds with; the same for its second domain, `old-CASE.example`.
 fn white_list(certificates: &BTreeMap<&'static str, Certificate>) -> String {
-    let line = |(name, certificate): (&&str, &Certificate)| {
-        let subject = &certificate.subject;
-        match *name {
-            "unlisted" => String::new(),
+    let mut lines = format!("its-own.example;{}\n", certificates["elsewhere"].subject);
+    for (case, certificate) in certificates {
+        let subject = match *case {
+            "unlisted" => continue,
             // The same CN, and not the same name.
-            "other-dn" => format!("other-dn.example;{}\n", subject.replace("HOPITAL TIERS", "HOPITAL QUART")),
-            "elsewhere" => {
-                format!("elsewhere.example;{}\nits-own.example;{subject}\n", certificates["valid"].subject)
-            }
+            "other-dn" => certificate.subject.replace("HOPITAL TIERS", "HOPITAL QUART"),
+            "elsewhere" => certificates["valid"].subject.clone(),
             "reordered" => {
-                let attributes: Vec<&str> = subject.split(',').rev().collect();
-                format!("reordered.example;{}\n", attributes.join(" ,  ").replace("CN=", "cn = "))
+                let attributes: Vec<&str> = certificate.subject.split(',').rev().collect();
+                attributes.join(" ,  ").replace("CN=", "cn = ")
             }
-            name => format!("{name}.example;{subject}\n"),
-        }
-    };
-    certificates.iter().map(line).collect()
+            _ => certificate.subject.clone(),
+        };
+        lines += &format!("{case}.example;{subject}\nold-{case}.example;{subject}\n");
+    }
+    lines
 }
 
 fn write(operator: &Operator, name: &str, content: &str) {
