@@ -88,7 +88,15 @@ impl TrustSpace {
         self.state().white_list.kept_mark = mark;
         match loaded {
             None => {}
-            Some(Ok(in_force)) => self.put_white_list_in_force(in_force),
+            Some(Ok(in_force)) => {
+                // Which domains left comes first, here too; a store that does not answer leaves the list for the next look.
+                if let Err(error) = self.read_decisions().await {
+                    tracing::error!(%error, "a white list that was kept is not taken yet: which domains left cannot be read");
+                    self.state().white_list.kept_mark = None;
+                    return;
+                }
+                self.put_white_list_in_force(in_force);
+            }
             Some(Err(fault)) => {
                 tracing::error!(%fault, "the white list that was kept is not taken; its source is asked");
                 self.white_list_failed(&WhiteListFault::List(fault));
@@ -268,9 +276,10 @@ impl TrustSpace {
         drop(lock);
         let domains = list.domain_count();
         log_diff(domains, diff.as_ref());
+        // Which domains left is in force before the list that lacks them: otherwise their queued mail would bounce in between.
+        self.read_decisions().await?;
         self.put_white_list_in_force(InForce { list: Arc::new(list), about, left_out });
         self.inner.metrics.white_list_adopted();
-        self.read_decisions().await?;
         Ok(WhiteListNews::Adopted { domains, diff })
     }
 
