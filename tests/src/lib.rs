@@ -29,6 +29,7 @@ mod tls;
 mod trouble;
 mod trust_world;
 mod wait;
+mod web;
 mod wire;
 
 pub use authority::{Certificate, now};
@@ -54,4 +55,5 @@ pub use tls::ClientTls;
 pub use trouble::{PATIENCE, Scene, outage};
 pub use trust_world::TrustWorld;
 pub use wait::{DEADLINE, until, within};
+pub use web::{Asked, Page, WebServer};
 pub use wire::{Reply, Wire};

@@ -2,6 +2,7 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use mail_types::{AlternativeName, CertificateFacts, CertificateUsage, Fingerprint, Timestamp};
+use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::SectionKind;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
@@ -36,6 +37,16 @@ pub fn certificate_names(file: &[u8]) -> Result<Vec<AlternativeName>, Certificat
     Ok(dns
         .chain(leaf.mail_names.into_iter().map(|name| AlternativeName::Mail(name.to_lowercase())))
         .collect())
+}
+
+/// Every certificate of a file (PEM, DER or P7B) in its order: by custom the leaf, then its issuers. Nothing is verified.
+pub fn certificate_chain(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, CertificateFileError> {
+    let certificates = encoding::objects(file, SectionKind::Certificate);
+    if certificates.is_empty() {
+        return Err(CertificateFileError::Empty);
+    }
+    let read = certificates.into_iter().map(|der| der.map(CertificateDer::from));
+    read.collect::<Result<_, _>>().map_err(|_| CertificateFileError::Malformed)
 }
 
 /// `None` when it is not a certificate.

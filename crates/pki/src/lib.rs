@@ -45,7 +45,7 @@ mod verifier;
 
 pub use access_server::{AccessServerTls, ClientCertificates};
 pub use auditor::{Audited, AuditedVersion, AuditorTls, Duplex, alert_of};
-pub use certificate::{CertificateFileError, certificate_facts, certificate_names};
+pub use certificate::{CertificateFileError, certificate_chain, certificate_facts, certificate_names};
 pub use crl::{CrlFault, CrlFaultCause, CrlNumber};
 pub use crypto::{TlsSettings, TlsSettingsError};
 pub use handshake::{HandshakeFailure, TlsSetupError};

@@ -59,7 +59,7 @@ struct Offer {
 }
 
 impl TrustSpace {
-    /// Puts the kept list in force, then what a file holds; for another source than before, from nothing.
+    /// Puts the kept list of the configured source in force, from nothing.
     pub(crate) async fn begin_white_list(&self) {
         self.state().white_list = WhiteListState::default();
         self.change_list(|list| list.white_list = None);
@@ -67,10 +67,7 @@ impl TrustSpace {
             None => tracing::error!(
                 "no white list is configured: mail from and to other operators is deferred; set [trust] whitelist_url or whitelist_file"
             ),
-            Some(_) => {
-                self.look_at_kept_white_list().await;
-                self.look_at_white_list_file(true).await;
-            }
+            Some(_) => self.look_at_kept_white_list().await,
         }
     }
 

@@ -84,12 +84,22 @@ pub(crate) struct State {
 }
 
 impl TrustSpace {
-    /// Puts in force what files, the store and what was kept say. A list that cannot be loaded closes what it concerns and nothing else:
+    /// The trust space of a server: what [`TrustSpace::look`] finds, and what the file of the white list holds now.
+    ///
+    /// # Errors
+    /// Those of [`TrustSpace::look`].
+    pub async fn open(settings: Settings, store: Store, metrics: TrustMetrics) -> Result<Self, OpenError> {
+        let space = Self::look(settings, store, metrics).await?;
+        space.look_at_white_list_file(true).await;
+        Ok(space)
+    }
+
+    /// Puts in force what files, the store and what was kept say; no new white list is taken. A list that cannot be loaded closes what it concerns and nothing else:
     /// clinicians read their mail while an administrator repairs it.
     ///
     /// # Errors
     /// The anchors cannot be used, the folder cannot be made, or the store does not answer.
-    pub async fn open(settings: Settings, store: Store, metrics: TrustMetrics) -> Result<Self, OpenError> {
+    pub async fn look(settings: Settings, store: Store, metrics: TrustMetrics) -> Result<Self, OpenError> {
         let folder = settings.folder.clone();
         files::make_folders(&folder).map_err(|cause| OpenError::Folder { path: folder, cause })?;
         let now = store.now();
@@ -145,9 +155,8 @@ impl TrustSpace {
         self.find_sources();
         if is_other_list {
             self.begin_white_list().await;
-        } else {
-            self.look_at_white_list_file(true).await;
         }
+        self.look_at_white_list_file(true).await;
         self.publish(true);
     }
 

@@ -354,6 +354,12 @@ impl Operator {
     }
 }
 
+/// Whether a process serves this data folder now.
+pub(crate) fn is_served(data_dir: &Path) -> bool {
+    let lock = File::open(data_dir.join("serve.lock"));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
+}
+
 /// One process serves a data folder: two would each believe that they hold every lease.
 fn lock(data_dir: &Path) -> Result<File> {
     let path = data_dir.join("serve.lock");

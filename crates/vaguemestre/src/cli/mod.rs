@@ -12,6 +12,7 @@ pub(crate) mod mailbox;
 pub(crate) mod print;
 mod queue;
 pub(crate) mod serve;
+mod trust;
 mod user;
 
 use anyhow::{Context, Result, bail};
@@ -71,6 +72,9 @@ enum Command {
     /// Messages on their way to other operators.
     #[command(subcommand)]
     Queue(queue::QueueCommand),
+    /// What is trusted: certificates, revocation lists, white list, local decisions.
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
     /// The latest judgements of peers and certificates, newest first.
     Journal(journal::JournalArguments),
     /// Play the auditing operator against a running server.
@@ -106,6 +110,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Application(command) => application::run(&global, command).await,
         Command::Mailbox(command) => mailbox::run(&global, command).await,
         Command::Queue(command) => queue::run(&global, command).await,
+        Command::Trust(command) => trust::run(&global, command).await,
         Command::Journal(arguments) => journal::run(&global, &arguments).await,
         Command::Conformance(command) => conformance::run(&global, command).await,
         Command::Fsck(arguments) => fsck::run(&global, &arguments).await,

@@ -1,0 +1,59 @@
+//! `vaguemestre trust diff`.
+
+use super::{Global, print};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use policy::WhiteListDiff;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use store::Clock;
+use trust_space::Kept;
+
+#[derive(Args)]
+pub(in crate::cli) struct DiffArguments {
+    /// The older list; the one before that in force when it is left out.
+    from: Option<PathBuf>,
+    /// The newer list; the one in force when it is left out.
+    to: Option<PathBuf>,
+}
+
+pub(super) fn run(global: &Global, arguments: &DiffArguments) -> Result<ExitCode> {
+    let settings = crate::trust::settings(&global.load()?);
+    let now = Clock::system().now();
+    let kept = |which| trust_space::kept_white_list(&settings, which);
+    let (from, to) = match (arguments.from.clone(), arguments.to.clone()) {
+        (Some(from), Some(to)) => (from, to),
+        (Some(to), None) => (kept(Kept::Current), to),
+        _ => (kept(Kept::Previous), kept(Kept::Current)),
+    };
+    if !from.exists() && arguments.from.is_none() {
+        bail!("no white list was in force before this one: there is nothing to compare with");
+    }
+    let read = |path: &PathBuf| {
+        trust_space::read_white_list(&settings, path, now).with_context(|| path.display().to_string())
+    };
+    let diff = WhiteListDiff::between(&read(&from)?, &read(&to)?);
+    if global.json {
+        print::json(&as_json(&diff))
+    } else {
+        print::line(&diff.to_string())
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn as_json(diff: &WhiteListDiff) -> Value {
+    let domains =
+        |domains: &[mail_types::Domain]| -> Vec<String> { domains.iter().map(ToString::to_string).collect() };
+    let pairs = |pairs: &[(mail_types::Domain, policy::Bearer)]| -> Vec<Value> {
+        pairs
+            .iter()
+            .map(|(domain, bearer)| json!({"domain": domain.to_string(), "bearer": bearer.to_string()}))
+            .collect()
+    };
+    json!({
+        "before_ms": diff.before.map(|at| at.0), "after_ms": diff.after.map(|at| at.0),
+        "domains_added": domains(&diff.domains_added), "domains_removed": domains(&diff.domains_removed),
+        "pairs_added": pairs(&diff.pairs_added), "pairs_removed": pairs(&diff.pairs_removed),
+    })
+}
