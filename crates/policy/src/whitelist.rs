@@ -76,6 +76,12 @@ impl WhiteList {
         }
     }
 
+    /// Adds a domain for which nobody speaks, because its entry could not be read. It is in the list all the same: mail for it waits, and
+    /// does not bounce as for a domain that left.
+    pub fn add_silent(&mut self, domain: Domain) {
+        self.domains.entry(Arc::new(domain)).or_default();
+    }
+
     /// The shared name of the domain, or `None` when the pair was known.
     fn add_pair(&mut self, domain: Domain, bearer: Bearer) -> Option<Arc<Domain>> {
         let domain = match self.domains.get_key_value(&domain) {
@@ -167,7 +173,7 @@ pub struct LineFault {
 
 impl WhiteList {
     /// Reads the text form: one pair a line, `DOMAIN;SUBJECT-DN`, with `#` comments. Lines at fault are left out and reported: a slip in
-    /// one line must not close the network.
+    /// one line must not close the network, nor make a domain leave the list.
     pub fn parse(text: &str) -> (Self, Vec<LineFault>) {
         let mut list = Self::default();
         let mut faults = Vec::new();
@@ -177,7 +183,11 @@ impl WhiteList {
                 continue;
             }
             match pair(line) {
-                Ok((domain, subject)) => list.add(domain, subject),
+                Ok((domain, Ok(subject))) => list.add(domain, subject),
+                Ok((domain, Err(cause))) => {
+                    list.add_silent(domain);
+                    faults.push(LineFault { line: index + 1, cause });
+                }
                 Err(cause) => faults.push(LineFault { line: index + 1, cause }),
             }
         }
@@ -185,12 +195,18 @@ impl WhiteList {
     }
 }
 
-fn pair(line: &str) -> Result<(Domain, DistinguishedName), &'static str> {
+type Subject = Result<DistinguishedName, &'static str>;
+
+fn pair(line: &str) -> Result<(Domain, Subject), &'static str> {
     let at = line.find([';', ' ', '\t', ',']).ok_or("a line has the form DOMAIN;SUBJECT-DN")?;
     let (domain, rest) = line.split_at(at);
     let subject = rest.trim_start_matches([';', ' ', '\t', ',']);
     let domain = domain.parse().map_err(|_| "the domain is not valid")?;
-    let subject = subject.parse().map_err(|_| "the subject is not a distinguished name")?;
+    let subject = subject.parse().map_err(|_| "the subject is not a distinguished name");
+    // Without its own separator a line may be anything, a sentence too.
+    if subject.is_err() && !line[at..].trim_start().starts_with(';') {
+        return Err("a line has the form DOMAIN;SUBJECT-DN");
+    }
     Ok((domain, subject))
 }
 
@@ -223,6 +239,15 @@ mod tests {
             list.bearers_of(&ch).iter().map(ToString::to_string).collect::<Vec<_>>(),
             ["C=fr,CN=a,O=x", "C=fr,CN=b,O=x"]
         );
+    }
+
+    #[test]
+    fn a_domain_whose_certificate_cannot_be_read_stays_in_the_list() {
+        let (list, faults) =
+            WhiteList::parse("ch.example;nonsense\nok.example;CN=a\na slip; of the pen\n-ch;CN=a\n");
+        assert_eq!(faults.iter().map(|fault| fault.line).collect::<Vec<_>>(), [1, 3, 4]);
+        assert!(list.lists_domain(&domain("ch.example")) && !list.lists(&domain("ch.example"), &dn("CN=a")));
+        assert_eq!((list.domain_count(), list.pair_count()), (2, 1));
     }
 
     #[test]

@@ -169,7 +169,9 @@ mod tests {
                 "domaine;type;finess;date_ajout\n{line}\ngood.example;operateur;750000001;2024-01-15"
             );
             let (list, faults) = read(text.as_bytes(), NOW).unwrap();
-            assert_eq!((list.domain_count(), faults.len()), (1, 1), "{line}");
+            assert_eq!((list.pair_count(), faults.len()), (1, 1), "{line}");
+            let is_domain = cause != EntryFaultCause::Domain;
+            assert_eq!(list.lists_domain(&domain("ch.example")), is_domain, "{line}");
             assert_eq!((faults[0].line, faults[0].cause), (2, cause), "{line}");
         }
     }

@@ -1,4 +1,5 @@
-//! One entry of a list, whatever its form: what it gives, or why it is left out.
+//! One entry of a list, whatever its form: what it gives, or why it is left out. A domain whose certificate cannot be read stays in the list,
+//! with nobody who speaks for it: left out altogether it would seem to have left, and mail for it would bounce.
 
 use std::fmt;
 
@@ -68,6 +69,22 @@ pub(crate) enum Written<'a> {
     Unit(String),
 }
 
+/// The same, read.
+enum Bearer {
+    Subject(DistinguishedName),
+    Unit(String),
+}
+
+fn read(written: Written<'_>) -> Result<Bearer, EntryFaultCause> {
+    match written {
+        Written::Subject(subject) if subject.len() > VALUE_MAX => Err(EntryFaultCause::TooLong),
+        Written::Subject(subject) => {
+            subject.parse().map(Bearer::Subject).map_err(|_| EntryFaultCause::Subject)
+        }
+        Written::Unit(unit) => Ok(Bearer::Unit(unit)),
+    }
+}
+
 /// A list on its way, with what was left out of it.
 pub(crate) struct Entries {
     list: WhiteList,
@@ -92,7 +109,7 @@ impl Entries {
         if self.count > ENTRIES_MAX {
             return Err(ListFault::TooMany("entries"));
         }
-        if let Err(cause) = bearer.and_then(|bearer| self.insert(domain, bearer)) {
+        if let Err(cause) = self.insert(domain, bearer) {
             self.bad_count += 1;
             if self.faults.len() < BAD_ENTRIES_MAX {
                 let name = domain.chars().take(SHOWN_MAX).collect();
@@ -102,15 +119,19 @@ impl Entries {
         Ok(())
     }
 
-    fn insert(&mut self, domain: &str, bearer: Written<'_>) -> Result<(), EntryFaultCause> {
+    fn insert(
+        &mut self,
+        domain: &str,
+        bearer: Result<Written<'_>, EntryFaultCause>,
+    ) -> Result<(), EntryFaultCause> {
         let domain: Domain = domain.trim().parse().map_err(|_| EntryFaultCause::Domain)?;
-        match bearer {
-            Written::Subject(subject) if subject.len() > VALUE_MAX => return Err(EntryFaultCause::TooLong),
-            Written::Subject(subject) => {
-                let subject: DistinguishedName = subject.parse().map_err(|_| EntryFaultCause::Subject)?;
-                self.list.add(domain, subject);
+        match bearer.and_then(read) {
+            Ok(Bearer::Subject(subject)) => self.list.add(domain, subject),
+            Ok(Bearer::Unit(unit)) => self.list.add_unit(domain, &unit),
+            Err(cause) => {
+                self.list.add_silent(domain);
+                return Err(cause);
             }
-            Written::Unit(unit) => self.list.add_unit(domain, &unit),
         }
         Ok(())
     }
@@ -125,7 +146,7 @@ impl Entries {
                 first: first.clone(),
             });
         }
-        if self.list.domain_count() == 0 {
+        if self.list.pair_count() == 0 {
             return Err(ListFault::NoDomain);
         }
         Ok((self.list, self.faults))

@@ -17,7 +17,7 @@ pub fn read(bytes: &[u8]) -> Result<(WhiteList, Vec<EntryFault>), ListFault> {
     if let Some(first) = faults.first().filter(|_| faults.len() > BAD_ENTRIES_MAX) {
         return Err(ListFault::TooManyBadEntries { bad: faults.len(), entries, first: first.clone() });
     }
-    if list.domain_count() == 0 {
+    if list.pair_count() == 0 {
         return Err(ListFault::NoDomain);
     }
     Ok((list, faults))
