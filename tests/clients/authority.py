@@ -24,8 +24,8 @@ authorityKeyIdentifier = keyid
 """
 
 
-def openssl(*words):
-    done = subprocess.run(["openssl", *map(str, words)], capture_output=True, timeout=30)
+def openssl(*words, at=None):
+    done = subprocess.run([*(["faketime", at] if at else []), "openssl", *map(str, words)], capture_output=True, timeout=30)
     assert done.returncode == 0, f"openssl {words[0]}: {done.stderr.decode(errors='replace')[-800:]}"
     return done.stdout.decode()
 
@@ -54,17 +54,25 @@ class Authority:
         (self.dir / "crlnumber").write_text("1000\n")
         (self.dir / "list.cnf").write_text(LIST_CONFIGURATION.format(dir=self.dir))
 
-    def issue(self, name, hosts, common_name=None):
-        """A certificate for a server of these host names that also delivers to others."""
+    def issue(self, name, hosts, common_name=None, at=None, by=None):
+        """A certificate for a server of these host names that also delivers to others; issued `at` a time that faketime(1) reads, for a month; `by` another authority."""
+        cert, signing_key = by or (self.cert, self.key)
         key, request, extensions = (self.dir / f"{name}.{kind}" for kind in ("key", "csr", "ext"))
         openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key)
         subject = f"/C=FR/ST=Bas-Rhin (67)/O=LABORATOIRE DE L'EST/OU=1670000019/CN={common_name or hosts[0]}"
         openssl("req", "-new", "-utf8", "-key", key, "-subj", subject, "-out", request)
         extensions.write_text(EXTENSIONS.format(names=", ".join(f"DNS:{host}" for host in hosts)))
         leaf, chain = self.dir / f"{name}.leaf", self.dir / f"{name}.pem"
-        openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self.key, "-days", "365", "-sha256", "-extfile", extensions, "-out", leaf)
-        chain.write_text(leaf.read_text() + pathlib.Path(self.cert).read_text())
+        signing = ["x509", "-req", "-in", request, "-CA", cert, "-CAkey", signing_key, "-days", "30" if at else "365", "-sha256", "-extfile", extensions, "-out", leaf]
+        openssl(*signing, at=at)
+        chain.write_text(leaf.read_text() + pathlib.Path(cert).read_text())
         return Certificate(chain, key)
+
+    def stranger(self):
+        """Certificate and key of an authority that nobody here trusts."""
+        cert, key = self.dir / "stranger-ca.pem", self.dir / "stranger-ca.key"
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", "/C=FR/O=AUTRE/CN=AC TEST ETRANGERE", "-keyout", key, "-out", cert)
+        return cert, key
 
     def revoke(self, certificate):
         """Puts a new list in the place of the demo's, with this certificate added. It is in force after a reload."""

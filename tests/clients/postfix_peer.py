@@ -15,7 +15,7 @@ import time
 import traceback
 
 from demo import eventually
-from postfix_world import DOCTOR, DOMAIN, GREY, OLD, OTHER_DN, REVOKED, STRANGER, UNLISTED, Reader, World, bounce, letter, notification, refused_for_trust
+from postfix_world import DOCTOR, DOMAIN, EXPIRED, FOREIGN, GREY, OLD, OTHER_DN, REVOKED, REVOKED_SERVER, STRANGER, UNLISTED, Reader, World, bounce, letter, notification, refused_for_trust
 
 PLAIN = b"Bonjour,\r\n\r\nrien de neuf.\r\n"
 DOTS = b".\r\n..\r\n...\r\n.x\r\n\r\n.\r\nx.\r\n.\r\n"
@@ -172,6 +172,14 @@ def to_us_a_revoked_certificate_fails_the_handshake_and_postfix_keeps_the_messag
     world.postfix.forget(sender)
 
 
+def to_us_an_expired_certificate_fails_the_handshake_and_postfix_keeps_the_message(world):
+    handshake_fails(world, f"docteur@{EXPIRED}", "vers-perime", "alert certificate expired")
+
+
+def to_us_a_certificate_of_another_authority_fails_the_handshake_and_postfix_keeps_the_message(world):
+    handshake_fails(world, f"docteur@{FOREIGN}", "vers-etranger", "alert unknown ca")
+
+
 def to_us_while_we_are_down_postfix_keeps_the_message_and_delivers_it_once(world):
     world.demo.stop()
     try:
@@ -289,6 +297,18 @@ def from_us_to_a_server_whose_certificate_is_not_the_listed_one_is_deferred(worl
     is_deferred(world, f"docteur@{OTHER_DN}", "depuis-autre-dn")
 
 
+def from_us_to_a_server_with_an_expired_certificate_is_deferred(world):
+    is_deferred(world, f"docteur@{EXPIRED}", "depuis-perime")
+
+
+def from_us_to_a_server_with_a_revoked_certificate_is_deferred(world):
+    is_deferred(world, f"docteur@{REVOKED_SERVER}", "depuis-revoque")
+
+
+def from_us_to_a_server_of_another_authority_is_deferred(world):
+    is_deferred(world, f"docteur@{FOREIGN}", "depuis-etranger")
+
+
 def from_us_an_operator_that_postfix_does_not_know_gets_a_notification(world):
     text = letter("depuis-inconnu", world.demo.mailbox(1, "personal")["address"], DOCTOR, PLAIN)
     world.submit(text, [DOCTOR], operator=1)
@@ -319,6 +339,17 @@ def from_us_to_a_server_without_extensions_several_recipients_get_one_answer_eac
 
 
 # ---- what the checks share
+
+def handshake_fails(world, sender, subject, alert):
+    """Postfix keeps the message and hears why; nothing of it is in a mailbox of ours."""
+    with world.postfix.client() as client:
+        client.sendmail(sender, [world.ours], letter(subject, sender, world.ours, PLAIN))
+    reasons = eventually(lambda: world.postfix.delays(sender))
+    assert any("TLS" in reason or "lost connection" in reason or "handshake" in reason for reason in reasons), reasons
+    assert alert in world.postfix.log(), f"Postfix's log names no {alert}"
+    assert not world.found(subject)
+    world.postfix.forget(sender)
+
 
 def waits_while_down(world, subject):
     world.postfix.stop()

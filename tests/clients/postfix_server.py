@@ -17,7 +17,7 @@ TEMPLATES = pathlib.Path(__file__).resolve().parent / "postfix"
 MASTER = "/usr/lib/postfix/sbin/master"
 # Owner of the mailboxes. No such user need exist.
 UID = 5999
-LISTENERS = ("MX", "BARE", "GREY", "STRANGER", "INJECT")
+LISTENERS = ("MX", "BARE", "GREY", "STRANGER", "EXPIRED", "REVOKED", "FOREIGN", "INJECT")
 
 
 class GreyList(socketserver.ThreadingTCPServer):

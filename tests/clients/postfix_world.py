@@ -20,11 +20,14 @@ GREY = "gris.labo-est.mssante.test"  # served by the greylisting listener
 STRANGER = "usurpe.mssante.test"  # served by a listener whose certificate bears other names
 UNLISTED = "hors-liste.mssante.test"  # its certificate is valid and not in the white list
 REVOKED = "revoque.mssante.test"  # its certificate is in the white list and revoked
+EXPIRED = "perime.mssante.test"  # the white list names its certificate, which has expired
+REVOKED_SERVER = "serveur-revoque.mssante.test"  # the same, revoked before anything is sent there
+FOREIGN = "etranger.mssante.test"  # the same, by an authority that we do not trust
 OTHER_DN = "autre-dn.mssante.test"  # the white list names another certificate for it
 
 DOCTOR = f"docteur@{DOMAIN}"
 USERS = [DOCTOR, f"secretariat@{DOMAIN}", f"serie@{DOMAIN}", f"sanscert@{DOMAIN}", f"docteur@{OLD}", f"docteur@{GREY}", f"docteur@{STRANGER}",
-         f"docteur@{UNLISTED}", f"docteur@{REVOKED}", f"docteur@{OTHER_DN}"]
+         f"docteur@{UNLISTED}", f"docteur@{REVOKED}", f"docteur@{OTHER_DN}", f"docteur@{EXPIRED}", f"docteur@{REVOKED_SERVER}", f"docteur@{FOREIGN}"]
 
 
 class World:
@@ -41,12 +44,18 @@ class World:
 
     def acquaint(self):
         self.ours = self.demo.mailbox(0, "personal")["address"]
-        self.postfix = Postfix(DOMAIN, [DOMAIN, OLD, GREY, STRANGER, UNLISTED, REVOKED, OTHER_DN], self.demo.port(0, "smtp"))
+        self.postfix = Postfix(DOMAIN, [DOMAIN, OLD, GREY, STRANGER, UNLISTED, REVOKED, OTHER_DN, EXPIRED, REVOKED_SERVER, FOREIGN], self.demo.port(0, "smtp"))
         self.authority = Authority(self.demo, self.postfix.root / "authority")
         own = self.authority.issue("own", [f"mx.{name}" for name in (DOMAIN, OLD, GREY, OTHER_DN)])
         unlisted = self.authority.issue("unlisted", [f"mx.{UNLISTED}"])
         self.revoked = self.authority.issue("revoked", [f"mx.{REVOKED}"])
         stranger = self.authority.issue("stranger", ["mx.tout-autre.mssante.test"])
+        expired = self.authority.issue("expired", [f"mx.{EXPIRED}"], at="400 days ago")
+        revoked_server = self.authority.issue("revoked-server", [f"mx.{REVOKED_SERVER}"])
+        foreign = self.authority.issue("foreign", [f"mx.{FOREIGN}"], by=self.authority.stranger())
+        self.authority.revoke(revoked_server)
+        for name, certificate in (("expired", expired), ("revoked-server", revoked_server), ("foreign", foreign)):
+            self.postfix.certificate(name, certificate)
         self.postfix.certificate("own", own)
         self.postfix.certificate("unlisted", unlisted)
         self.postfix.certificate("revoked", self.revoked)
@@ -58,10 +67,10 @@ class World:
         self.postfix.table("peers", {known.stdout.decode().strip().split("=", 1)[1]: "OK"})
         to_us = f"[localhost]:{self.demo.port(0, 'smtp')}"
         self.postfix.table("transports", {f"serie@{DOMAIN}": f"reuse:{to_us}", f"sanscert@{DOMAIN}": f"nocert:{to_us}", f"@{UNLISTED}": f"unlisted:{to_us}",
-                                          f"@{REVOKED}": f"revoked:{to_us}"})
-        listed = {DOMAIN: own, OLD: own, GREY: own, STRANGER: stranger, REVOKED: self.revoked, OTHER_DN: stranger}
+                                          f"@{REVOKED}": f"revoked:{to_us}", f"@{EXPIRED}": f"expired:{to_us}", f"@{FOREIGN}": f"foreign:{to_us}"})
+        listed = {DOMAIN: own, OLD: own, GREY: own, STRANGER: stranger, REVOKED: self.revoked, OTHER_DN: stranger, EXPIRED: expired, REVOKED_SERVER: revoked_server, FOREIGN: foreign}
         self.append("whitelist_file", "".join(f"{name};{certificate.subject}\n" for name, certificate in listed.items()))
-        listeners = {DOMAIN: "MX", OLD: "BARE", GREY: "GREY", STRANGER: "STRANGER", OTHER_DN: "MX"}
+        listeners = {DOMAIN: "MX", OLD: "BARE", GREY: "GREY", STRANGER: "STRANGER", OTHER_DN: "MX", EXPIRED: "EXPIRED", REVOKED_SERVER: "REVOKED", FOREIGN: "FOREIGN"}
         self.append("routes_file", "".join(f"{name} 127.0.0.1:{self.postfix.ports[listener]}\n" for name, listener in listeners.items()))
         self.reload(lambda: self.is_let_in(own, DOCTOR))
         self.postfix.start()

@@ -127,7 +127,7 @@ fn recorded(queue: &Value) -> Vec<(String, &str)> {
     )
 }
 
-fn sorted<'a>(mut pairs: Vec<(String, &'a str)>) -> Vec<(String, &'a str)> {
+fn sorted(mut pairs: Vec<(String, &str)>) -> Vec<(String, &str)> {
     pairs.sort();
     pairs
 }
