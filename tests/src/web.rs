@@ -150,10 +150,12 @@ async fn answer(state: Arc<Mutex<State>>, mut stream: impl AsyncRead + AsyncWrit
     let head = format!("HTTP/1.1 {status} Word\r\nConnection: close\r\n{fields}\r\n");
     stream.write_all(head.as_bytes()).await.ok()?;
     stream.write_all(&body).await.ok()?;
-    while matches!(page, Page::Dribble) {
-        stream.write_all(b"x").await.ok()?;
-        stream.flush().await.ok()?;
-        tokio::time::sleep(Duration::from_secs(1)).await;
+    if matches!(page, Page::Dribble) {
+        loop {
+            stream.write_all(b"x").await.ok()?;
+            stream.flush().await.ok()?;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     }
     stream.flush().await.ok()?;
     stream.shutdown().await.ok()

@@ -35,9 +35,9 @@ pub(super) fn run(global: &Global, arguments: &DiffArguments) -> Result<ExitCode
     };
     let diff = WhiteListDiff::between(&read(&from)?, &read(&to)?);
     if global.json {
-        print::json(&as_json(&diff))
+        print::json(&as_json(&diff));
     } else {
-        print::line(&diff.to_string())
+        print::line(&diff.to_string());
     }
     Ok(ExitCode::SUCCESS)
 }
