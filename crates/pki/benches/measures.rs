@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use pki::{Trust, TrustSnapshot, UnixTime, Usage};
 use rustls::crypto::aws_lc_rs::default_provider;
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject;
 
 use world::{HOST, World, chain, connect, named, now};
 
@@ -90,14 +92,7 @@ async fn handshakes_in_process() {
             (busy() - start) / ROUNDS
         );
     }
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(chain(world.pki.root_cert_pem()).remove(0)).unwrap();
-    let anonymous = rustls::ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(anonymous));
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(client_config(&world, false)));
     let mx = world.mx(&world.trust());
     let start = busy();
     for _ in 0..ROUNDS {
@@ -109,7 +104,59 @@ async fn handshakes_in_process() {
     println!("anonymous handshake, both ends on one thread: {:?}", (busy() - start) / ROUNDS);
 }
 
+/// What a handshake costs the server alone, over a loopback socket: clients of OpenSSL's habits (X25519) on another thread.
+fn handshakes_of_the_server() {
+    const ROUNDS: u32 = 3_000;
+    let world = World::new();
+    for (what, certificate) in [("with a certificate", true), ("without a certificate", false)] {
+        let (mx, listener) = (world.mx(&world.trust()), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let address = listener.local_addr().unwrap();
+        let config = Arc::new(client_config(&world, certificate));
+        let client = std::thread::spawn(move || {
+            for _ in 0..ROUNDS {
+                let name = rustls_pki_types::ServerName::try_from(HOST).unwrap();
+                let mut tls = rustls::ClientConnection::new(config.clone(), name).unwrap();
+                let mut socket = std::net::TcpStream::connect(address).unwrap();
+                tls.complete_io(&mut socket).unwrap();
+                // Its last flight is answered by the end of the connection.
+                let _ = std::io::Read::read(&mut socket, &mut [0; 1_024]);
+            }
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let spent = runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            let start = busy();
+            for _ in 0..ROUNDS {
+                let (socket, _) = listener.accept().await.unwrap();
+                let accepted = mx.accept(socket).await.unwrap();
+                assert_eq!(accepted.peer.is_some(), certificate);
+            }
+            busy() - start
+        });
+        client.join().unwrap();
+        println!("the server's share of a handshake {what}: {:?}", spent / ROUNDS);
+    }
+}
+
+fn client_config(world: &World, certificate: bool) -> rustls::ClientConfig {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(chain(world.pki.root_cert_pem()).remove(0)).unwrap();
+    let mut provider = default_provider();
+    provider.kx_groups = vec![rustls::crypto::aws_lc_rs::kx_group::X25519];
+    let config = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    if !certificate {
+        return config.with_no_client_auth();
+    }
+    let key = PrivateKeyDer::from_pem_slice(world.client.key_pem.expose().as_bytes()).unwrap();
+    config.with_client_auth_cert(chain(&world.client.chain_pem), key).unwrap()
+}
+
 fn main() {
+    handshakes_of_the_server();
     judgement_with_an_empty_and_a_long_list();
     configuration_for_one_handshake();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

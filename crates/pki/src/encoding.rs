@@ -83,7 +83,7 @@ fn pem_bundles(file: &[u8], kind: SectionKind) -> Vec<Result<Vec<u8>, Unreadable
 
 fn names_section(file: &[u8], label: &str) -> bool {
     let begin = format!("-----BEGIN {label}-----");
-    file.windows(begin.len()).any(|window| window == begin.as_bytes())
+    file.split(|byte| *byte == b'\n').any(|line| line.starts_with(begin.as_bytes()))
 }
 
 fn is_signed_data(content_info: &[u8]) -> bool {

@@ -164,25 +164,24 @@ impl TrustSnapshot {
         now: UnixTime,
     ) -> Result<Judged, Rejection> {
         let (leaf, intermediates) = chain.split_first().ok_or(Rejection::Malformed)?;
-        let facts = Leaf::read(leaf).ok_or(Rejection::Malformed)?;
-        self.judge_leaf(leaf, facts, intermediates, usage, now)
+        self.judge_leaf(leaf, intermediates, usage, now)
     }
 
-    /// The same, with the facts of the leaf already read.
+    /// The same, with the leaf apart.
     pub(crate) fn judge_leaf(
         &self,
         leaf: &CertificateDer<'_>,
-        facts: Leaf,
         intermediates: &[CertificateDer<'_>],
         usage: Usage,
         now: UnixTime,
     ) -> Result<Judged, Rejection> {
-        if usage == Usage::Signer && !facts.may_sign {
-            return Err(Rejection::WrongUsage);
-        }
         let key = verified::key(usage, self.eku_rule(), std::iter::once(leaf).chain(intermediates));
         if let Some(known) = self.verified().get(&key).filter(|known| self.still_holds(known, now)) {
-            return Ok(self.judged(facts, &known.certificates(), now));
+            return Ok(self.judged(known.leaf.clone(), &known.certificates(), now));
+        }
+        let facts = Leaf::read(leaf).ok_or(Rejection::Malformed)?;
+        if usage == Usage::Signer && !facts.may_sign {
+            return Err(Rejection::WrongUsage);
         }
         let leaf = EndEntityCert::try_from(leaf).map_err(|error| Rejection::from_webpki(&error))?;
         let offered: Vec<_> = intermediates
@@ -205,7 +204,7 @@ impl TrustSnapshot {
         match path {
             Ok(path) => {
                 let certificates = certificates(&path);
-                if let Some(known) = VerifiedChain::of(&certificates, path.anchor()) {
+                if let Some(known) = VerifiedChain::of(&facts, &certificates, path.anchor()) {
                     self.verified().insert(key, known);
                 }
                 Ok(self.judged(facts, &certificates, now))

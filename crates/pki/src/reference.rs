@@ -2,9 +2,8 @@
 
 use std::net::IpAddr;
 
+use mail_types::PeerIdentity;
 use rustls_pki_types::{DnsName, ServerName};
-
-use crate::leaf::Leaf;
 
 /// The names sought in the certificate of a server; one match is enough, and an empty set matches nothing.
 ///
@@ -28,9 +27,9 @@ impl ReferenceNames {
         }
     }
 
-    pub(crate) fn matches(&self, leaf: &Leaf) -> bool {
-        leaf.ip_names.iter().any(|ip| self.ips.contains(ip))
-            || leaf.dns_names.iter().any(|presented| self.matches_dns(presented))
+    pub(crate) fn matches(&self, peer: &PeerIdentity) -> bool {
+        peer.ip_names.iter().any(|ip| self.ips.contains(ip))
+            || peer.dns_names.iter().any(|presented| self.matches_dns(presented))
     }
 
     /// The name for the SNI extension: the first host, else the domain, else an address (which is not sent, RFC 6066 §3).

@@ -14,6 +14,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
 use crate::judge::{EkuRule, Usage};
+use crate::leaf::Leaf;
 use crate::revocation::PathCertificate;
 
 /// Chains that are kept. A chain takes some 3 KiB; past the bound all are forgotten and the next handshakes verify anew.
@@ -28,6 +29,8 @@ pub(crate) type PathKey = [u8; 32];
 
 /// A path that was found, leaf first, without the anchor.
 pub(crate) struct VerifiedChain {
+    /// What the leaf says.
+    pub(crate) leaf: Leaf,
     certificates: Vec<Kept>,
     pub(crate) anchor: TrustAnchor<'static>,
     /// The time in which every certificate of it is valid.
@@ -65,7 +68,7 @@ impl fmt::Debug for VerifiedPaths {
 
 impl VerifiedChain {
     /// `None` when the dates of a certificate cannot be read: nothing is kept then.
-    pub(crate) fn of(path: &[PathCertificate<'_>], anchor: &TrustAnchor<'_>) -> Option<Self> {
+    pub(crate) fn of(leaf: &Leaf, path: &[PathCertificate<'_>], anchor: &TrustAnchor<'_>) -> Option<Self> {
         let (mut not_before, mut not_after) = (i64::MIN, i64::MAX);
         let mut certificates = Vec::with_capacity(path.len());
         for certificate in path {
@@ -80,6 +83,7 @@ impl VerifiedChain {
             });
         }
         Some(Self {
+            leaf: leaf.clone(),
             certificates,
             anchor: anchor.to_owned(),
             not_before: Timestamp::from_secs(not_before),

@@ -53,13 +53,15 @@ impl Judge {
         staple: &[u8],
         now: UnixTime,
     ) -> Result<(), Error> {
-        let facts = Leaf::read(leaf);
-        let presented = facts.as_ref().map(|facts| facts.subject.clone());
-        let judgement = facts.ok_or(Rejection::Malformed).and_then(|facts| {
-            let named = names.is_none_or(|names| names.matches(&facts));
-            let mut judged = self.snapshot.judge_leaf(leaf, facts, intermediates, usage, now)?;
+        let judged = self.snapshot.judge_leaf(leaf, intermediates, usage, now);
+        let presented = match &judged {
+            Ok(judged) => Some(judged.identity.subject.clone()),
+            Err(_) => Leaf::read(leaf).map(|leaf| leaf.subject),
+        };
+        let judgement = judged.and_then(|mut judged| {
             self.trust.want_lists(std::mem::take(&mut judged.wanted));
-            if named { Ok(judged) } else { Err(Rejection::NameMismatch) }
+            let is_named = names.is_none_or(|names| names.matches(&judged.identity));
+            if is_named { Ok(judged) } else { Err(Rejection::NameMismatch) }
         });
         let refusal = judgement.as_ref().err().map(|rejection| rejection.certificate_error());
         // The first verdict stands: rustls asks once in a handshake.
