@@ -18,7 +18,7 @@ struct Site {
 
 impl Site {
     async fn start(departure_hold_secs: u32, delivery: &str) -> Self {
-        let mut operator = Operator::init("ville.example");
+        let operator = Operator::init("ville.example");
         let certificate = Certificate::issue(&operator.authority(), DOMAIN, now());
         let script = Script { mail: Some("450 4.3.0 Not today".into()), ..Script::default() };
         let server = FakeServer::start(&certificate, script).await;
