@@ -129,7 +129,7 @@ async fn it_goes_back_when_two_lists_far_enough_apart_lack_the_domain() {
     site.publish(false, 1);
     site.reload();
     site.in_state("held").await;
-    // Another list, not far enough from the first: nothing goes back yet.
+    // List after list, until two are far enough apart.
     let mut edition = 2;
     let bounce = loop {
         site.publish(false, edition);
@@ -147,6 +147,21 @@ async fn it_goes_back_when_two_lists_far_enough_apart_lack_the_domain() {
     let mut wire = site.operator.submission(&site.mailbox).await;
     wire.ask(&format!("MAIL FROM:<{}>", site.mailbox.address), "250").await;
     wire.ask("RCPT TO:<y@third.example>", "550 5.7.1").await;
+}
+
+#[tokio::test]
+async fn it_goes_back_by_command() {
+    let mut site = Site::start(86_400, "").await;
+    let letter = Letter::new("abandon", b"a\r\n");
+    site.send(&letter).await;
+    site.in_state("deferred").await;
+    site.publish(false, 1);
+    site.reload();
+    site.in_state("held").await;
+    site.operator.cli(&["trust", "give-up", DOMAIN, "--reason", "fermeture"]).ok();
+    let bounce = site.bounce(&letter).await;
+    assert!(bounce.contains("Status: 5.7.1") && bounce.contains("has left the trust space"), "{bounce}");
+    until("an empty queue", async || site.queue().is_empty().then_some(())).await;
 }
 
 #[tokio::test]
