@@ -8,6 +8,7 @@ import time
 import traceback
 
 import alpine
+import external
 import libraries
 import node
 import readers
@@ -18,7 +19,7 @@ import together
 import transfer
 from demo import Demo
 
-FAMILIES = [transfer, submission, sync, retrieval, readers, alpine, libraries, node, together]
+FAMILIES = [transfer, external, submission, sync, retrieval, readers, alpine, libraries, node, together]
 
 
 def chosen(words):
