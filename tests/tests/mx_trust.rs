@@ -202,6 +202,9 @@ async fn a_reload_brings_our_new_certificate() {
     let renewed = Certificate::issue(&foreign, &south.domain, now());
     let ca = south.data_dir.join("new-ca.pem");
     std::fs::write(&ca, foreign.trust_pem()).unwrap();
+    // What would not stand under our own trust is not taken.
+    let anchors = std::fs::read_to_string(&demo.ca_file).unwrap() + &foreign.trust_pem();
+    std::fs::write(&demo.ca_file, anchors).unwrap();
     std::fs::write(&south.server_cert_file, &renewed.chain_pem).unwrap();
     std::fs::write(&south.server_key_file, &renewed.key_pem).unwrap();
     demo.reload();

@@ -17,6 +17,7 @@ use rcgen::{
 };
 use time::OffsetDateTime;
 
+pub(crate) use issue::host_name;
 pub use issue::{IssuedCertificate, SubjectAttributes};
 
 const DAY_SECS: i64 = 86_400;

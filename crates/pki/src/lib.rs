@@ -37,6 +37,7 @@ mod peer_client;
 mod points;
 mod presented;
 mod reference;
+mod request;
 mod revocation;
 mod snapshot;
 mod trust;
@@ -59,6 +60,7 @@ pub use ocsp::{
 pub use own::{IdentityError, OwnIdentity};
 pub use peer_client::{PeerClientTls, PeerConnected};
 pub use reference::ReferenceNames;
+pub use request::{CertificateRequest, RequestError, RequestKey, certificate_request};
 pub use snapshot::{Environment, TrustError, TrustSnapshot};
 pub use trust::{AuthorityFacts, ListStanding, RevocationListFacts, Trust, TrustFacts};
 

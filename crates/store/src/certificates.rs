@@ -8,7 +8,7 @@ use crate::directory::word;
 use crate::revisions::Revision;
 use crate::writer::{Touches, WriteTx};
 use crate::{AuditEntry, Category, Error, Store};
-use mail_types::{ActorId, CertificateFacts, DistinguishedName, Fingerprint, Timestamp};
+use mail_types::{ActorId, CertificateFacts, CertificateUsage, DistinguishedName, Fingerprint, Timestamp};
 
 /// Rows that one question about the inventory gives at most.
 const ROWS_MAX: u32 = 10_000;
@@ -56,6 +56,21 @@ pub struct CertificateRow {
     pub added_at: Timestamp,
     /// When it was withdrawn, if it was.
     pub withdrawn_at: Option<Timestamp>,
+}
+
+/// How long a certificate of the inventory has to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CertificateExpiry {
+    /// Row.
+    pub id: i64,
+    /// Whose it is.
+    pub holder: CertificateHolder,
+    /// What it is for.
+    pub usage: CertificateUsage,
+    /// Which it is.
+    pub fingerprint: Fingerprint,
+    /// Last instant at which it is valid.
+    pub not_after: Timestamp,
 }
 
 /// Why a change to the inventory was refused.
@@ -114,6 +129,24 @@ impl Store {
              FROM certificates WHERE withdrawn_at_ms IS NULL OR $1 <> 0 ORDER BY not_after_ms, id LIMIT $2")
             .bind(i64::from(with_withdrawn)).bind(i64::from(ROWS_MAX)).fetch_all(&mut *c).await)?;
         rows.into_iter().map(certificate_row).collect()
+    }
+
+    /// When the certificates that are not withdrawn expire, the first one first, at most ten thousand.
+    pub async fn certificate_expiries(&self) -> Result<Vec<CertificateExpiry>, Error> {
+        let mut reader = self.reader().await?;
+        let rows: Vec<ExpiryTuple> = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT id, actor_id, usage, fingerprint, not_after_ms FROM certificates WHERE withdrawn_at_ms IS NULL ORDER BY not_after_ms, id LIMIT $1")
+            .bind(i64::from(ROWS_MAX)).fetch_all(&mut *c).await)?;
+        let expiry = |(id, actor, usage, fingerprint, not_after): ExpiryTuple| {
+            Ok(CertificateExpiry {
+                id,
+                holder: holder(actor),
+                usage: word(&usage)?,
+                fingerprint: Fingerprint(digest(fingerprint)?),
+                not_after: Timestamp(not_after),
+            })
+        };
+        rows.into_iter().map(expiry).collect()
     }
 
     /// One certificate of the inventory, withdrawn or not.
@@ -227,16 +260,15 @@ type Tuple = (
     Option<i64>,
 );
 
+/// id, actor, usage, fingerprint, not after.
+type ExpiryTuple = (i64, Option<i64>, String, Vec<u8>, i64);
+
 fn certificate_row(row: Tuple) -> Result<CertificateRow, Error> {
     let (id, actor, fingerprint, usage, subject, issuer, serial, pin, from, to, der, note, added, withdrawn) =
         row;
-    let digest = |bytes: Vec<u8>| {
-        <[u8; 32]>::try_from(bytes)
-            .map_err(|_| Error::Inconsistent("a certificate's digest is not of 32 octets"))
-    };
     Ok(CertificateRow {
         id,
-        holder: actor.map_or(CertificateHolder::Own, |actor| CertificateHolder::Application(ActorId(actor))),
+        holder: holder(actor),
         facts: CertificateFacts {
             fingerprint: Fingerprint(digest(fingerprint)?),
             usage: word(&usage)?,
@@ -252,6 +284,14 @@ fn certificate_row(row: Tuple) -> Result<CertificateRow, Error> {
         added_at: Timestamp(added),
         withdrawn_at: withdrawn.map(Timestamp),
     })
+}
+
+fn holder(actor: Option<i64>) -> CertificateHolder {
+    actor.map_or(CertificateHolder::Own, |actor| CertificateHolder::Application(ActorId(actor)))
+}
+
+fn digest(bytes: Vec<u8>) -> Result<[u8; 32], Error> {
+    <[u8; 32]>::try_from(bytes).map_err(|_| Error::Inconsistent("a certificate's digest is not of 32 octets"))
 }
 
 /// A certificate whose names stand in subjectAltName alone has an empty subject.

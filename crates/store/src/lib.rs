@@ -48,7 +48,7 @@ pub use applications::{ApplicationGrant, ApplicationRow};
 pub use audit::{AuditEntry, Category};
 pub use bodies::{BodyReader, BodyWriter, ContentKey, SealedBody};
 pub use certificate_rules::{CERTIFICATE_RULES_MAX, CertificateRule};
-pub use certificates::{CertificateError, CertificateHolder, CertificateRow};
+pub use certificates::{CertificateError, CertificateExpiry, CertificateHolder, CertificateRow};
 pub use clock::Clock;
 pub use credentials::{ApplicationPassword, hash_token};
 pub use departures::{Adoption, DepartureRow};

@@ -1,7 +1,9 @@
 //! One operator, running: store, trust, listeners, queue runner, housekeeping. `serve` runs one, `demo` runs two.
 
+use crate::identity::Identities;
+use crate::inventory::Expiries;
 use crate::server_tls::ServerTls;
-use admin_api::{AdminApi, Gauge, Gauges};
+use admin_api::{AdminApi, Gauges};
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
 use auth::Authenticator;
@@ -11,7 +13,7 @@ use imapd::{ImapMetrics, Imapd};
 use intake::{Intake, Settings};
 use journal::{Journal, JournalMetrics};
 use listener::{Drain, DrainSwitch};
-use pki::{OwnIdentity, PeerClientTls};
+use pki::{OcspClient, PeerClientTls};
 use policy::Routes;
 use prometheus_client::registry::Registry;
 use smtpd::{Service, SmtpMetrics, Smtpd};
@@ -20,10 +22,10 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use store::{Clock, Store, StoreOptions};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use trust_space::{HttpClient, TrustMetrics, TrustSpace};
 
@@ -45,8 +47,9 @@ pub(crate) struct Operator {
     drain: DrainSwitch,
     tasks: JoinSet<()>,
     runner: Option<Runner>,
-    /// When our certificate expires, milliseconds since the epoch.
-    own_not_after: Arc<AtomicI64>,
+    /// What we present now.
+    identities: watch::Sender<Identities>,
+    expiries: Expiries,
     /// Bound address of each listener, by name.
     pub(crate) addresses: BTreeMap<String, SocketAddr>,
     /// Held for as long as this process serves this folder.
@@ -60,6 +63,7 @@ struct Parts {
     http: HttpClient,
     tls: ServerTls,
     peer: Arc<PeerClientTls>,
+    ocsp: OcspClient,
     authenticator: Authenticator,
 }
 
@@ -75,17 +79,6 @@ pub(crate) fn store_options(config: &Config) -> Result<StoreOptions> {
     })
 }
 
-/// Our certificate and key, as the configuration names them.
-pub(crate) fn own_identity(config: &Config) -> Result<OwnIdentity> {
-    let read =
-        |path: &Path| std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()));
-    OwnIdentity::from_pem(
-        &read(&config.tls.cert).context("[tls] cert")?,
-        &read(&config.tls.key).context("[tls] key")?,
-    )
-    .context("[tls] cert and key")
-}
-
 impl Operator {
     /// Builds every part, binds every listener, starts every task.
     pub(crate) async fn start(config: Config) -> Result<Self> {
@@ -96,22 +89,37 @@ impl Operator {
             tracing::info!(released, "attempts that a crash cut off are made again");
         }
         let hostname = hostname(&config, &store).await?;
-        let identity = Arc::new(own_identity(&config)?);
+        let identities = Identities::load(&config)?;
         let settings = crate::server_tls::settings(&config.tls)?;
         let mut registry = Registry::default();
         let metrics = TrustMetrics::register(&mut registry);
         let trust = TrustSpace::open(crate::trust::settings(&config), store.clone(), metrics).await?;
-        trust.note_own_list_points(identity.list_points());
+        trust.note_own_list_points(identities.list_points());
+        // Clinicians must get in, and an administrator must be able to repair it: a certificate that others would refuse is served nevertheless.
+        for (key, rejection) in identities.faults(&trust.pki.load()) {
+            tracing::error!(
+                key,
+                cause = rejection.cause(),
+                "our own certificate does not stand: replace it and reload"
+            );
+        }
+        crate::inventory::enter(&store, &identities).await.context("[tls] cert")?;
         let routes = crate::routes::configured(&config).unwrap_or_else(|error| {
             let error = format!("{error:#}");
             tracing::error!(error, "no routes are in force: every domain is looked up by DNS");
             Routes::default()
         });
-        let peer =
-            Arc::new(PeerClientTls::new(identity.clone(), trust.pki.clone()).with_settings(settings.clone()));
+        let expiries = Expiries::default();
+        expiries.read(&store).await.context("[store]")?;
+        let peer = PeerClientTls::new(identities.client.clone(), trust.pki.clone());
+        let peer = Arc::new(peer.with_settings(settings.clone()));
+        let http = crate::trust::http_client(&peer)?;
+        let ocsp = OcspClient::new(pki::OcspRule::Prefer, Arc::new(http.clone()));
+        crate::ocsp::apply(config.trust.ocsp, &ocsp, &trust.pki);
         let parts = Parts {
-            tls: ServerTls::new(&identity, &trust.pki, &settings)?,
-            http: crate::trust::http_client(&peer)?,
+            tls: ServerTls::new(&identities.server, &trust.pki, &settings)?,
+            http,
+            ocsp,
             peer,
             routes: Arc::new(ArcSwap::from_pointee(routes)),
             authenticator: Authenticator::new(store.clone(), 4),
@@ -126,7 +134,8 @@ impl Operator {
             drain: DrainSwitch::new(),
             tasks: JoinSet::new(),
             runner: None,
-            own_not_after: Arc::new(AtomicI64::new(identity.not_after().0)),
+            identities: watch::Sender::new(identities),
+            expiries,
             addresses: BTreeMap::new(),
             _lock: lock,
         };
@@ -158,7 +167,7 @@ impl Operator {
         let imap_metrics = ImapMetrics::register(&mut registry);
         let delivery_metrics = DeliveryMetrics::register(&mut registry);
         let registry = Arc::new(registry);
-        let gauges = gauges(&self.parts.trust, self.own_not_after.clone(), &self.store);
+        let gauges = gauges(&self.parts.trust, self.expiries.clone(), &self.store);
         for section in self.config.listeners.clone() {
             let listener = bind(&section).await?;
             self.addresses.insert(section.name.clone(), listener.local_addr()?);
@@ -210,6 +219,18 @@ impl Operator {
         let trust = self.parts.trust.clone();
         self.tasks.spawn(trust.run(self.parts.http.clone(), async move { drain.asked().await }));
         self.tasks.spawn(crate::watch::watch(self.store.clone(), self.drain.handle()));
+        self.tasks.spawn(crate::ocsp::keep_stapled(
+            self.identities.subscribe(),
+            self.parts.trust.pki.clone(),
+            self.parts.http.clone(),
+            self.store.clone(),
+            self.drain.handle(),
+        ));
+        self.tasks.spawn(crate::inventory::watch(
+            self.store.clone(),
+            self.expiries.clone(),
+            self.drain.handle(),
+        ));
         Ok(())
     }
 
@@ -314,18 +335,11 @@ impl Operator {
                 faults.iter().for_each(|fault| tracing::error!(%fault, "the configuration stays as it was"));
             }
         }
-        match own_identity(&self.config).map(Arc::new) {
-            Ok(identity) => {
-                self.own_not_after.store(identity.not_after().0, Ordering::Relaxed);
-                self.parts.trust.note_own_list_points(identity.list_points());
-                self.parts.peer.replace(identity.clone());
-                if let Err(error) = self.parts.tls.replace(&identity) {
-                    tracing::error!(%error, "the certificate for clients stays as it was");
-                }
-            }
-            Err(error) => tracing::error!(error = format!("{error:#}"), "our certificate stays as it was"),
-        }
         self.parts.trust.reload(crate::trust::settings(&self.config)).await;
+        crate::ocsp::apply(self.config.trust.ocsp, &self.parts.ocsp, &self.parts.trust.pki);
+        if let Err(error) = self.renew().await {
+            tracing::error!(error = format!("{error:#}"), "our certificate stays as it was");
+        }
         match crate::routes::configured(&self.config) {
             Ok(routes) => self.parts.routes.store(Arc::new(routes)),
             Err(error) => tracing::error!(error = format!("{error:#}"), "the routes stay as they were"),
@@ -333,6 +347,20 @@ impl Operator {
         tracing::info!(
             "reloaded; listeners, TLS versions and suites, limits and the store change at a restart only"
         );
+    }
+
+    /// Takes the certificates that the configuration names, if they stand under the trust in force.
+    async fn renew(&mut self) -> Result<()> {
+        let identities = Identities::load(&self.config)?;
+        identities.stand(&self.parts.trust.pki.load())?;
+        self.parts.trust.note_own_list_points(identities.list_points());
+        self.parts.tls.replace(&identities.server)?;
+        self.parts.peer.replace(identities.client.clone());
+        if let Err(error) = crate::inventory::enter(&self.store, &identities).await {
+            tracing::error!(error = format!("{error:#}"), "our certificate is not in the inventory");
+        }
+        self.identities.send_replace(identities);
+        Ok(())
     }
 
     /// Lets sessions and attempts end, then closes the store.
@@ -403,17 +431,11 @@ async fn bind(section: &Listener) -> Result<TcpListener> {
     socket.listen(1024).with_context(what)
 }
 
-fn gauges(trust: &TrustSpace, own_not_after: Arc<AtomicI64>, store: &Store) -> Gauges {
+fn gauges(trust: &TrustSpace, expiries: Expiries, store: &Store) -> Gauges {
     let (trust, store) = (trust.clone(), store.clone());
     Gauges(Arc::new(move || {
         let now = store.now();
-        let secs_to = |at: mail_types::Timestamp| (at.0 - now.0) as f64 / 1000.0;
-        let gauge = |name, help, value| Gauge { name, help, labels: Vec::new(), value };
-        let mut gauges = vec![gauge(
-            "certificate_expiry_seconds",
-            "Time until our own certificate expires",
-            secs_to(mail_types::Timestamp(own_not_after.load(Ordering::Relaxed))),
-        )];
+        let mut gauges = expiries.gauges(now);
         gauges.extend(crate::trust_gauges::gauges(&trust));
         gauges
     }))

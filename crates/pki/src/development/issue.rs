@@ -97,7 +97,7 @@ impl DevelopmentPki {
 
 impl SubjectAttributes<'_> {
     /// Widest first, as certificates are written.
-    pub(super) fn to_rcgen(self) -> Result<DistinguishedName, DevelopmentPkiError> {
+    pub(crate) fn to_rcgen(self) -> Result<DistinguishedName, DevelopmentPkiError> {
         let mut name = DistinguishedName::new();
         if !self.country.is_empty() {
             // RFC 5280 appendix A: countryName is a PrintableString.
@@ -131,7 +131,8 @@ impl SubjectAttributes<'_> {
     }
 }
 
-pub(super) fn host_name(name: &str) -> Result<SanType, DevelopmentPkiError> {
+/// A DNS name or an address, as subjectAltName.
+pub(crate) fn host_name(name: &str) -> Result<SanType, DevelopmentPkiError> {
     match name.parse::<IpAddr>() {
         Ok(address) => Ok(SanType::IpAddress(address)),
         Err(_) => Ok(SanType::DnsName(Ia5String::try_from(name)?)),

@@ -16,7 +16,7 @@ const KEPT_MAX_SECS: i64 = 3_600;
 /// How long an answer is kept that does not.
 const KEPT_UNDATED_SECS: i64 = 60;
 /// How long a failure is kept, so that a dead responder does not make every connection wait for it.
-const KEPT_FAILURE_SECS: i64 = 30;
+const KEPT_FAILURE_SECS: i64 = 20;
 
 type Key = [u8; 32];
 
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(kept(answer(Good, 3_600, false)), 60);
         assert_eq!(kept(answer(Revoked, 7_200, true)), 7_200);
         assert_eq!(kept(answer(Revoked, 10, false)), 3_600);
-        assert_eq!(kept(Err(OcspFault::Unreachable)), 30);
+        assert_eq!(kept(Err(OcspFault::Unreachable)), 20);
     }
 
     #[test]

@@ -50,6 +50,11 @@ async fn a_certificate_is_entered_once_and_read_back_whole(store: &Fixture) {
     assert_eq!(store.certificate(id).await.unwrap(), Some(row));
     let sooner = add(store, &self::facts(2, "C=FR")).await.0;
     assert_eq!(ids(store, false).await, [sooner, id]);
+    let expiries = store.certificate_expiries().await.unwrap();
+    assert_eq!(
+        expiries.iter().map(|expiry| (expiry.id, expiry.not_after)).collect::<Vec<_>>(),
+        [(sooner, START.plus_secs(2 * 86_400)), (id, START.plus_secs(9 * 86_400)),]
+    );
 }
 
 async fn a_certificate_belongs_to_one_holder(store: &Fixture) {

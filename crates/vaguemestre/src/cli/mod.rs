@@ -1,6 +1,7 @@
 //! The command line. Every command takes `--config FILE` and, where it prints, `--json`.
 
 pub(crate) mod application;
+mod certificate;
 mod check_config;
 mod conformance;
 mod domain;
@@ -69,6 +70,9 @@ enum Command {
     /// Mailboxes.
     #[command(subcommand)]
     Mailbox(mailbox::MailboxCommand),
+    /// Certificates of this operator and its applications.
+    #[command(subcommand)]
+    Certificate(certificate::CertificateCommand),
     /// Messages on their way to other operators.
     #[command(subcommand)]
     Queue(queue::QueueCommand),
@@ -109,6 +113,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::User(command) => user::run(&global, command).await,
         Command::Application(command) => application::run(&global, command).await,
         Command::Mailbox(command) => mailbox::run(&global, command).await,
+        Command::Certificate(command) => certificate::run(&global, command).await,
         Command::Queue(command) => queue::run(&global, command).await,
         Command::Trust(command) => trust::run(&global, command).await,
         Command::Journal(arguments) => journal::run(&global, &arguments).await,

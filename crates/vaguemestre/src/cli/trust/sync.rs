@@ -1,12 +1,12 @@
 //! `vaguemestre trust sync`.
 
 use super::{Global, look, print};
+use crate::identity::Identities;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use pki::PeerClientTls;
 use serde_json::{Value, json};
 use std::process::ExitCode;
-use std::sync::Arc;
 use trust_space::{ListFetch, ListNews, WhiteListFault, WhiteListNews};
 
 #[derive(Args)]
@@ -28,10 +28,10 @@ enum What {
 
 pub(super) async fn run(global: &Global, arguments: &SyncArguments) -> Result<ExitCode> {
     let (config, store, space) = look(global).await?;
-    let identity = Arc::new(crate::operator::own_identity(&config)?);
-    space.note_own_list_points(identity.list_points());
+    let identities = Identities::load(&config)?;
+    space.note_own_list_points(identities.list_points());
     let settings = crate::server_tls::settings(&config.tls)?;
-    let peer = PeerClientTls::new(identity, space.pki.clone()).with_settings(settings);
+    let peer = PeerClientTls::new(identities.client, space.pki.clone()).with_settings(settings);
     let http = crate::trust::http_client(&peer)?;
     let mut lists = Vec::new();
     if arguments.what != Some(What::Whitelist) {

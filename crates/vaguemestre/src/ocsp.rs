@@ -1,0 +1,63 @@
+//! OCSP while the server runs: whether peers are asked after, and the answer about our own certificate.
+
+use crate::identity::Identities;
+use config::OcspRule;
+use listener::Drain;
+use pki::{OcspClient, Trust};
+use std::sync::Arc;
+use std::time::Duration;
+use store::Store;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use trust_space::HttpClient;
+
+/// Between two attempts to get an answer about our own certificate.
+const RETRY: Duration = Duration::from_secs(60);
+/// Longest time between two answers about it: a revocation of ours is noticed too.
+const REFRESH_MAX: Duration = Duration::from_secs(12 * 3600);
+
+/// Has peers asked after as `[trust] ocsp` says. What `client` remembers goes with it.
+pub(crate) fn apply(rule: OcspRule, client: &OcspClient, trust: &Trust) {
+    let with = |rule| Some(Arc::new(client.with_rule(rule)));
+    trust.set_ocsp(match rule {
+        OcspRule::Off => None,
+        OcspRule::Prefer => with(pki::OcspRule::Prefer),
+        OcspRule::Require => with(pki::OcspRule::Require),
+    });
+}
+
+/// Keeps the answer about our own certificate fresh while `[tls] ocsp_staple` says so, until `drain` is asked for. Half of its time before it is due, a
+/// new one is fetched.
+pub(crate) async fn keep_stapled(
+    mut identities: watch::Receiver<Identities>,
+    trust: Arc<Trust>,
+    query: HttpClient,
+    store: Store,
+    mut drain: Drain,
+) {
+    let mut is_shown = true;
+    loop {
+        let presented = identities.borrow_and_update().clone();
+        let pause = match presented.is_stapled {
+            false => REFRESH_MAX,
+            true => match pki::refresh_staple(&presented.server, &trust, &query).await {
+                Ok(until) => {
+                    is_shown = true;
+                    let left = u64::try_from(until.secs() - store.now().secs()).unwrap_or(0);
+                    Duration::from_secs(left / 2).clamp(RETRY, REFRESH_MAX)
+                }
+                Err(error) => {
+                    if std::mem::take(&mut is_shown) {
+                        tracing::error!(%error, "clients are shown no new OCSP answer about our certificate; trying each minute");
+                    }
+                    RETRY
+                }
+            },
+        };
+        tokio::select! {
+            () = drain.asked() => return,
+            () = sleep(pause) => {}
+            changed = identities.changed() => if changed.is_err() { return },
+        }
+    }
+}
