@@ -52,6 +52,16 @@ impl Certificate {
 
     /// A certificate of an application, to log in with.
     pub fn issue_application(authority: &DevelopmentPki, name: &str, address: &str) -> Self {
+        Self::issue_application_at(authority, name, address, now())
+    }
+
+    /// The same, issued at another time; it is good for three years of 365 days.
+    pub fn issue_application_at(
+        authority: &DevelopmentPki,
+        name: &str,
+        address: &str,
+        at: Timestamp,
+    ) -> Self {
         let subject = SubjectAttributes {
             common_name: name,
             organizational_unit: "1590000014",
@@ -59,8 +69,7 @@ impl Certificate {
             state: "Nord (59)",
             country: "FR",
         };
-        let issued =
-            authority.issue_application(&subject, address, now()).expect("a certificate can be issued");
+        let issued = authority.issue_application(&subject, address, at).expect("a certificate can be issued");
         Self {
             chain_pem: issued.chain_pem,
             key_pem: issued.key_pem.expose().clone(),

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use scenarios::{Certificate, ClientTls, Demo, Imap, Site, Wire, now, until};
+use scenarios::{Certificate, ClientTls, Demo, Imap, Site, Wire, noise_letter, now, until};
 use std::time::{Duration, Instant};
 
 const DAY_SECS: i64 = 86_400;
@@ -26,6 +26,11 @@ impl App {
         let mailboxes: Vec<String> =
             mailboxes.iter().map(|mailbox| format!("{mailbox}@{}", site.domain)).collect();
         let certificate = Certificate::issue_application(&demo.authority(), name, &mailboxes[0]);
+        Self::with(demo, name, mailboxes, certificate)
+    }
+
+    fn with(demo: &Demo, name: &'static str, mailboxes: Vec<String>, certificate: Certificate) -> Self {
+        let site = demo.north();
         site.cli(&["application", "create", name]).ok();
         let rule = add_certificate(site, name, &certificate, &[]);
         for mailbox in &mailboxes {
@@ -438,6 +443,51 @@ async fn a_revoked_certificate_cuts_sessions_off_and_does_not_finish_a_message()
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_certificate_that_expires_cuts_its_session_off() {
+    let demo = Demo::start();
+    let expires_at = now().plus_secs(12);
+    let issued_at = expires_at.plus_secs(-3 * 365 * DAY_SECS);
+    let mailbox = format!("fleeting@{}", demo.north().domain);
+    let certificate = Certificate::issue_application_at(&demo.authority(), "fleeting", &mailbox, issued_at);
+    let app = App::with(&demo, "fleeting", vec![mailbox], certificate);
+    let (imap, wire) = (app.imap(&demo).await, app.submission(&demo).await);
+    until("the certificate has expired", async || (now().secs() > expires_at.secs()).then_some(())).await;
+    // Dates are looked at once a minute; a reload makes it now.
+    is_cut_off_while_idle(imap, || demo.reload(), "* BYE").await;
+    is_cut_off_between_commands(wire, || {}).await;
+    Wire::implicit_is_refused(demo.north().ports["imaps"], &app.tls).await;
+}
+
+#[tokio::test]
+async fn a_removed_rule_ends_a_fetch_under_way_between_two_messages() {
+    const LETTERS: usize = 40;
+    let demo = Demo::shared();
+    let app = App::new(&demo, "fetching", &["fetching"]);
+    let mut filling = app.imap(&demo).await;
+    let content = noise_letter("fetching", 500_000);
+    for _ in 0..LETTERS {
+        assert!(filling.append("INBOX", &content).await.status.starts_with("OK"));
+    }
+    let mut wire = Wire::implicit(demo.north().ports["imaps"], &app.tls).await;
+    wire.line().await;
+    wire.send("a AUTHENTICATE EXTERNAL =").await;
+    wire.until("a OK").await;
+    wire.send("b EXAMINE INBOX").await;
+    wire.until("b OK").await;
+    // What is not read waits in the server: the answer does not fit into the buffers between.
+    wire.send("c UID FETCH 1:* (BODY.PEEK[])").await;
+    wire.until("* 1 FETCH").await;
+    let remove =
+        || drop(demo.north().cli(&["application", "certificate", "remove", app.name, &app.rule]).ok());
+    is_cut_off_while_idle(filling, remove, "* BYE").await;
+    let rest = wire.rest().await;
+    let said = String::from_utf8_lossy(&rest);
+    assert!(said.contains("\r\n* BYE "), "no goodbye at the end of {} octets", rest.len());
+    assert!(!said.contains("\r\nc OK"), "the whole answer was given");
+    assert!(said.matches(" FETCH (").count() < LETTERS - 1);
 }
 
 #[tokio::test]
