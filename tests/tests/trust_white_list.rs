@@ -1,5 +1,4 @@
 //! The national white list over HTTPS: taken when it is to be believed, and only then; the good one stays.
-#![expect(clippy::unwrap_used, reason = "what goes wrong here fails the scenario")]
 
 use scenarios::{
     Certificate, ClientTls, ListSigner, NationalList, Operator, Page, SignerProfile, WebServer, Wire, now,
