@@ -71,7 +71,9 @@ impl Config {
             Ok(table) => table,
             Err(e) => return (None, vec![Fault::of_file(file, &format!("is not TOML: {e}"))]),
         };
-        let base = file.parent().map_or_else(PathBuf::new, Path::to_owned);
+        // One file has one name, from whatever folder a command is run: what was kept of it is recognised by that name.
+        let file_from_root = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        let base = file_from_root.parent().map_or_else(PathBuf::new, Path::to_owned);
         let mut root = Section::root(file, base, table);
         let config = Self {
             file: file.to_owned(),

@@ -29,7 +29,8 @@ impl Key {
         Self {
             direction: judgement.direction,
             network: judgement.peer.map(network),
-            subject: judgement.certificate.as_ref().map(|certificate| certificate.subject.clone()),
+            // A claimed subject is the peer's to choose: by a new one each time it would never repeat itself.
+            subject: judgement.certificate.as_ref().filter(|it| it.is_verified).map(|it| it.subject.clone()),
             ruling: judgement.ruling,
             reason: judgement.reason,
         }
@@ -106,7 +107,7 @@ impl Windows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Judgement;
+    use crate::{Certificate, Judgement};
     use mail_types::Timestamp;
 
     fn from(peer: &str, reason: &'static str) -> Dated {
@@ -127,6 +128,18 @@ mod tests {
         let closed = windows.close(now + WINDOW);
         assert_eq!(closed.iter().map(|(_, repeats)| *repeats).collect::<Vec<_>>(), [100 - ROWS_MAX]);
         assert_eq!(windows.note(&from("192.0.2.1", "not_listed"), now + WINDOW), Recurrence::Row);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_claims_another_subject_each_time_repeats_itself() {
+        let (mut windows, now) = (Windows::default(), Instant::now());
+        for claim in 0..ROWS_MAX + 1 {
+            let mut dated = from("192.0.2.1", "untrusted");
+            let subject = format!("CN=claim {claim}").parse().unwrap();
+            dated.judgement.certificate = Some(Certificate::claimed(subject));
+            let expected = if claim < ROWS_MAX { Recurrence::Row } else { Recurrence::Counted };
+            assert_eq!(windows.note(&dated, now), expected);
+        }
     }
 
     #[tokio::test]
