@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 use std::fmt::Write;
 use std::net::IpAddr;
 
+/// Characters of a subject that a row keeps.
+const SUBJECT_MAX: usize = 1_024;
+
 /// Who came to whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
@@ -153,7 +156,7 @@ impl Judgement {
         put("peer", self.peer.map(|peer| peer.to_string().into()));
         put("host", self.host.as_deref().map(Into::into));
         let certificate = self.certificate.as_ref();
-        put("subject", certificate.map(|certificate| certificate.subject.to_string().into()));
+        put("subject", certificate.map(|certificate| shown(&certificate.subject).into()));
         let serial = certificate.filter(|certificate| !certificate.serial.is_empty());
         put("serial", serial.map(|certificate| hexadecimal(&certificate.serial).into()));
         put("verified", certificate.map(|certificate| certificate.is_verified.into()));
@@ -169,6 +172,15 @@ impl Judgement {
     }
 }
 
+/// A subject of reasonable length whole, the beginning of any other: a certificate may bring tens of kilobytes.
+fn shown(subject: &DistinguishedName) -> String {
+    let subject = subject.to_string();
+    match subject.char_indices().nth(SUBJECT_MAX) {
+        Some((end, _)) => format!("{}…", &subject[..end]),
+        None => subject,
+    }
+}
+
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String does not fail.
@@ -180,6 +192,16 @@ fn hexadecimal(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_subject_without_end_is_cut() {
+        let subject = DistinguishedName::from_attributes([("CN", "é".repeat(50_000))]);
+        let judgement = Judgement {
+            certificate: Some(Certificate::claimed(subject)),
+            ..Judgement::new(Direction::Inbound, Ruling::HandshakeFailed, "untrusted")
+        };
+        assert!(judgement.line(Timestamp(0), 0).len() < 4_096);
+    }
 
     #[test]
     fn the_line_can_be_read_back_whatever_the_subject_says() {
