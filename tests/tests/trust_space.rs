@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails the scenario")]
 
 use pki::development::DevelopmentPki;
-use scenarios::{Certificate, ClientTls, Operator, Page, WebServer, Wire, now, until};
+use scenarios::{Certificate, ClientTls, Operator, Page, WebServer, Wire, get, now, until};
 use serde_json::Value;
 
 const DAY_SECS: i64 = 86_400;
@@ -125,6 +125,44 @@ async fn a_list_that_is_not_good_never_replaces_the_one_in_force() {
         operator.cli(&["trust", "sync", "crl"]).ok();
         until_status(&operator, "the good list again", |status| status["sources"][0]["failures"] == 0).await;
     }
+    let (_, metrics) = get(operator.ports["https"], &operator.anonymous(), "/metrics").await;
+    for line in [
+        "revocation_list_failures_total{cause=\"bad_signature\"} 1",
+        "revocation_list_failures_total{cause=\"older\"} 1",
+        "revocation_list_failures_total{cause=\"too_large\"} 2",
+        "revocation_list_sources_failing 0",
+        "trust_alarms 0",
+    ] {
+        // Failures are repeated until the good list is there again.
+        let (name, least) = line.rsplit_once(' ').unwrap();
+        let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u32>().ok());
+        assert!(
+            value >= least.parse().ok() && (value == Some(0)) == (least == "0"),
+            "{line} is not in:\n{metrics}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_list_in_a_file_is_noticed_without_a_reload() {
+    let mut operator = Operator::init(DOMAIN);
+    let authority = operator.authority();
+    let peer = Certificate::issue(&authority, PEER, now());
+    list(&operator, PEER, &peer.subject);
+    operator.serve();
+    let tls = ClientTls::with(&operator.ca_file(), &peer);
+    assert_eq!(code(&operator, &tls, PEER).await, 250);
+    std::fs::write(operator.file("trust/crl/issuing.pem"), crl(&authority, 1, &[&peer], 2)).unwrap();
+    until("the revocation is in force", async || {
+        let status = status(&operator);
+        let lists = status["lists"].as_array().unwrap();
+        lists.iter().any(|list| list["number"] == "02" && list["entries"] == 1).then_some(())
+    })
+    .await;
+    let mut wire = Wire::connect(operator.ports["smtp"]).await;
+    wire.expect("220").await;
+    let cause = wire.handshake_is_refused(&tls).await;
+    assert!(cause.contains("Revoked"), "{cause}");
 }
 
 #[tokio::test]

@@ -152,6 +152,18 @@ whitelist_format = "pairs"
     }
 
     #[test]
+    fn lists_come_from_the_web_and_the_white_list_over_tls() {
+        let text = GOOD
+            .replace("whitelist_file = \"whitelist.txt\"", "whitelist_url = \"http://list.example/list.xml\"")
+            .replace(
+                "crl_files",
+                "crl_urls = [\"http://a.example/1.crl\", \"ldap://a.example/2\"]\ncrl_files",
+            );
+        let keys: Vec<String> = parse("/v.toml", &text).unwrap_err().into_iter().map(|f| f.key).collect();
+        assert_eq!(keys, ["trust.crl_urls", "trust.whitelist_url"]);
+    }
+
+    #[test]
     fn bodies_in_s3_need_a_service() {
         let text = GOOD.replace("[listeners.smtp]", "bodies = \"s3\"\n[listeners.smtp]");
         let keys: Vec<String> = parse("/v.toml", &text).unwrap_err().into_iter().map(|f| f.key).collect();

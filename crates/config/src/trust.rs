@@ -142,6 +142,13 @@ impl TrustFiles {
         if trust.whitelist_file.is_some() && trust.whitelist_url.is_some() {
             section.fault("whitelist_url", "is set beside whitelist_file; one of them is the source");
         }
+        let is_web = |url: &String| url.starts_with("http://") || url.starts_with("https://");
+        if !trust.crl_urls.iter().all(is_web) {
+            section.fault("crl_urls", "must be a list of http:// or https:// URLs");
+        }
+        if trust.whitelist_url.as_ref().is_some_and(|url| !url.starts_with("https://")) {
+            section.fault("whitelist_url", "must begin with https://");
+        }
         let has_list = trust.whitelist_file.is_some() || trust.whitelist_url.is_some();
         if has_list && format == WhiteListFormat::National && trust.whitelist_signer.is_none() {
             section.fault("whitelist_signer", "is needed: the CN or a subjectAltName of the certificate that signs the national list (or set whitelist_format)");
