@@ -3,7 +3,7 @@
 
 use scenarios::{
     Answering, Certificate, ClientTls, FakeServer, LeafPlan, Letter, Mailbox, OcspResponder,
-    OpensslAuthority, Operator, Script, Wire, free_port, until,
+    OpensslAuthority, Operator, Script, Wire, free_port, get, until,
 };
 use std::process::{Command, Stdio};
 
@@ -127,6 +127,13 @@ async fn a_peer_is_taken_only_with_an_answer_where_one_is_required() {
     }
     site.responder.answer(Answering::Undated);
     assert_eq!(site.mail("undated").await, "250 2.0.0");
+    let metrics = get(site.operator.ports["https"], &site.operator.anonymous(), "/metrics").await.1;
+    for (outcome, count) in
+        [("good", 2), ("revoked", 1), ("certificate_unknown", 1), ("try_later", 1), ("unreachable", 3)]
+    {
+        let value = format!("ocsp_answers{{outcome=\"{outcome}\"}} {count}");
+        assert!(metrics.contains(&value), "{value} is not in\n{metrics}");
+    }
 }
 
 #[tokio::test]

@@ -54,8 +54,8 @@ pub use judge::{EkuRule, Rejection, Usage};
 pub use judged_server::{Accepted, LastJudgement};
 pub use mx_server::MxServerTls;
 pub use ocsp::{
-    OCSP_ANSWER_MAX, OCSP_TIME_MAX, OcspClient, OcspFault, OcspRule, RevocationAnswer, RevocationQuery,
-    StapleError, refresh_staple,
+    OCSP_ANSWER_MAX, OCSP_TIME_MAX, OcspClient, OcspFault, OcspOutcome, OcspRule, RevocationAnswer,
+    RevocationQuery, StapleError, refresh_staple,
 };
 pub use own::{IdentityError, OwnIdentity};
 pub use peer_client::{PeerClientTls, PeerConnected};

@@ -15,7 +15,7 @@ mod staple;
 mod tests;
 
 pub use answer::OcspFault;
-pub use client::{OcspClient, OcspRule};
+pub use client::{OcspClient, OcspOutcome, OcspRule};
 pub use query::{OCSP_ANSWER_MAX, OCSP_TIME_MAX, RevocationAnswer, RevocationQuery};
 pub(crate) use question::OcspQuestion;
 pub use staple::{StapleError, refresh_staple};

@@ -1,9 +1,11 @@
 //! OCSP while the server runs: whether peers are asked after, and the answer about our own certificate.
 
 use crate::identity::Identities;
+use admin_api::Gauge;
 use config::OcspRule;
 use listener::Drain;
 use pki::{OcspClient, Trust};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
@@ -11,6 +13,8 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use trust_space::HttpClient;
 
+/// Between two reports of what responders left unanswered.
+const REPORT: Duration = Duration::from_secs(60);
 /// Between two attempts to get an answer about our own certificate.
 const RETRY: Duration = Duration::from_secs(60);
 /// Longest time between two answers about it: a revocation of ours is noticed too.
@@ -24,6 +28,40 @@ pub(crate) fn apply(rule: OcspRule, client: &OcspClient, trust: &Trust) {
         OcspRule::Prefer => with(pki::OcspRule::Prefer),
         OcspRule::Require => with(pki::OcspRule::Require),
     });
+}
+
+/// How often responders were asked and what came of it.
+pub(crate) fn gauges(client: &OcspClient) -> Vec<Gauge> {
+    let gauge = |outcome: pki::OcspOutcome| Gauge {
+        name: "ocsp_answers",
+        help: "Answers of OCSP responders about peers since the start, by what they said or what was wrong",
+        labels: vec![("outcome", outcome.word.to_owned())],
+        value: outcome.count as f64,
+    };
+    client.outcomes().into_iter().map(gauge).collect()
+}
+
+/// Tells the log, once a minute at most for each cause, that responders gave no answer that counts.
+pub(crate) async fn report(client: Arc<OcspClient>, mut drain: Drain) {
+    let mut told: HashMap<&str, u64> = HashMap::new();
+    loop {
+        tokio::select! {
+            () = drain.asked() => return,
+            () = sleep(REPORT) => {}
+        }
+        for outcome in client.outcomes() {
+            let Some(fault) = outcome.fault else { continue };
+            let before = told.insert(outcome.word, outcome.count).unwrap_or(0);
+            if outcome.count > before {
+                let (times, cause) = (outcome.count - before, fault.cause());
+                tracing::warn!(
+                    times,
+                    cause,
+                    "OCSP said nothing of a peer: with `[trust] ocsp = \"require\"` its mail waits"
+                );
+            }
+        }
+    }
 }
 
 /// Keeps the answer about our own certificate fresh while `[tls] ocsp_staple` says so, until `drain` is asked for. Half of its time before it is due, a

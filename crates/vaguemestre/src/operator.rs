@@ -63,7 +63,7 @@ struct Parts {
     http: HttpClient,
     tls: ServerTls,
     peer: Arc<PeerClientTls>,
-    ocsp: OcspClient,
+    ocsp: Arc<OcspClient>,
     authenticator: Authenticator,
 }
 
@@ -114,7 +114,7 @@ impl Operator {
         let peer = PeerClientTls::new(identities.client.clone(), trust.pki.clone());
         let peer = Arc::new(peer.with_settings(settings.clone()));
         let http = crate::trust::http_client(&peer)?;
-        let ocsp = OcspClient::new(pki::OcspRule::Prefer, Arc::new(http.clone()));
+        let ocsp = Arc::new(OcspClient::new(pki::OcspRule::Prefer, Arc::new(http.clone())));
         crate::ocsp::apply(config.trust.ocsp, &ocsp, &trust.pki);
         let parts = Parts {
             tls: ServerTls::new(&identities.server, &trust.pki, &settings)?,
@@ -167,7 +167,7 @@ impl Operator {
         let imap_metrics = ImapMetrics::register(&mut registry);
         let delivery_metrics = DeliveryMetrics::register(&mut registry);
         let registry = Arc::new(registry);
-        let gauges = gauges(&self.parts.trust, self.expiries.clone(), &self.store);
+        let gauges = gauges(&self.parts, self.expiries.clone(), &self.store);
         for section in self.config.listeners.clone() {
             let listener = bind(&section).await?;
             self.addresses.insert(section.name.clone(), listener.local_addr()?);
@@ -219,6 +219,7 @@ impl Operator {
         let trust = self.parts.trust.clone();
         self.tasks.spawn(trust.run(self.parts.http.clone(), async move { drain.asked().await }));
         self.tasks.spawn(crate::watch::watch(self.store.clone(), self.drain.handle()));
+        self.tasks.spawn(crate::ocsp::report(self.parts.ocsp.clone(), self.drain.handle()));
         self.tasks.spawn(crate::ocsp::keep_stapled(
             self.identities.subscribe(),
             self.parts.trust.pki.clone(),
@@ -431,12 +432,13 @@ async fn bind(section: &Listener) -> Result<TcpListener> {
     socket.listen(1024).with_context(what)
 }
 
-fn gauges(trust: &TrustSpace, expiries: Expiries, store: &Store) -> Gauges {
-    let (trust, store) = (trust.clone(), store.clone());
+fn gauges(parts: &Parts, expiries: Expiries, store: &Store) -> Gauges {
+    let (trust, ocsp, store) = (parts.trust.clone(), parts.ocsp.clone(), store.clone());
     Gauges(Arc::new(move || {
         let now = store.now();
         let mut gauges = expiries.gauges(now);
         gauges.extend(crate::trust_gauges::gauges(&trust));
+        gauges.extend(crate::ocsp::gauges(&ocsp));
         gauges
     }))
 }

@@ -23,7 +23,7 @@ const NONCE_REQUIRED: bool = false;
 const BASIC: &str = "1.3.6.1.5.5.7.48.1.1";
 
 /// What an answer says of its certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum CertificateStatus {
     /// It is not revoked.
     Good,
@@ -42,7 +42,7 @@ pub(crate) struct OcspAnswer {
 }
 
 /// Why nothing is known of a certificate by OCSP. Each is temporary, or repaired by those who run the responder: never a reason for a permanent refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{}", self.cause())]
 pub enum OcspFault {
     /// The certificate has no OCSP address (RFC 5280 §4.2.2.1).
@@ -82,6 +82,29 @@ pub enum OcspFault {
 }
 
 impl OcspFault {
+    /// One word for a metric's label.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NoResponder => "no_responder",
+            Self::Unreachable => "unreachable",
+            Self::TryLater => "try_later",
+            Self::RequestRefused => "malformed_request",
+            Self::InternalError => "internal_error",
+            Self::SignatureRequired => "sig_required",
+            Self::Unauthorized => "unauthorized",
+            Self::Malformed => "malformed",
+            Self::OtherCertificate => "other_certificate",
+            Self::BadSignature => "bad_signature",
+            Self::ResponderNotAuthorised => "responder_not_authorised",
+            Self::ResponderRevoked => "responder_revoked",
+            Self::ResponderInDoubt => "responder_in_doubt",
+            Self::FromTheFuture => "from_the_future",
+            Self::Outdated => "outdated",
+            Self::OtherNonce => "other_nonce",
+            Self::CertificateUnknown => "certificate_unknown",
+        }
+    }
+
     /// The cause in words, for the log and the journal.
     pub fn cause(self) -> &'static str {
         match self {

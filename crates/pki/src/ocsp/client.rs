@@ -1,11 +1,12 @@
 //! Asks responders about the certificates of peers, and remembers what they said.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mail_types::Timestamp;
 use rustls_pki_types::UnixTime;
 
-use super::answer::{OcspAnswer, OcspFault};
+use super::answer::{CertificateStatus, OcspAnswer, OcspFault};
 use super::cache::{AnswerCache, Known};
 use super::query::{OCSP_ANSWER_MAX, OCSP_TIME_MAX, RevocationQuery};
 use super::question::OcspQuestion;
@@ -27,18 +28,46 @@ pub struct OcspClient {
     rule: OcspRule,
     query: Arc<dyn RevocationQuery>,
     cache: Arc<AnswerCache>,
+    outcomes: Arc<Mutex<HashMap<Known, u64>>>,
+}
+
+/// How often asking ended in one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OcspOutcome {
+    /// `good`, `revoked`, or [`OcspFault::word`].
+    pub word: &'static str,
+    /// What was wrong, if something was.
+    pub fault: Option<OcspFault>,
+    /// How often, since the client was made.
+    pub count: u64,
 }
 
 impl OcspClient {
     /// Asks through `query`.
     pub fn new(rule: OcspRule, query: Arc<dyn RevocationQuery>) -> Self {
-        Self { rule, query, cache: Arc::default() }
+        Self { rule, query, cache: Arc::default(), outcomes: Arc::default() }
     }
 
     /// The same client with another rule: it goes on with what it remembers.
     #[must_use]
     pub fn with_rule(&self, rule: OcspRule) -> Self {
-        Self { rule, query: self.query.clone(), cache: self.cache.clone() }
+        Self { rule, query: self.query.clone(), cache: self.cache.clone(), outcomes: self.outcomes.clone() }
+    }
+
+    /// How asking ended so far, by word; what was remembered is not counted again.
+    pub fn outcomes(&self) -> Vec<OcspOutcome> {
+        let outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = |(known, count): (&Known, &u64)| {
+            let word = match known {
+                Ok(CertificateStatus::Good) => "good",
+                Ok(CertificateStatus::Revoked) => "revoked",
+                Err(fault) => fault.word(),
+            };
+            OcspOutcome { word, fault: known.err(), count: *count }
+        };
+        let mut outcomes: Vec<_> = outcomes.iter().map(outcome).collect();
+        outcomes.sort_by_key(|outcome| outcome.word);
+        outcomes
     }
 
     pub(super) fn rule(&self) -> OcspRule {
@@ -61,14 +90,20 @@ impl OcspClient {
         if !staple.is_empty()
             && let Ok(answer) = OcspAnswer::read(staple, question, None, trust, now())
         {
-            return self.cache.keep(key, Ok(answer), now());
+            return self.found(key, Ok(answer));
         }
         let _turn = self.cache.turn(key).await;
         if let Some(known) = self.remembered(question) {
             return known;
         }
         let found = fetch(&*self.query, question, trust).await.map(|(answer, _)| answer);
-        self.cache.keep(key, found, now())
+        self.found(key, found)
+    }
+
+    fn found(&self, key: [u8; 32], found: Result<OcspAnswer, OcspFault>) -> Known {
+        let known = self.cache.keep(key, found, now());
+        *self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).entry(known).or_default() += 1;
+        known
     }
 }
 

@@ -141,6 +141,9 @@ async fn without_an_answer_a_peer_is_in_doubt_where_one_is_required() {
                 assert_eq!(standing(&world, &trust, &client).await, Ok(expected.clone()), "{fault:?}");
             }
             assert_eq!(responder.asked(), 1, "a failure is remembered for a while");
+            let client = trust.ocsp.load_full().unwrap();
+            let outcome = OcspOutcome { word: fault.word(), fault: Some(fault), count: 1 };
+            assert_eq!(client.outcomes(), [outcome]);
         }
     }
 }
