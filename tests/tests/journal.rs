@@ -74,7 +74,10 @@ async fn a_failed_handshake_leaves_a_row_with_what_was_claimed() {
     wire.handshake_is_refused(&demo.client(&expired)).await;
     let rows = rows_of(demo.south(), "CN=mx.expired.example", 1).await;
     assert_eq!((&rows[0]["verdict"], &rows[0]["reason"]), (&"handshake_failed".into(), &"expired".into()));
-    assert_eq!(rows[0]["verified"], false);
+    assert_eq!(
+        (&rows[0]["verified"], &rows[0]["serial"]),
+        (&false.into(), &hexadecimal(&expired.serial).into())
+    );
 }
 
 #[tokio::test]

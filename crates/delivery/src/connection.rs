@@ -2,7 +2,7 @@
 
 use crate::Delivery;
 use crate::next_hop::Target;
-use journal::{Certificate, Direction, Judgement, Ruling};
+use journal::{Direction, Judgement, Ruling};
 use mail_types::{Domain, Reply};
 use pki::Rejection;
 use policy::{NextHopFacts, TrustList, Verdict};
@@ -184,7 +184,7 @@ impl Connection {
                 .map_err(|failure| {
                     let word = failure.rejection.map_or("handshake", Rejection::as_str);
                     journal(delivery, domain, target, Ruling::HandshakeFailed, word, |judgement| {
-                        judgement.certificate = failure.presented.clone().map(Certificate::claimed);
+                        judgement.certificate = failure.presented.clone().map(Into::into);
                     });
                     Failure::new(
                         word,

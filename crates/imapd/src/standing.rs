@@ -12,7 +12,7 @@ use auth::AuthError;
 use imap_session::response::{self, Code, Status};
 use journal::{Direction, Judgement, Ruling};
 use listener::Vigil;
-use mail_types::{ActorId, DistinguishedName, PeerIdentity, RevocationState};
+use mail_types::{ActorId, CertificateClaim, PeerIdentity, RevocationState};
 use pki::LastJudgement;
 use std::future::pending;
 use std::time::Duration;
@@ -152,10 +152,10 @@ impl Connection {
     }
 
     /// Writes into the journal that a handshake failed, with the subject that the client claimed.
-    pub(crate) fn note_failed_handshake(&self, reason: &'static str, presented: Option<DistinguishedName>) {
+    pub(crate) fn note_failed_handshake(&self, reason: &'static str, presented: Option<CertificateClaim>) {
         self.shared.journal.record(Judgement {
             peer: Some(self.peer.ip()),
-            certificate: presented.map(journal::Certificate::claimed),
+            certificate: presented.map(Into::into),
             ..Judgement::new(Direction::Access, Ruling::HandshakeFailed, reason)
         });
     }

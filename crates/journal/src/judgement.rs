@@ -1,12 +1,14 @@
 //! One judgement, and the line that the audit trail keeps of it.
 
-use mail_types::{ActorId, DistinguishedName, Domain, PeerIdentity, Timestamp};
+use mail_types::{ActorId, CertificateClaim, DistinguishedName, Domain, PeerIdentity, Timestamp};
 use serde_json::{Map, Value};
 use std::fmt::Write;
 use std::net::IpAddr;
 
 /// Characters of a subject that a row keeps.
 const SUBJECT_MAX: usize = 1_024;
+/// Octets of a serial number that a row shows.
+const SERIAL_MAX: usize = 20;
 
 /// Who came to whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,7 +77,7 @@ impl Ruling {
 pub struct Certificate {
     /// Its subject.
     pub subject: DistinguishedName,
-    /// Its number, big endian; empty when it is not known.
+    /// Its serial number, big endian.
     pub serial: Vec<u8>,
     /// Whether its chain, dates and revocation were verified. A subject that was not is a claim.
     pub is_verified: bool,
@@ -83,10 +85,9 @@ pub struct Certificate {
     pub crl_number: Option<String>,
 }
 
-impl Certificate {
-    /// One that only claims this subject.
-    pub fn claimed(subject: DistinguishedName) -> Self {
-        Self { subject, serial: Vec::new(), is_verified: false, crl_number: None }
+impl From<CertificateClaim> for Certificate {
+    fn from(CertificateClaim { subject, serial }: CertificateClaim) -> Self {
+        Self { subject, serial, is_verified: false, crl_number: None }
     }
 }
 
@@ -157,8 +158,7 @@ impl Judgement {
         put("host", self.host.as_deref().map(Into::into));
         let certificate = self.certificate.as_ref();
         put("subject", certificate.map(|certificate| shown(&certificate.subject).into()));
-        let serial = certificate.filter(|certificate| !certificate.serial.is_empty());
-        put("serial", serial.map(|certificate| hexadecimal(&certificate.serial).into()));
+        put("serial", certificate.map(|certificate| hexadecimal(&certificate.serial).into()));
         put("verified", certificate.map(|certificate| certificate.is_verified.into()));
         put("tls", self.tls.map(|(version, _)| version.into()));
         put("suite", self.tls.map(|(_, suite)| suite.into()));
@@ -181,8 +181,9 @@ fn shown(subject: &DistinguishedName) -> String {
     }
 }
 
+/// A serial number has at most twenty octets (RFC 5280 §4.1.2.2); of one that claims more, the beginning.
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
+    bytes.iter().take(SERIAL_MAX).fold(String::new(), |mut text, byte| {
         // Writing to a String does not fail.
         let _ = write!(text, "{byte:02x}");
         text
@@ -197,7 +198,7 @@ mod tests {
     fn a_subject_without_end_is_cut() {
         let subject = DistinguishedName::from_attributes([("CN", "é".repeat(50_000))]);
         let judgement = Judgement {
-            certificate: Some(Certificate::claimed(subject)),
+            certificate: Some(CertificateClaim { subject, serial: vec![1] }.into()),
             ..Judgement::new(Direction::Inbound, Ruling::HandshakeFailed, "untrusted")
         };
         assert!(judgement.line(Timestamp(0), 0).len() < 4_096);
@@ -209,7 +210,7 @@ mod tests {
             DistinguishedName::from_attributes([("CN", "a\" }, \"verdict\": \"accepted"), ("O", "é\n,=")]);
         let judgement = Judgement {
             peer: Some("2001:db8::1".parse().unwrap()),
-            certificate: Some(Certificate::claimed(subject.clone())),
+            certificate: Some(CertificateClaim { subject: subject.clone(), serial: vec![1] }.into()),
             domain: Some("third.example".parse().unwrap()),
             white_list: Some(Timestamp(5)),
             ..Judgement::new(Direction::Inbound, Ruling::HandshakeFailed, "expired")
@@ -222,15 +223,13 @@ mod tests {
         assert_eq!((&read["peer"], &read["domain"]), (&"2001:db8::1".into(), &"third.example".into()));
         assert_eq!((&read["at_ms"], &read["repeats"]), (&7.into(), &3.into()));
         assert_eq!(read["verified"], false);
-        assert!(read.get("serial").is_none());
     }
 
     #[test]
     fn a_serial_is_hexadecimal() {
         let subject = DistinguishedName::from_attributes([("CN", "a")]);
-        let certificate = Certificate { serial: vec![0x0a, 0xff], ..Certificate::claimed(subject) };
         let judgement = Judgement {
-            certificate: Some(certificate),
+            certificate: Some(CertificateClaim { subject, serial: vec![0x0a, 0xff] }.into()),
             ..Judgement::new(Direction::Outbound, Ruling::Accepted, "listed")
         };
         let read: Value = serde_json::from_str(&judgement.line(Timestamp(0), 0)).unwrap();

@@ -107,8 +107,8 @@ impl Windows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Certificate, Judgement};
-    use mail_types::Timestamp;
+    use crate::Judgement;
+    use mail_types::{CertificateClaim, Timestamp};
 
     fn from(peer: &str, reason: &'static str) -> Dated {
         let peer = Some(peer.parse().unwrap());
@@ -136,7 +136,7 @@ mod tests {
         for claim in 0..ROWS_MAX + 1 {
             let mut dated = from("192.0.2.1", "untrusted");
             let subject = format!("CN=claim {claim}").parse().unwrap();
-            dated.judgement.certificate = Some(Certificate::claimed(subject));
+            dated.judgement.certificate = Some(CertificateClaim { subject, serial: vec![1] }.into());
             let expected = if claim < ROWS_MAX { Recurrence::Row } else { Recurrence::Counted };
             assert_eq!(windows.note(&dated, now), expected);
         }

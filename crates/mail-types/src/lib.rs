@@ -33,7 +33,7 @@ pub use ids::{
     ActorId, BodyId, DomainId, FolderId, MailboxId, ModSeq, QueueId, Uid, UidValidity, UnitId, UserId,
 };
 pub use mailbox::{MailboxKind, MailboxStatus, UnknownWord};
-pub use peer::{PeerIdentity, RevocationState};
+pub use peer::{CertificateClaim, PeerIdentity, RevocationState};
 pub use principal::{Actor, ActorKind, Principal};
 pub use reply::{EnhancedCode, Reply};
 pub use rights::{Rights, Role};

@@ -13,6 +13,15 @@ pub enum RevocationState {
     Unknown(&'static str),
 }
 
+/// What a certificate that was shown says of itself: a claim, for the journal only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateClaim {
+    /// Its subject.
+    pub subject: DistinguishedName,
+    /// Its serial number, big endian, without leading zeros.
+    pub serial: Vec<u8>,
+}
+
 /// A peer whose certificate chain was verified. Built by `pki` only, once per connection, and carried by value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerIdentity {

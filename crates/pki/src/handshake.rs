@@ -2,7 +2,7 @@
 
 use std::io;
 
-use mail_types::DistinguishedName;
+use mail_types::CertificateClaim;
 
 use crate::judge::Rejection;
 use crate::verifier::Verdict;
@@ -18,8 +18,8 @@ pub struct TlsSetupError(#[from] rustls::Error);
 pub struct HandshakeFailure {
     /// Why the certificate of the peer was refused, if that is what failed.
     pub rejection: Option<Rejection>,
-    /// The subject of the certificate the peer presented: a claim, for the journal only.
-    pub presented: Option<DistinguishedName>,
+    /// What the certificate that the peer presented says of itself: a claim, for the journal only.
+    pub presented: Option<CertificateClaim>,
     /// What the TLS library or the socket reported.
     #[source]
     pub error: io::Error,
@@ -43,7 +43,7 @@ impl HandshakeFailure {
     }
 
     /// For a certificate that is refused although the handshake itself succeeded: the connection is to be dropped.
-    pub(crate) fn after(rejection: Rejection, presented: Option<DistinguishedName>) -> Self {
+    pub(crate) fn after(rejection: Rejection, presented: Option<CertificateClaim>) -> Self {
         let error = io::Error::new(io::ErrorKind::PermissionDenied, rejection);
         Self { rejection: Some(rejection), presented, error }
     }

@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use mail_types::DistinguishedName;
+use mail_types::CertificateClaim;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -21,7 +21,7 @@ use crate::trust::Trust;
 /// What was presented in one handshake and what it is worth.
 #[derive(Clone, Debug)]
 pub(crate) struct Verdict {
-    pub(crate) presented: Option<DistinguishedName>,
+    pub(crate) presented: Option<CertificateClaim>,
     pub(crate) judgement: Result<Judged, Rejection>,
     /// The OCSP answer that a server sent along, unread; empty without one.
     pub(crate) staple: Vec<u8>,
@@ -55,8 +55,12 @@ impl Judge {
     ) -> Result<(), Error> {
         let judged = self.snapshot.judge_leaf(leaf, intermediates, usage, now);
         let presented = match &judged {
-            Ok(judged) => Some(judged.identity.subject.clone()),
-            Err(_) => Leaf::read(leaf).map(|leaf| leaf.subject),
+            Ok(Judged { identity, .. }) => {
+                Some(CertificateClaim { subject: identity.subject.clone(), serial: identity.serial.clone() })
+            }
+            Err(_) => {
+                Leaf::read(leaf).map(|leaf| CertificateClaim { subject: leaf.subject, serial: leaf.serial })
+            }
         };
         let judgement = judged.and_then(|mut judged| {
             self.trust.want_lists(std::mem::take(&mut judged.wanted));

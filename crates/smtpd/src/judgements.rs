@@ -1,8 +1,8 @@
 //! What one connection adds to the journal of judgements: its handshake, and each new pair of domain and verdict.
 
 use crate::Service;
-use journal::{Certificate, Direction, Journal, Judgement, Ruling};
-use mail_types::{ActorId, DistinguishedName, Domain, PeerIdentity, Timestamp};
+use journal::{Direction, Journal, Judgement, Ruling};
+use mail_types::{ActorId, CertificateClaim, Domain, PeerIdentity, Timestamp};
 use std::net::IpAddr;
 
 /// Pairs remembered of one connection; one that asks for more domains than this has each of them journalled, as often as the journal lets it.
@@ -46,11 +46,17 @@ impl Judgements {
         self.record(Ruling::Accepted, reason, None, basis);
     }
 
-    /// A handshake that failed, with the subject that the peer claimed.
-    pub(crate) fn handshake_failed(&self, reason: &'static str, presented: Option<DistinguishedName>) {
+    /// A handshake that failed, with what the certificate claimed.
+    pub(crate) fn handshake_failed(
+        &self,
+        reason: &'static str,
+        presented: Option<CertificateClaim>,
+        white_list: Option<Timestamp>,
+    ) {
         self.journal.record(Judgement {
             peer: Some(self.peer),
-            certificate: presented.map(Certificate::claimed),
+            certificate: presented.map(Into::into),
+            white_list,
             ..Judgement::new(self.direction, Ruling::HandshakeFailed, reason)
         });
     }

@@ -350,15 +350,16 @@ impl Connection {
                     .handshake_failures
                     .get_or_create(&ReasonLabel { service, reason: "timeout" })
                     .inc();
-                self.judgements.handshake_failed("timeout", None);
+                self.judgements.handshake_failed("timeout", None, self.shared.intake.white_list_date());
                 return false;
             }
         };
         let reason = failure.rejection.map_or("protocol", Rejection::as_str);
         self.shared.metrics.handshake_failures.get_or_create(&ReasonLabel { service, reason }).inc();
-        let presented = failure.presented.as_ref().map(ToString::to_string);
+        let presented = failure.presented.as_ref().map(|claim| claim.subject.to_string());
         tracing::warn!(service, peer = %self.peer_ip, cause = %failure.cause(), presented, "TLS handshake failed");
-        self.judgements.handshake_failed(reason, failure.presented);
+        let white_list = self.shared.intake.white_list_date();
+        self.judgements.handshake_failed(reason, failure.presented, white_list);
         false
     }
 }
