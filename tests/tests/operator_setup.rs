@@ -309,9 +309,6 @@ async fn health_readiness_and_metrics_are_served_over_https() {
 #[tokio::test]
 async fn logs_hold_no_address_subject_or_password() {
     let demo = Demo::start();
-    // Listed, so that a letter for it is queued; it has no server, so that it bounces.
-    demo.list("nowhere.example", "CN=mx.nowhere.example");
-    demo.reload();
     let (north, south) = (demo.north(), demo.south());
     let letter =
         Letter::with_fields("journal", "Comments: SujetTresConfidentiel\r\n", b"CorpsTresConfidentiel\r\n");
