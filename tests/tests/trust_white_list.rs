@@ -127,6 +127,9 @@ async fn a_list_that_lost_much_waits_for_a_confirmation_by_command() {
     assert!(told["last_error"].as_str().unwrap().contains("trust sync whitelist --confirm"), "{told}");
     let again = scene.operator.cli(&["trust", "sync", "whitelist"]);
     assert!(!again.is_success && again.stdout.contains("5 of 10"), "{again:?}");
+    let waiting = scene.operator.cli(&["trust", "diff", "--json"]).json();
+    assert_eq!(waiting["waits_for_confirmation"], true, "{waiting}");
+    assert_eq!(waiting["domains_removed"].as_array().unwrap().len(), 5, "{waiting}");
     let confirmed = scene.operator.cli(&["trust", "sync", "whitelist", "--confirm", "--json"]).json();
     assert_eq!(
         confirmed["white_list"]["diff"]["domains_removed"].as_array().unwrap().len(),
@@ -138,6 +141,8 @@ async fn a_list_that_lost_much_waits_for_a_confirmation_by_command() {
             list["domains"] == 5 && list["last_error"].is_null()
         })
         .await;
+    let adopted = scene.operator.cli(&["trust", "diff", "--json"]).json();
+    assert_eq!(adopted["waits_for_confirmation"], false, "{adopted}");
     let status = scene.operator.cli(&["trust", "status", "--json"]).json();
     assert_eq!(status["departures"].as_array().unwrap().len(), 5, "{status}");
 }

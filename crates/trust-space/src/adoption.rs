@@ -8,7 +8,7 @@ use crate::space::{TrustSpace, blocking};
 use crate::white_list::{self, InForce, Kept, WhiteListFault};
 use ::white_list::Occasion;
 use mail_types::Timestamp;
-use policy::{WhiteList, WhiteListDiff};
+use policy::{ReplacementFault, WhiteList, WhiteListDiff};
 use std::sync::Arc;
 use store::Adoption;
 
@@ -260,7 +260,15 @@ impl TrustSpace {
         let now = self.now();
         let (list, left_out, bytes) = self.read_offered(configured, offer.bytes).await?;
         let former = in_force.map(|in_force| in_force.list);
-        policy::replacement(former.as_deref(), &list, configured.shrink_max_percent, offer.is_confirmed)?;
+        let judged =
+            policy::replacement(former.as_deref(), &list, configured.shrink_max_percent, offer.is_confirmed);
+        let waits = matches!(judged, Err(ReplacementFault::Shrinkage { .. })).then(|| bytes.clone());
+        let folder = self.settings().folder.clone();
+        let kept = blocking(move || white_list::keep_offered(&folder, waits.as_deref())).await;
+        if let Err(error) = kept {
+            tracing::warn!(%error, "a white list that waits for a confirmation could not be kept for `trust diff`");
+        }
+        judged?;
         let about = white_list::about(configured, &list, sha256, offer.validators, now);
         let diff = former.as_ref().map(|former| WhiteListDiff::between(former, &list));
         // The store first: after a crash in between, the former list is in force and the departures are known.
@@ -344,7 +352,12 @@ impl TrustSpace {
             list
         });
         let folder = self.settings().folder.clone();
-        if let Err(error) = blocking(move || white_list::keep_about(&folder, &about)).await {
+        // The source has this list again: what it offered meanwhile waits for nobody.
+        let kept = blocking(move || {
+            white_list::keep_offered(&folder, None)?;
+            white_list::keep_about(&folder, &about)
+        });
+        if let Err(error) = kept.await {
             tracing::warn!(%error, "the confirmation of the white list could not be kept");
         }
         self.note_kept_mark();

@@ -110,6 +110,11 @@ fn of_white_list(status: &Status, alarm: &mut impl FnMut(&str, &str, String)) {
     let error = list.last_error.as_deref().unwrap_or("its source did not confirm it");
     match (&list.source, list.standing.as_deref()) {
         (None, _) => alarm("no_white_list", "", "no white list is configured: mail from and to other operators is deferred; set [trust] whitelist_url or whitelist_file".to_owned()),
+        (Some(source), None) if list.last_error.is_none() => alarm(
+            "no_white_list",
+            source,
+            "no white list was taken yet: `vaguemestre serve` takes it, or `vaguemestre trust sync whitelist`".to_owned(),
+        ),
         (Some(source), None) => alarm("no_white_list", source, format!("no white list is in force: mail from and to other operators is deferred: {error}")),
         (Some(source), Some("too_old")) => alarm("white_list_too_old", source, format!("the white list was not confirmed for whitelist_age_max_secs and counts no more: mail from and to other operators is deferred: {error}")),
         (Some(source), Some("stale")) => alarm("white_list_stale", source, format!("the white list was not confirmed for whitelist_stale_secs: what it does not name is deferred: {error}")),

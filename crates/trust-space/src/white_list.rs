@@ -107,13 +107,15 @@ pub(crate) struct InForce {
     pub(crate) left_out: usize,
 }
 
-/// Which of the two kept lists.
+/// Which of the kept lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// The one in force.
     Current,
     /// The one before it.
     Previous,
+    /// One that waits for a confirmation, because it lost so much.
+    Offered,
 }
 
 impl Kept {
@@ -121,6 +123,7 @@ impl Kept {
         let name = match self {
             Self::Current => "current",
             Self::Previous => "previous",
+            Self::Offered => "offered",
         };
         folder.join("whitelist").join(name)
     }
@@ -215,6 +218,16 @@ pub(crate) fn keep(
     }
     files::replace(&Kept::Current.path(folder), bytes)?;
     keep_about(folder, about)
+}
+
+/// Keeps a list that waits for a confirmation, so that it can be compared, or forgets it.
+pub(crate) fn keep_offered(folder: &Path, bytes: Option<&[u8]>) -> std::io::Result<()> {
+    let path = Kept::Offered.path(folder);
+    match bytes {
+        Some(bytes) => files::replace(&path, bytes),
+        None if path.exists() => std::fs::remove_file(&path),
+        None => Ok(()),
+    }
 }
 
 /// Keeps what is told of the current list.

@@ -12,9 +12,9 @@ use trust_space::Kept;
 
 #[derive(Args)]
 pub(in crate::cli) struct DiffArguments {
-    /// The older list; the one before that in force when it is left out.
+    /// The older list. Without any, the one in force is compared with one that waits for a confirmation or, where none waits, with the one before it.
     from: Option<PathBuf>,
-    /// The newer list; the one in force when it is left out.
+    /// The newer list. With one list only, it is compared with the one in force.
     to: Option<PathBuf>,
 }
 
@@ -25,6 +25,7 @@ pub(super) fn run(global: &Global, arguments: &DiffArguments) -> Result<ExitCode
     let (from, to) = match (arguments.from.clone(), arguments.to.clone()) {
         (Some(from), Some(to)) => (from, to),
         (Some(to), None) => (kept(Kept::Current), to),
+        _ if kept(Kept::Offered).exists() => (kept(Kept::Current), kept(Kept::Offered)),
         _ => (kept(Kept::Previous), kept(Kept::Current)),
     };
     if !from.exists() && arguments.from.is_none() {
@@ -34,9 +35,15 @@ pub(super) fn run(global: &Global, arguments: &DiffArguments) -> Result<ExitCode
         trust_space::read_white_list(&settings, path, now).with_context(|| path.display().to_string())
     };
     let diff = WhiteListDiff::between(&read(&from)?, &read(&to)?);
+    let waits = to == kept(Kept::Offered);
     if global.json {
-        print::json(&as_json(&diff));
+        let mut json = as_json(&diff);
+        json["waits_for_confirmation"] = waits.into();
+        print::json(&json);
     } else {
+        if waits {
+            print::line("This list is not in force; `vaguemestre trust sync whitelist --confirm` takes it.");
+        }
         print::line(&diff.to_string());
     }
     Ok(ExitCode::SUCCESS)
