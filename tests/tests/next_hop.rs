@@ -16,6 +16,8 @@ struct Site {
     operator: Operator,
     mailbox: Mailbox,
     tls: ClientTls,
+    /// What the third operator shows when it comes to us.
+    third: ClientTls,
     server: FakeServer,
     dns: FakeDns,
 }
@@ -47,7 +49,8 @@ impl Site {
             address,
         };
         let tls = ClientTls::anonymous(&operator.ca_file());
-        Self { operator, mailbox, tls, server, dns }
+        let third = ClientTls::with(&operator.ca_file(), &certificate);
+        Self { operator, mailbox, tls, third, server, dns }
     }
 
     /// Stops the server and starts it again.
@@ -55,6 +58,21 @@ impl Site {
         self.operator.process().terminate();
         self.operator.serve();
         self
+    }
+
+    /// The same, with nothing left of the white list, neither its file nor the copy that the server keeps.
+    fn restarted_without_white_list(mut self) -> Self {
+        self.operator.process().terminate();
+        std::fs::rename(self.operator.file("trust/whitelist.txt"), self.operator.file("away.txt")).unwrap();
+        std::fs::remove_dir_all(self.operator.file("trust-space")).unwrap();
+        self.operator.serve();
+        self
+    }
+
+    /// The white list is there again.
+    fn white_list_comes_back(&mut self) {
+        std::fs::rename(self.operator.file("away.txt"), self.operator.file("trust/whitelist.txt")).unwrap();
+        self.operator.process().signal("HUP");
     }
 
     async fn send(&self, to: &str, letter: &Letter) {
@@ -201,32 +219,50 @@ async fn a_server_of_unknown_revocation_hears_of_no_message_until_there_is_a_lis
 }
 
 #[tokio::test]
+async fn where_ocsp_is_required_and_nobody_answers_both_sides_wait() {
+    let site = Site::start(&["third.example"], &one_exchanger(), "").await;
+    site.operator.edit("[trust]\n", "[trust]\nocsp = \"require\"\n");
+    let mut site = site.restarted();
+    site.send("x@third.example", &Letter::new("ocsp", b"a\r\n")).await;
+    let entry = site.deferred().await;
+    assert!(entry["last_reply"].as_str().unwrap().contains("revocation_unknown"), "{entry}");
+    assert!(site.server.heard("STARTTLS"));
+    heard_of_no_message(&site.server);
+    let mut wire = Wire::mx(site.operator.ports["smtp"], &site.third).await;
+    wire.ask("MAIL FROM:<x@third.example>", "451 4.7.0").await;
+    wire.ask("MAIL FROM:<>", "451 4.7.0").await;
+    site.operator.edit("ocsp = \"require\"", "ocsp = \"off\"");
+    site.operator.process().signal("HUP");
+    until("MAIL is accepted", async || {
+        let mut wire = Wire::mx(site.operator.ports["smtp"], &site.third).await;
+        wire.send("MAIL FROM:<x@third.example>").await;
+        (wire.reply().await.code == 250).then_some(())
+    })
+    .await;
+    site.delivered().await;
+}
+
+#[tokio::test]
 async fn without_a_white_list_mail_is_taken_and_waits_and_nobody_is_connected_to() {
     let site = Site::start(&["third.example"], &one_exchanger(), "").await;
-    let list = site.operator.file("trust/whitelist.txt");
-    std::fs::rename(&list, site.operator.file("away.txt")).unwrap();
-    let mut site = site.restarted();
+    let mut site = site.restarted_without_white_list();
     let letter = Letter::new("sans-liste-blanche", b"a\r\n");
     site.send("x@third.example", &letter).await;
     let entry = site.deferred().await;
     assert!(entry["last_reply"].as_str().unwrap().starts_with("451 4.7.0"), "{entry}");
     assert!(site.server.commands().is_empty(), "{:?}", site.server.commands());
-    std::fs::rename(site.operator.file("away.txt"), &list).unwrap();
-    site.operator.process().signal("HUP");
+    site.white_list_comes_back();
     site.delivered().await;
 }
 
 #[tokio::test]
 async fn mail_taken_in_doubt_bounces_once_a_list_lacks_the_domain() {
     let site = Site::start(&["third.example"], &one_exchanger(), "").await;
-    let list = site.operator.file("trust/whitelist.txt");
-    std::fs::rename(&list, site.operator.file("away.txt")).unwrap();
-    let mut site = site.restarted();
+    let mut site = site.restarted_without_white_list();
     let letter = Letter::new("jamais", b"a\r\n");
     site.send("x@fifth.example", &letter).await;
     site.deferred().await;
-    std::fs::rename(site.operator.file("away.txt"), &list).unwrap();
-    site.operator.process().signal("HUP");
+    site.white_list_comes_back();
     let bounce = site.bounce(&letter).await;
     assert!(bounce.contains("Status: 5.7.1") && bounce.contains("outside the trust space"), "{bounce}");
     assert!(site.server.commands().is_empty(), "{:?}", site.server.commands());
