@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// `openssl s_client`, talking SMTP after STARTTLS.
+/// `openssl s_client`: SMTP after STARTTLS, or any protocol of lines under TLS from the start.
 #[derive(Debug)]
 pub struct OpensslClient {
     child: Child,
@@ -24,17 +24,14 @@ impl OpensslClient {
     /// Connects to an MX with the certificate, if any, and these further options: `-tls1_2`, `-sess_out FILE`. Whether the handshake succeeded is
     /// heard with the first reply.
     pub fn connect(port: u16, ca_file: &Path, certificate: Option<&Certificate>, options: &[&str]) -> Self {
+        Self::implicit(port, ca_file, certificate, &[&["-starttls", "smtp"][..], options].concat())
+    }
+
+    /// The same, under TLS from the start.
+    pub fn implicit(port: u16, ca_file: &Path, certificate: Option<&Certificate>, options: &[&str]) -> Self {
         let identity = TempDir::new().expect("a temporary folder");
         let mut command = Command::new("openssl");
-        command.args([
-            "s_client",
-            "-quiet",
-            "-starttls",
-            "smtp",
-            "-verify_return_error",
-            "-verify_hostname",
-            "localhost",
-        ]);
+        command.args(["s_client", "-quiet", "-verify_return_error", "-verify_hostname", "localhost"]);
         command.arg("-connect").arg(format!("127.0.0.1:{port}")).arg("-CAfile").arg(ca_file).args(options);
         if let Some(certificate) = certificate {
             for (option, name, content) in [
@@ -75,13 +72,32 @@ impl OpensslClient {
     /// When nothing comes.
     pub fn reply(&mut self) -> Option<String> {
         loop {
-            let line = match self.output.recv_timeout(DEADLINE) {
-                Ok(line) => line.trim_end().to_owned(),
-                Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => panic!("no reply to openssl s_client"),
-            };
+            let line = self.line()?;
             if line.as_bytes().get(3) != Some(&b'-') {
                 return Some(line);
+            }
+        }
+    }
+
+    /// The next line; `None` when the connection is over.
+    ///
+    /// # Panics
+    /// When nothing comes.
+    pub fn line(&mut self) -> Option<String> {
+        match self.output.recv_timeout(DEADLINE) {
+            Ok(line) => Some(line.trim_end().to_owned()),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("openssl s_client heard nothing"),
+        }
+    }
+
+    /// Sends a line and hears the first line that begins like this; `None` when the connection is over before.
+    pub fn until(&mut self, line: &str, beginning: &str) -> Option<String> {
+        self.send(format!("{line}\r\n").as_bytes())?;
+        loop {
+            let heard = self.line()?;
+            if heard.starts_with(beginning) {
+                return Some(heard);
             }
         }
     }

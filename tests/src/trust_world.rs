@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// An operator, and everybody that it may meet.
+/// An operator, and everybody that it may meet. Its IMAP port asks for certificates.
 #[derive(Debug)]
 pub struct TrustWorld {
     /// The operator under judgement. It insists on the extended key usage.
@@ -89,6 +89,7 @@ impl TrustWorld {
 
         let operator = Operator::init("ville.example");
         operator.edit("[trust]\n", "[trust]\neku = \"strict\"\n");
+        operator.edit("[listeners.imaps]\n", "[listeners.imaps]\nclient_certificates = \"request\"\n");
         operator.edit("[routes]\n", "[delivery]\nretry_first_secs = 3600\n[routes]\n");
         let authorities = [&root, &good, &withdrawn, &silent, &outdated, &forged, &crowded, &distant];
         let anchors: String = authorities.iter().map(|authority| authority.cert_pem()).collect();

@@ -5,6 +5,7 @@ use scenarios::{Certificate, Letter, OpensslClient, TrustWorld, Wire, alert};
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
+use std::time::{Duration, Instant};
 
 const VERSIONS: [&str; 2] = ["-tls1_2", "-tls1_3"];
 
@@ -267,6 +268,47 @@ async fn a_session_is_not_resumed_past_a_revocation() {
             "{version}, offered: {offered}"
         );
     }
+}
+
+/// Within which an open session hears that it has ended.
+const SOON: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn open_sessions_end_soon_after_the_revocation_of_their_certificate() {
+    let mut world = TrustWorld::start();
+    let (certificate, pem) = (world.certificate("client-only").clone(), world.operator.file("robot.pem"));
+    std::fs::write(&pem, &certificate.chain_pem).unwrap();
+    let operator = &world.operator;
+    operator.cli(&["application", "create", "robot"]).ok();
+    operator.cli(&["application", "certificate", "add", "robot", "--pem", pem.to_str().unwrap()]).ok();
+    operator.cli(&["mailbox", "create", "robot@ville.example", "--kind", "applicative"]).ok();
+    operator.cli(&["application", "grant", "robot", "robot@ville.example"]).ok();
+    let mut sessions = Vec::new();
+    for version in VERSIONS {
+        let (ca_file, options) = (world.ca_file(), [version]);
+        let mut imap =
+            OpensslClient::implicit(operator.ports["imaps"], &ca_file, Some(&certificate), &options);
+        for (line, beginning) in
+            [("a AUTHENTICATE EXTERNAL =", "a OK"), ("b SELECT INBOX", "b OK"), ("c IDLE", "+ ")]
+        {
+            imap.until(line, beginning).unwrap_or_else(|| panic!("{version}: the session ended at {line}"));
+        }
+        let mut smtp = OpensslClient::connect(operator.ports["smtp"], &ca_file, Some(&certificate), &options);
+        assert!(smtp.ask("EHLO peer.example").unwrap().starts_with("250"), "{version}");
+        assert!(smtp.ask("MAIL FROM:<a@client-only.example>").unwrap().starts_with("250"), "{version}");
+        sessions.extend([("* BYE", imap), ("421 4.7.0", smtp)]);
+    }
+    let list = world.good.list_between(&[&certificate], 8, 0, 30);
+    world.replace("trust/crl/good.pem", &list);
+    world.reload();
+    let begin = Instant::now();
+    for (farewell, mut session) in sessions {
+        let heard = session.line().unwrap_or_default();
+        assert!(heard.starts_with(farewell), "{farewell}: {heard}");
+        assert_eq!(session.line(), None, "it goes on after {heard}");
+        session.end();
+    }
+    assert!(begin.elapsed() < SOON, "they ended after {:?}", begin.elapsed());
 }
 
 #[tokio::test]

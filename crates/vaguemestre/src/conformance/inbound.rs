@@ -33,6 +33,7 @@ pub(super) async fn play(pack: &Pack, target: &Target) -> Vec<Finding> {
         findings.push(auditor.certificate(case).await);
     }
     findings.push(auditor.exchange().await);
+    findings.push(auditor.smuggling().await);
     findings.push(auditor.in_clear().await);
     findings.push(auditor.without_certificate().await);
     findings.push(auditor.null_sender().await);
@@ -132,21 +133,72 @@ impl Auditor<'_> {
     }
 
     async fn message(&self, recipient: &str) -> Result<Reply, Attempt> {
+        let (mut dialogue, reply) = self.at_data(recipient).await?;
+        if reply.code != 354 {
+            return Ok(reply);
+        }
+        let text = format!("{}Message de l'auditeur.\r\n.", self.header(recipient));
+        dialogue.ask(&text).await.map_err(Attempt::After)
+    }
+
+    /// A connection whose DATA was answered, or what was refused before.
+    async fn at_data(&self, recipient: &str) -> Result<(Dialogue, Reply), Attempt> {
         let case = CASES.iter().find(|case| case.name == EXCHANGE);
         let identity = case.and_then(|case| self.pack.identity(case));
-        let from = self.pack.address(EXCHANGE);
         let mut dialogue = self.under_tls(&AuditorTls::new(identity)).await?;
-        for line in [format!("MAIL FROM:<{from}>"), format!("RCPT TO:<{recipient}>"), "DATA".to_owned()] {
+        let from = self.pack.address(EXCHANGE);
+        for line in [format!("MAIL FROM:<{from}>"), format!("RCPT TO:<{recipient}>")] {
             let reply = dialogue.ask(&line).await.map_err(Attempt::After)?;
             if reply.code >= 400 {
-                return Ok(reply);
+                return Ok((dialogue, reply));
             }
         }
-        let text = format!(
-            "From: <{from}>\r\nTo: <{recipient}>\r\nSubject: Audit\r\nDate: Thu, 01 Jan 2026 00:00:00 +0000\r\nMessage-ID: <audit@{}>\r\n\r\nMessage de l'auditeur.\r\n.",
+        let reply = dialogue.ask("DATA").await.map_err(Attempt::After)?;
+        Ok((dialogue, reply))
+    }
+
+    fn header(&self, recipient: &str) -> String {
+        format!(
+            "From: <{}>\r\nTo: <{recipient}>\r\nSubject: Audit\r\nDate: Thu, 01 Jan 2026 00:00:00 +0000\r\nMessage-ID: <audit@{}>\r\n\r\n",
+            self.pack.address(EXCHANGE),
             self.pack.facts.domain(EXCHANGE)
-        );
-        dialogue.ask(&text).await.map_err(Attempt::After)
+        )
+    }
+
+    /// A dot on a line of its own whose ends are not CRLF must not end a message: what follows would be commands (CVE-2023-51764 and its kin).
+    async fn smuggling(&self) -> Finding {
+        const EXPECTED: &str = "only CRLF.CRLF ends a message";
+        const TITLE: &str = "end of data";
+        let Some(recipient) = &self.target.recipient else {
+            return Finding::skipped(Direction::Inbound, TITLE, EXPECTED, "no --recipient was given");
+        };
+        let mut seen = Vec::new();
+        for (end, word) in
+            [("\n.\r\n", "LF.CRLF"), ("\r\n.\n", "CRLF.LF"), ("\n.\n", "LF.LF"), ("\r.\r", "CR.CR")]
+        {
+            match self.smuggle(recipient, end).await {
+                Ok((first, next)) => {
+                    seen.push((next.code == 221, format!("{word}: {}, then {}", first.code, next.code)))
+                }
+                Err(attempt) => seen.push((false, format!("{word}: {}", attempt.in_words()))),
+            }
+        }
+        let is_well = seen.iter().all(|(is_well, _)| *is_well);
+        let observed = seen.into_iter().map(|(_, words)| words).collect::<Vec<_>>().join("; ");
+        let advice = "take CRLF.CRLF alone for the end of data, and refuse a bare CR or LF (RFC 5321 §2.3.8, §4.1.1.4)";
+        Finding::new(Direction::Inbound, TITLE, EXPECTED, Seen { is_well, observed }, advice)
+    }
+
+    /// The reply to the content, and the one after it: to QUIT, unless what came before was taken for a command.
+    async fn smuggle(&self, recipient: &str, end: &str) -> Result<(Reply, Reply), Attempt> {
+        let (mut dialogue, reply) = self.at_data(recipient).await?;
+        if reply.code != 354 {
+            return Err(Attempt::After(Broken::Nonsense(reply.to_string())));
+        }
+        let text = format!("{}Texte{end}NOOP\r\n\r\n.\r\nQUIT\r\n", self.header(recipient));
+        dialogue.send(text.as_bytes()).await.map_err(Attempt::After)?;
+        let first = dialogue.reply().await.map_err(Attempt::After)?;
+        Ok((first, dialogue.reply().await.map_err(Attempt::After)?))
     }
 
     /// The server's side of `sans-tls`.
