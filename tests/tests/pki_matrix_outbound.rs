@@ -61,10 +61,18 @@ async fn every_server_hears_of_a_letter_only_when_it_may_in_both_versions_of_tls
             behaviour,
             version,
         })
+        .chain([ServerPlan {
+            name: "unlisted".to_owned(),
+            certificate: world.certificate("unlisted"),
+            behaviour: "usual",
+            version: "TLSv1_3",
+        }])
         .collect();
     let servers = OpensslServers::start(&plans, &world.ca_file());
-    let routes: String =
+    // The route of a domain that nobody lists leads to a server that would take the letter.
+    let mut routes: String =
         rows.iter().map(|(name, ..)| format!("{name}.example 127.0.0.1:{}\n", servers.port(name))).collect();
+    routes += &format!("unlisted.example 127.0.0.1:{}\n", servers.port("unlisted"));
     world.replace("trust/routes.txt", &routes);
     world.reload();
     let mut wire = world.operator.submission(&world.mailbox).await;
@@ -74,6 +82,8 @@ async fn every_server_hears_of_a_letter_only_when_it_may_in_both_versions_of_tls
             wire.letter(&world.mailbox.address, &[&format!("x@{name}.example")], &letter.content).await;
         assert!(reply.text().starts_with("250"), "{name}: {wire:?}");
     }
+    wire.ask(&format!("MAIL FROM:<{}>", world.mailbox.address), "250").await;
+    wire.ask("RCPT TO:<x@unlisted.example>", "550 5.7.1").await;
     servers.wait("every server is tried", |sights| {
         rows.iter().all(|(name, _, (_, _, verdict))| match verdict {
             Delivered => !sights[name].messages.is_empty(),
@@ -87,6 +97,7 @@ async fn every_server_hears_of_a_letter_only_when_it_may_in_both_versions_of_tls
         })
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(servers.sight("unlisted").opened, 0, "a domain that nobody lists is tried");
     let expected: Vec<(String, &str)> = sorted(
         rows.iter()
             .map(|(name, _, (_, _, verdict))| (format!("x@{name}.example"), state(*verdict)))

@@ -176,12 +176,12 @@ impl Auditor<'_> {
         for (end, word) in
             [("\n.\r\n", "LF.CRLF"), ("\r\n.\n", "CRLF.LF"), ("\n.\n", "LF.LF"), ("\r.\r", "CR.CR")]
         {
-            match self.smuggle(recipient, end).await {
+            seen.push(match self.smuggle(recipient, end).await {
                 Ok((first, next)) => {
-                    seen.push((next.code == 221, format!("{word}: {}, then {}", first.code, next.code)))
+                    (next.code == 221, format!("{word}: {}, then {}", first.code, next.code))
                 }
-                Err(attempt) => seen.push((false, format!("{word}: {}", attempt.in_words()))),
-            }
+                Err(attempt) => (false, format!("{word}: {}", attempt.in_words())),
+            });
         }
         let is_well = seen.iter().all(|(is_well, _)| *is_well);
         let observed = seen.into_iter().map(|(_, words)| words).collect::<Vec<_>>().join("; ");
