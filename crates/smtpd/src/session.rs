@@ -52,7 +52,7 @@ pub(crate) async fn run(shared: Arc<Smtpd>, stream: TcpStream, peer: SocketAddr,
         drain,
         shared,
     };
-    let is_ready = !implicit || connection.handshake().await;
+    let is_ready = !implicit || Box::pin(connection.handshake()).await;
     if is_ready {
         connection.dialogue().await;
         let _ = tokio::time::timeout(Duration::from_secs(2), connection.transport.close()).await;
@@ -100,6 +100,7 @@ enum End {
     Handshake,
 }
 
+/// What waits for a command is held by thousands of sessions at a time: whatever else they do lies on the heap while it lasts.
 impl Connection {
     async fn dialogue(&mut self) {
         let mut buffer = Vec::new();
@@ -173,17 +174,17 @@ impl Connection {
                 }
                 Event::StartTls => {
                     self.flush().await?;
-                    if !self.handshake().await {
+                    if !Box::pin(self.handshake()).await {
                         return Err(End::Handshake);
                     }
                     self.server.tls_established();
                 }
                 Event::AuthPlain { authzid, authcid, password } => {
-                    let reply = self.login(&authzid, &authcid, &password).await;
+                    let reply = Box::pin(self.login(&authzid, &authcid, &password)).await;
                     self.server.reply(reply);
                 }
                 Event::AuthExternal { authzid } => {
-                    let reply = self.login_by_certificate(&authzid).await;
+                    let reply = Box::pin(self.login_by_certificate(&authzid)).await;
                     self.server.reply(reply);
                 }
                 Event::Mail { path, parameters } => {
@@ -195,7 +196,7 @@ impl Connection {
                 }
                 Event::Rcpt { path, parameters } => {
                     let added = match self.transaction.as_mut() {
-                        Some(transaction) => transaction.rcpt(path, parameters).await,
+                        Some(transaction) => Box::pin(transaction.rcpt(path, parameters)).await,
                         None => Err(out_of_order()),
                     };
                     let reply = self.recipient_reply(added);
@@ -203,7 +204,7 @@ impl Connection {
                 }
                 Event::Data => {
                     let begun = match self.transaction.as_mut() {
-                        Some(transaction) => transaction.begin_content().await,
+                        Some(transaction) => Box::pin(transaction.begin_content()).await,
                         None => Err(out_of_order()),
                     };
                     let reply = begun.map_or_else(
@@ -218,7 +219,7 @@ impl Connection {
                     }
                 }
                 Event::EndOfContent { fault } => {
-                    let reply = self.end_of_content(fault).await;
+                    let reply = Box::pin(self.end_of_content(fault)).await;
                     self.server.reply(reply);
                 }
                 Event::Reset | Event::Quit => self.transaction = None,
