@@ -150,6 +150,19 @@ async fn it_goes_back_when_two_lists_far_enough_apart_lack_the_domain() {
 }
 
 #[tokio::test]
+async fn a_list_from_another_source_lets_domains_leave_as_the_same_source_would() {
+    let mut site = Site::start(86_400, "").await;
+    let letter = Letter::new("ailleurs", b"a\r\n");
+    site.send(&letter).await;
+    site.in_state("deferred").await;
+    std::fs::write(site.operator.file("trust/other.txt"), "autre.example;CN=mx.autre\n").unwrap();
+    site.operator.edit("trust/whitelist.txt", "trust/other.txt");
+    site.reload();
+    let held = site.in_state("held").await;
+    assert_eq!(held["held_for"], "departure", "{held}");
+}
+
+#[tokio::test]
 async fn it_goes_back_by_command() {
     let mut site = Site::start(86_400, "").await;
     let letter = Letter::new("abandon", b"a\r\n");

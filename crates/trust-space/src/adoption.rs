@@ -21,6 +21,8 @@ const DOMAINS_LOGGED_MAX: usize = 50;
 #[derive(Debug, Default)]
 pub(crate) struct WhiteListState {
     pub(crate) in_force: Option<InForce>,
+    /// The list of another source that was in force until a reload: a domain that the new source lacks left all the same.
+    of_other_source: Option<Arc<WhiteList>>,
     pub(crate) failures: u32,
     pub(crate) last_error: Option<LastError>,
     pub(crate) next_at: Option<Timestamp>,
@@ -61,7 +63,11 @@ struct Offer {
 impl TrustSpace {
     /// Puts the kept list of the configured source in force, from nothing.
     pub(crate) async fn begin_white_list(&self) {
-        self.state().white_list = WhiteListState::default();
+        {
+            let known = &mut self.state().white_list;
+            let former = known.in_force.take().map(|list| list.list).or(known.of_other_source.take());
+            *known = WhiteListState { of_other_source: former, ..WhiteListState::default() };
+        }
         self.change_list(|list| list.white_list = None);
         match &self.settings().white_list {
             None => tracing::error!(
@@ -270,6 +276,7 @@ impl TrustSpace {
         }
         judged?;
         let about = white_list::about(configured, &list, sha256, offer.validators, now);
+        let former = former.or_else(|| self.state().white_list.of_other_source.clone());
         let diff = former.as_ref().map(|former| WhiteListDiff::between(former, &list));
         // The store first: after a crash in between, the former list is in force and the departures are known.
         self.note_in_store(&list, diff.as_ref(), &about).await?;
@@ -379,6 +386,7 @@ impl TrustSpace {
                 (white_list.failures, white_list.last_error) = (0, None);
             }
             white_list.in_force = Some(in_force);
+            white_list.of_other_source = None;
             is_other
         };
         if is_other {
