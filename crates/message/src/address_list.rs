@@ -31,18 +31,28 @@ pub(crate) struct Mailbox {
 
 /// Reads an unfolded list, at most `limit` entries of it.
 pub(crate) fn parse(value: &[u8], limit: usize) -> Vec<Entry> {
-    let mut reader = Reader { lexer: Lexer { rest: value }, entries: Vec::new(), in_group: false };
-    while reader.entries.len() < limit && reader.read_entry() {}
+    parse_and_tell(value, limit).0
+}
+
+/// The same, and whether anything was passed over in which another reader could see another address.
+pub(crate) fn parse_and_tell(value: &[u8], limit: usize) -> (Vec<Entry>, bool) {
+    let mut reader =
+        Reader { lexer: Lexer { rest: value }, entries: Vec::new(), in_group: false, has_passed_over: false };
+    let mut has_more = true;
+    while has_more && reader.entries.len() < limit {
+        has_more = reader.read_entry();
+    }
     if reader.in_group {
         reader.entries.push(Entry::GroupEnd);
     }
-    reader.entries
+    (reader.entries, reader.has_passed_over || has_more)
 }
 
 struct Reader<'a> {
     lexer: Lexer<'a>,
     entries: Vec<Entry>,
     in_group: bool,
+    has_passed_over: bool,
 }
 
 impl Reader<'_> {
@@ -59,13 +69,16 @@ impl Reader<'_> {
                     // The separator is left for the loop, which sees it after no word.
                 }
                 // The name of a group inside a group goes: groups do not nest, and its members are members.
-                Some(Token::Special(b':')) if self.in_group => words = Words::default(),
+                Some(Token::Special(b':')) if self.in_group => {
+                    self.has_passed_over |= !words.pieces.is_empty();
+                    words = Words::default();
+                }
                 Some(Token::Special(b':')) => {
                     self.in_group = true;
                     self.entries.push(Entry::GroupStart(words.phrase()));
                     return true;
                 }
-                Some(Token::Special(b'>')) => {}
+                Some(Token::Special(b'>')) => self.has_passed_over = true,
                 Some(Token::Special(b',')) => {
                     self.push_bare(words);
                     return true;
@@ -98,10 +111,11 @@ impl Reader<'_> {
                     self.lexer.rest = before;
                     break;
                 }
-                Some(Token::Special(b'<')) => {}
+                Some(Token::Special(b'<')) => self.has_passed_over = true,
                 Some(Token::Special(b':')) => {
                     // What stands before a colon and is no route is the scheme of a URL.
                     let before = std::mem::take(&mut words);
+                    self.has_passed_over |= !before.is_route();
                     route = route.or(before.is_route().then(|| before.route()));
                 }
                 Some(token) => words.push(token),
@@ -111,6 +125,7 @@ impl Reader<'_> {
             phrase.comment = Some(comment);
         }
         let name = if phrase.pieces.is_empty() { phrase.comment.take() } else { Some(phrase.phrase()) };
+        self.has_passed_over |= words.has_several_ats();
         Mailbox { name: name.filter(|name| is_shown(name)), route, ..words.addr_spec() }
     }
 
@@ -122,7 +137,8 @@ impl Reader<'_> {
                     self.lexer.rest = before;
                     return;
                 }
-                Some(_) => {}
+                Some(Token::Comment(_)) => {}
+                Some(_) => self.has_passed_over = true,
                 None => return,
             }
         }
@@ -130,6 +146,7 @@ impl Reader<'_> {
 
     fn push_bare(&mut self, mut words: Words) {
         if !words.pieces.is_empty() {
+            self.has_passed_over |= words.has_several_ats();
             let name = words.comment.take().filter(|name| is_shown(name));
             self.entries.push(Entry::Mailbox(Mailbox { name, ..words.addr_spec() }));
         }
@@ -166,6 +183,11 @@ impl Words {
     /// As a display name: one space where there was white space.
     fn phrase(&self) -> Vec<u8> {
         join(&self.pieces)
+    }
+
+    /// Whether they hold more than one address, or an address whose domain readers disagree about.
+    fn has_several_ats(&self) -> bool {
+        self.pieces.iter().filter(|piece| piece.at).count() > 1
     }
 
     /// Whether they begin as a source route does.

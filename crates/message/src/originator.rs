@@ -9,7 +9,8 @@ use mail_types::Address;
 pub struct Originators {
     /// How many From fields there are; more than one is an error.
     pub from_fields: usize,
-    /// The authors named by them; `None` for one that is no address in our sense.
+    /// The authors named by them; `None` for one that is no address in our sense, and for what had to be passed over: another reader could see
+    /// somebody else there.
     pub authors: Vec<Option<Address>>,
     /// How many Sender fields there are.
     pub sender_fields: usize,
@@ -35,10 +36,12 @@ impl Originators {
 }
 
 fn mailboxes(value: &[u8]) -> impl Iterator<Item = Option<Address>> {
-    address_list::parse(value, ENTRIES_MAX).into_iter().filter_map(|entry| match entry {
+    let (entries, has_passed_over) = address_list::parse_and_tell(value, ENTRIES_MAX);
+    let named = entries.into_iter().filter_map(|entry| match entry {
         Entry::Mailbox(mailbox) => Some(address(&mailbox)),
         Entry::GroupStart(_) | Entry::GroupEnd => None,
-    })
+    });
+    named.chain(has_passed_over.then_some(None))
 }
 
 fn address(mailbox: &Mailbox) -> Option<Address> {
@@ -64,6 +67,35 @@ mod tests {
         assert_eq!((found.from_fields, found.sender_fields), (2, 1));
         assert_eq!(shown(&found.authors), ["a@b.example", "-", "c@d.example"]);
         assert_eq!(shown(&found.senders), ["s@b.example"]);
+    }
+
+    #[test]
+    fn what_another_reader_could_take_for_an_author_is_told_as_unreadable() {
+        let many = format!("a@b.example, {}z@evil.example", "g:;".repeat(600));
+        for from in [
+            many.as_str(),
+            "\"X\" <a@b.example> <z@evil.example>",
+            "<a@b.example> z@evil.example",
+            "<z@evil.example:a@b.example>",
+            "g: z@evil.example: a@b.example;",
+            "z@evil.example a@b.example",
+            "<z@evil.example@b.example>",
+            "<z@evil.example <a@b.example>",
+            "z@evil.example> a@b.example",
+        ] {
+            let header = format!("From: {from}\r\n\r\n");
+            let shown = shown(&Originators::of(header.as_bytes()).authors);
+            assert!(shown.contains(&"-".to_owned()), "{from}: {shown:?}");
+        }
+        for from in [
+            "a@b.example (z@evil.example)",
+            "\"z@evil.example\" <a@b.example> (c)",
+            "<@r.example,@s.example:a@b.example>",
+            "g: a@b.example;",
+        ] {
+            let header = format!("From: {from}\r\n\r\n");
+            assert_eq!(shown(&Originators::of(header.as_bytes()).authors), ["a@b.example"], "{from}");
+        }
     }
 
     #[test]
