@@ -69,7 +69,9 @@ impl RevocationIndex {
     /// Holds on to what `list` revoked, unless a list at least as fresh is in force.
     pub(crate) fn remember(&mut self, list: &Arc<RevocationList>) {
         let ours = self.by_issuer.get(&list.issuer_name).map_or(&[][..], Vec::as_slice);
-        if !ours.iter().any(|known| known.covers_the_same_as(list) && !list.is_fresher_than(known)) {
+        let remembered = self.remembered.get(&list.issuer_name).map_or(&[][..], Vec::as_slice);
+        let mut known = ours.iter().chain(remembered);
+        if !known.any(|known| known.covers_the_same_as(list) && !list.is_fresher_than(known)) {
             self.remembered.entry(list.issuer_name.clone()).or_default().push(list.clone());
         }
     }

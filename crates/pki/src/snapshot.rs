@@ -183,6 +183,11 @@ impl TrustSnapshot {
             return Err(CrlFaultCause::Several);
         }
         let list = RevocationList::read(&list, &self.authorities, now)?;
+        // A list that is gone is measured by too: otherwise losing it would let an older one in.
+        let mut gone = self.revocation.remembered();
+        if gone.any(|former| former.covers_the_same_as(&list) && former.is_fresher_than(&list)) {
+            return Err(CrlFaultCause::Older);
+        }
         let known = self.revocation.counterpart(&list);
         match known.and_then(|known| known.succession(&list, now).fault()) {
             Some(fault) if !fault.is_warning() => Err(fault),

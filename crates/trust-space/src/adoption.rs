@@ -155,6 +155,10 @@ impl TrustSpace {
             }
             Err(fault) => Err(fault),
         };
+        if offered.as_ref().is_err_and(|fault| !fault.is_refusal()) {
+            // The cause is ours or passes: the next look offers the file again.
+            self.state().white_list.source_mark = None;
+        }
         self.note_outcome(&offered);
         offered
     }
@@ -289,7 +293,10 @@ impl TrustSpace {
         let domains = list.domain_count();
         log_diff(domains, diff.as_ref());
         // Which domains left is in force before the list that lacks them: otherwise their queued mail would bounce in between.
-        self.read_decisions().await?;
+        if let Err(error) = self.read_decisions().await {
+            self.state().white_list.kept_mark = None;
+            return Err(error.into());
+        }
         self.put_white_list_in_force(InForce { list: Arc::new(list), about, left_out });
         self.inner.metrics.white_list_adopted();
         Ok(WhiteListNews::Adopted { domains, diff })

@@ -99,7 +99,11 @@ pub(crate) enum Answer {
 
 /// Fetches lists and asks OCSP responders. Believes nothing of what it brings.
 #[derive(Clone, Debug)]
-pub struct HttpClient(Client);
+pub struct HttpClient {
+    lists: Client,
+    /// Follows no redirect: a certificate names its responder, and nobody else does.
+    responders: Client,
+}
 
 /// The client cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -111,19 +115,22 @@ impl HttpClient {
     ///
     /// # Errors
     /// The configuration is of another kind.
-    pub fn new(tls: impl Any) -> Result<Self, HttpSetupError> {
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .http1_only()
-            .no_proxy()
-            .referer(false)
-            .redirect(Policy::custom(redirect))
-            .connect_timeout(CONNECT_MAX)
-            .timeout(WHOLE_MAX)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .user_agent(concat!("vaguemestre/", env!("CARGO_PKG_VERSION")))
-            .build();
-        client.map(Self).map_err(|error| HttpSetupError(innermost(&error)))
+    pub fn new(tls: impl Any + Clone) -> Result<Self, HttpSetupError> {
+        let client = |policy: Policy| {
+            let client = Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .http1_only()
+                .no_proxy()
+                .referer(false)
+                .redirect(policy)
+                .connect_timeout(CONNECT_MAX)
+                .timeout(WHOLE_MAX)
+                .pool_idle_timeout(Duration::from_secs(30))
+                .user_agent(concat!("vaguemestre/", env!("CARGO_PKG_VERSION")))
+                .build();
+            client.map_err(|error| HttpSetupError(innermost(&error)))
+        };
+        Ok(Self { lists: client(Policy::custom(redirect))?, responders: client(Policy::none())? })
     }
 
     pub(crate) async fn get(
@@ -132,7 +139,7 @@ impl HttpClient {
         size_max: u64,
         known: &Validators,
     ) -> Result<Answer, FetchFault> {
-        let mut request = self.0.get(url);
+        let mut request = self.lists.get(url);
         for (name, value) in [(IF_NONE_MATCH, &known.etag), (IF_MODIFIED_SINCE, &known.last_modified)] {
             if let Some(value) = value {
                 request = request.header(name, value);
@@ -150,9 +157,9 @@ impl HttpClient {
     }
 
     async fn ask(&self, url: String, request: Vec<u8>) -> Result<Vec<u8>, FetchFault> {
-        let request = self.0.post(url).header("content-type", "application/ocsp-request").body(request);
+        let request =
+            self.responders.post(url).header("content-type", "application/ocsp-request").body(request);
         let response = request.send().await.map_err(FetchFault::of)?;
-        // A POST that was sent elsewhere came back as a GET: what it brings answers no question.
         match response.status() {
             StatusCode::OK => body(response, OCSP_ANSWER_MAX as u64).await,
             other => Err(FetchFault::Status(other)),
@@ -166,16 +173,27 @@ impl RevocationQuery for HttpClient {
     }
 }
 
-/// At most three steps, and never to another scheme: plain HTTP is for what is signed, and a signed list needs no other.
+/// At most three steps, and never to another scheme: plain HTTP is for what is signed, and a signed list needs no other. Nor to an address
+/// instead of a name, but where the source is one: whoever answers in clear must not have us knock at doors behind our own walls.
 fn redirect(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     let begin = attempt.previous().first().map(|url| url.scheme().to_owned());
     if begin.as_deref() != Some(attempt.url().scheme()) {
         attempt.error("to another scheme")
+    } else if !is_same_or_named(&attempt) {
+        attempt.error("to another address")
     } else if attempt.previous().len() > REDIRECTS_MAX {
         attempt.error("too many times")
     } else {
         attempt.follow()
     }
+}
+
+fn is_same_or_named(attempt: &Attempt<'_>) -> bool {
+    let begin = attempt.previous().first().and_then(|url| url.host_str());
+    let host = attempt.url().host_str().unwrap_or_default();
+    let is_local = host.eq_ignore_ascii_case("localhost") || host.ends_with(".localhost");
+    let is_address = host.starts_with('[') || host.parse::<std::net::Ipv4Addr>().is_ok();
+    begin == Some(host) || !(is_address || is_local)
 }
 
 async fn body(mut response: Response, size_max: u64) -> Result<Vec<u8>, FetchFault> {

@@ -99,7 +99,15 @@ impl TrustSpace {
         url: &str,
     ) -> Result<(AboutList, Option<RevocationListFacts>), Failure> {
         let settings = self.settings();
-        let kept = self.state().sources.0.get(url).and_then(|source| source.kept.clone());
+        let (kept, former) = {
+            let state = self.state();
+            let source = state.sources.0.get(url);
+            (source.and_then(|source| source.kept.clone()), source.and_then(|source| source.facts.clone()))
+        };
+        // A list that somebody took away is fetched as if it had never been there.
+        let path = sources::paths(&settings.folder, url).0;
+        let is_there = blocking(move || path.is_file()).await;
+        let kept = kept.filter(|_| is_there);
         let known = kept.as_ref().map(|about| about.validators.clone()).unwrap_or_default();
         let answer = http.get(url, settings.lists.size_max, &known).await;
         let now = self.now();
@@ -129,6 +137,12 @@ impl TrustSpace {
             return self.keep(about, None).await.map(|about| (about, None));
         }
         let (facts, bytes) = self.examine(bytes).await?;
+        if former.is_some_and(|former| former.issuer != facts.issuer) {
+            return Err(Failure {
+                label: "other_issuer",
+                text: format!("the list is of another issuer than the one that was here: {}", facts.issuer),
+            });
+        }
         let about = self.keep(about, Some(bytes)).await?;
         self.put_lists_in_force().await;
         Ok((about, Some(facts)))

@@ -144,9 +144,20 @@ impl TrustSpace {
             let settings = settings.clone();
             blocking(move || Anchors::read(&settings)).await
         };
-        match read {
+        let usable = match read {
+            Err(error) => Err(error),
+            Ok(anchors) => {
+                let (settings, now) = (settings.clone(), self.now());
+                blocking(move || snapshot::build(&settings, &anchors, now).map(|_| anchors)).await
+            }
+        };
+        match usable {
             Ok(anchors) => self.inner.anchors.store(Arc::new(anchors)),
-            Err(error) => tracing::error!(%error, "[trust] anchors stay as they were"),
+            // Anchors that nothing can be judged by would leave every later revocation list out.
+            Err(error) => {
+                tracing::error!(%error, "[trust] stays as it was, with its anchors; repair them and reload again");
+                return;
+            }
         }
         self.state().sources.keep_configured(&settings.lists.urls);
         self.change_list(|list| list.ages = settings.ages);

@@ -38,6 +38,12 @@ impl AnswerCache {
         answers.get(key).filter(|(_, until)| now < *until).map(|(known, _)| *known)
     }
 
+    /// What was known last, whether or not it still counts.
+    pub(super) fn find_last(&self, key: &Key) -> Option<Known> {
+        lock(&self.answers).get(key).map(|(known, _)| *known)
+    }
+
+    /// Keeps what was found, and gives what is then known: a revocation that still counts is overruled by nothing.
     pub(super) fn keep(&self, key: Key, found: Result<OcspAnswer, OcspFault>, now: Timestamp) -> Known {
         let known = found.map(|answer| answer.status);
         let until = match found {
@@ -50,6 +56,12 @@ impl AnswerCache {
             Err(_) => now.plus_secs(KEPT_FAILURE_SECS),
         };
         let mut answers = lock(&self.answers);
+        let revoked = Ok(CertificateStatus::Revoked);
+        if answers.get(&key).is_some_and(|(before, until)| *before == revoked && now < *until)
+            && known != revoked
+        {
+            return revoked;
+        }
         if answers.len() >= ANSWERS_MAX && !answers.contains_key(&key) {
             make_room(&mut answers, now);
         }

@@ -79,6 +79,11 @@ impl OcspClient {
         self.cache.find(&question.key(), now())
     }
 
+    /// What was known of a certificate last, even if it does not count any more.
+    pub(super) fn known_last(&self, question: &OcspQuestion) -> Option<Known> {
+        self.cache.find_last(&question.key())
+    }
+
     /// What is remembered of a certificate, else what `staple` (empty for none) or a responder says of it.
     ///
     /// Several who ask after one certificate at one time make one request. It takes [`OCSP_TIME_MAX`] at most for each who waits its turn.
@@ -87,7 +92,10 @@ impl OcspClient {
             return known;
         }
         let key = question.key();
+        // What the server kept from before its certificate was revoked proves nothing.
+        let was_revoked = self.known_last(question) == Some(Ok(CertificateStatus::Revoked));
         if !staple.is_empty()
+            && !was_revoked
             && let Ok(answer) = OcspAnswer::read(staple, question, None, trust, now())
         {
             return self.found(key, Ok(answer));

@@ -26,7 +26,7 @@ impl Trust {
     }
 
     /// The judgement of an open session's certificate: the lists in force, and what is remembered of responders. What is not remembered any more is
-    /// asked anew behind the session's back; an answer other than good has every session judged again ([`Trust::changes`]).
+    /// asked anew behind the session's back; an answer that takes something away has every session judged again ([`Trust::changes`]).
     pub(crate) fn judge_again(
         self: &Arc<Self>,
         chain: &[CertificateDer<'_>],
@@ -41,13 +41,22 @@ impl Trust {
         if let Some(known) = client.remembered(&question) {
             return settled(judged.identity, known, client.rule());
         }
+        // Until the answer is there, what was known last holds: asking anew makes nobody better.
+        let last = client.known_last(&question).unwrap_or(Err(OcspFault::Unreachable));
+        let identity = settled(judged.identity, last, client.rule());
         let trust = self.clone();
         tokio::spawn(async move {
-            if client.ask(&question, &[], &trust.load()).await != Ok(CertificateStatus::Good) {
+            let answer = client.ask(&question, &[], &trust.load()).await;
+            // What changes no judgement must wake nobody: a responder that is down would have every session judged again each time it is asked.
+            let matters = match (answer, client.rule()) {
+                (Ok(CertificateStatus::Good), _) | (Err(_), OcspRule::Prefer) => false,
+                (Ok(CertificateStatus::Revoked), _) | (Err(_), OcspRule::Require) => true,
+            };
+            if matters {
                 trust.note_change();
             }
         });
-        Ok(judged.identity)
+        identity
     }
 
     fn client(&self) -> Option<Arc<OcspClient>> {
