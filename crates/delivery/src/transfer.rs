@@ -9,7 +9,11 @@ use crate::outcome::{Answer, AnswerKind, record, until_answered};
 use crate::runner::LEASE_MS;
 use mail_types::{BodyKind, DsnRet, ForwardPath, MailParameters, RcptParameters};
 use smtp_session::client::{Outcome, ServerReply, State, Transaction};
+use std::time::Duration;
 use store::Claimed;
+
+/// Between two renewals of a lease.
+const LEASE_RENEWAL: Duration = Duration::from_secs(60);
 
 /// What came of sending a message.
 pub(crate) enum Sent {
@@ -40,7 +44,10 @@ pub(crate) async fn send(delivery: &Delivery, mut connection: Connection, messag
         }
     };
     let mut transaction = begin(&connection, message, &content);
-    let outcome = converse(&mut connection, &mut transaction, &mut content).await;
+    let outcome = tokio::select! {
+        outcome = converse(&mut connection, &mut transaction, &mut content) => outcome,
+        failure = lost_lease(delivery, message) => Err(failure),
+    };
     let is_begun = transaction.is_answered();
     if let Err(failure) = &outcome {
         if was_used && !is_begun {
@@ -62,6 +69,18 @@ pub(crate) async fn send(delivery: &Delivery, mut connection: Connection, messag
         return Sent::Concluded(None);
     }
     Sent::Concluded(Some(connection))
+}
+
+/// Holds on to the leases while a server takes its time: what takes longer than a lease would otherwise be sent a second time beside itself.
+/// Returns when one is lost.
+async fn lost_lease(delivery: &Delivery, message: &[Claimed]) -> Failure {
+    loop {
+        tokio::time::sleep(LEASE_RENEWAL).await;
+        // A store that does not answer is asked again: a lease lasts many renewals.
+        if let Ok(false) = delivery.store.renew_leases(message, LEASE_MS).await {
+            return Failure::new("broken", "another attempt took over");
+        }
+    }
 }
 
 async fn conclude(

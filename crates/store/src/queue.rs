@@ -232,7 +232,7 @@ impl Store {
         .await
     }
 
-    /// Holds on to the leases of entries for `lease_ms` more. False, with nothing changed, when any of them was lost meanwhile.
+    /// Holds on to the leases of entries for `lease_ms` more. False when any of them was lost meanwhile; nobody else's is touched.
     pub async fn renew_leases(&self, entries: &[Claimed], lease_ms: i64) -> Result<bool, Error> {
         let held: Vec<(i64, [u8; 16])> = entries.iter().map(|entry| (entry.id.0, entry.lease)).collect();
         self.write(Touches::nothing(), move |tx| {
@@ -246,9 +246,12 @@ impl Store {
                         return Ok(false);
                     }
                 }
-                for (id, _) in &held {
-                    on!(tx.conn(), c => sqlx::query("UPDATE queue_entries SET lease_until_ms = $2 WHERE id = $1")
-                        .bind(id).bind(now + lease_ms).execute(&mut *c).await.map(|_| ()))?;
+                for (id, lease) in &held {
+                    let renewed = on!(tx.conn(), c => sqlx::query("UPDATE queue_entries SET lease_until_ms = $2 WHERE id = $1 AND lease_token = $3")
+                        .bind(id).bind(now + lease_ms).bind(lease.as_slice()).execute(&mut *c).await.map(|r| r.rows_affected()))?;
+                    if renewed == 0 {
+                        return Ok(false);
+                    }
                 }
                 Ok(true)
             })
