@@ -93,16 +93,7 @@ impl Intake {
         reverse_path: ReversePath,
         parameters: MailParameters,
     ) -> Result<Transaction, Refusal> {
-        let verdict = match &session.origin {
-            Origin::Mx { peer } => policy::sender(&MxSenderFacts {
-                peer: peer.as_deref(),
-                trust: &self.trust.load(),
-                now: self.store.now(),
-                reverse_path: &reverse_path,
-            }),
-            Origin::Submission { principal } => policy::submission_sender(send_as(principal), &reverse_path),
-        };
-        permit(verdict)?;
+        permit(self.may_send(&session.origin, &reverse_path))?;
         Ok(Transaction::new(self.clone(), session.clone(), reverse_path, parameters))
     }
 
@@ -118,6 +109,19 @@ impl Intake {
     /// Whether mail is exchanged with a domain that is not ours.
     pub(crate) fn domain_standing(&self, domain: &Domain) -> DomainStanding {
         self.trust.load().domain(domain, self.store.now())
+    }
+
+    /// Asked at the beginning of a message and again at its end: a domain may be suspended while it comes.
+    pub(crate) fn may_send(&self, origin: &Origin, reverse_path: &ReversePath) -> Verdict {
+        match origin {
+            Origin::Mx { peer } => policy::sender(&MxSenderFacts {
+                peer: peer.as_deref(),
+                trust: &self.trust.load(),
+                now: self.store.now(),
+                reverse_path,
+            }),
+            Origin::Submission { principal } => policy::submission_sender(send_as(principal), reverse_path),
+        }
     }
 
     pub(crate) fn store(&self) -> &Store {

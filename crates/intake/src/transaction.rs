@@ -194,7 +194,8 @@ impl Transaction {
         };
         let ended = content.end().await;
         let author = content.gate.take_mark();
-        let outcome = match ended {
+        let may_send = self.intake.may_send(&self.session.origin, &self.reverse_path);
+        let outcome = match ended.and_then(|()| permit(may_send)) {
             Ok(()) => self.accept(content).await,
             Err(refusal) => Err(refusal),
         };
