@@ -239,6 +239,7 @@ CREATE TABLE queue_entries (
     CHECK (held_for IS NULL OR state = 'held')
 );
 CREATE INDEX queue_entries_due ON queue_entries (next_attempt_at_ms) WHERE state IN ('queued', 'deferred');
+CREATE INDEX queue_entries_held ON queue_entries (recipient_domain, expires_at_ms) WHERE state = 'held';
 CREATE INDEX queue_entries_by_body ON queue_entries (body_id);
 CREATE INDEX queue_entries_by_domain ON queue_entries (recipient_domain, state);
 

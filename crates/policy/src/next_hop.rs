@@ -20,7 +20,8 @@ pub enum Dispatch {
     Bounce(Reason),
 }
 
-/// May mail be sent to a domain that stands so? What was accepted in doubt bounces once a list that counts lacks the domain.
+/// May mail be sent to a domain that stands so? Mail was accepted for it, so a list named it or none counted: a list that lacks it today may be an
+/// older one than another node's, or of another source. It is held; its lifetime ends it.
 pub fn dispatch(domain: DomainStanding) -> Dispatch {
     match domain {
         DomainStanding::Listed => Dispatch::Send,
@@ -28,7 +29,7 @@ pub fn dispatch(domain: DomainStanding) -> Dispatch {
         DomainStanding::Doubtful(reason) => Dispatch::Defer(reason),
         DomainStanding::Departing => Dispatch::Hold(Reason::RecipientDeparting),
         DomainStanding::Departed => Dispatch::Bounce(Reason::RecipientDeparted),
-        DomainStanding::Absent => Dispatch::Bounce(Reason::OutsideTrustSpace),
+        DomainStanding::Absent => Dispatch::Hold(Reason::RecipientDeparting),
     }
 }
 
