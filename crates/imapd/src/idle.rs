@@ -46,7 +46,8 @@ impl Connection {
                 Wake::Drain => return self.bye("Server is restarting"),
                 Wake::Timer if Instant::now() >= ends_at => return self.bye("Idle for too long; closing"),
                 Wake::Due if !Box::pin(self.stands()).await => return Next::Close,
-                Wake::Timer if !self.stands_if_due().await => return Next::Close,
+                // Nothing more is told to one whose access was withdrawn, however busy the folder is.
+                Wake::Changed | Wake::Timer if !self.stands_if_due().await => return Next::Close,
                 Wake::Input(true) | Wake::Changed | Wake::Timer | Wake::Due => {}
             }
         }

@@ -20,6 +20,9 @@ use std::time::Duration;
 /// Between two judgements of a session that nothing else concerned.
 const EVERY: Duration = Duration::from_secs(55);
 
+/// When a session that could not be judged is judged again.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+
 /// A certificate that was found good.
 pub(crate) struct Shown {
     pub(crate) peer: PeerIdentity,
@@ -104,8 +107,11 @@ impl Connection {
                 Err(self.goodbye(Ruling::Ended, "withdrawn", None, "Your access was withdrawn"))
             }
             Err(AuthError::Unavailable(error)) => {
-                // The store fails every command meanwhile; the session is asked about again at the next one.
+                // The store fails every command meanwhile; the session is asked about again soon.
                 tracing::warn!(error, "whether an open session still stands could not be decided");
+                if let Some(shown) = self.certificate.as_deref_mut() {
+                    shown.vigil.ask_again_in(ASK_AGAIN);
+                }
                 Ok(())
             }
         }

@@ -44,6 +44,11 @@ impl Vigil {
         self.begin_again();
     }
 
+    /// Due once more after so long: what was asked could not be answered.
+    pub fn ask_again_in(&mut self, pause: Duration) {
+        self.due_at = self.due_at.min(Instant::now() + pause);
+    }
+
     fn begin_again(&mut self) {
         self.sources.iter_mut().for_each(watch::Receiver::mark_unchanged);
         self.due_at = Instant::now() + self.every;
@@ -65,6 +70,14 @@ mod tests {
 
     async fn is_due_now(vigil: &mut Vigil) -> bool {
         timeout(Duration::ZERO, vigil.due()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_answered_is_due_again_soon() {
+        let (first, second) = (watch::Sender::new(0), watch::Sender::new(0));
+        let mut vigil = Vigil::new([first.subscribe(), second.subscribe()], LONG);
+        vigil.ask_again_in(Duration::ZERO);
+        assert!(vigil.is_due() && !vigil.is_due());
     }
 
     #[tokio::test]

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// Between two judgements of a session that nothing else concerned.
 const EVERY: Duration = Duration::from_secs(55);
+/// When a session that could not be judged is judged again.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Returns when a session is to be judged again; never for one without a certificate. The future is small: few sessions have a vigil.
 pub(crate) async fn due(vigil: Option<&mut Vigil>) {
@@ -63,6 +65,9 @@ impl Connection {
             Err(AuthError::Unavailable(error)) => {
                 // The store fails every message meanwhile; the session is asked about again at the next one.
                 tracing::warn!(error, "whether an open session still stands could not be decided");
+                if let Some(vigil) = self.vigil.as_deref_mut() {
+                    vigil.ask_again_in(ASK_AGAIN);
+                }
                 Ok(())
             }
         }
