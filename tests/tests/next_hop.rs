@@ -269,6 +269,11 @@ async fn mail_taken_in_doubt_is_held_once_a_list_lacks_the_domain() {
         list.as_array().unwrap().iter().any(|entry| entry["state"] == "held").then_some(())
     })
     .await;
+    let give_up = |domain: &str| site.operator.cli(&["trust", "give-up", domain, "--reason", "fermeture"]);
+    assert!(!give_up("nowhere.example").is_success);
+    give_up("fifth.example").ok();
+    let bounce = site.bounce(&letter).await;
+    assert!(bounce.contains("Status: 5.7.1"), "{bounce}");
     assert!(site.server.commands().is_empty(), "{:?}", site.server.commands());
 }
 

@@ -70,7 +70,7 @@ impl Store {
         .await
     }
 
-    /// Gives up a domain that left the white list: its queued mail goes back. Whether it had left.
+    /// Gives up a domain that left the white list, or that mail waits for: the mail goes back. False when neither is so.
     pub async fn give_up_domain(&self, domain: &Domain, reason: &str) -> Result<bool, Error> {
         let (domain, reason) = (domain.clone(), reason.to_owned());
         self.write(Touches::nothing(), move |tx| {
@@ -80,6 +80,7 @@ impl Store {
                 let known = on!(tx.conn(), c => sqlx::query(
                     "UPDATE white_list_departures SET given_up_at_ms = COALESCE(given_up_at_ms, $2) WHERE domain = $1")
                     .bind(domain.as_str()).bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?;
+                let known = if known > 0 { known } else { give_up_waiting(tx, &domain, now).await? };
                 if known > 0 {
                     tx.audit(&audit("whitelist.given-up", format!("domain={domain} reason={reason:?}"))).await?;
                     tx.revised(Revision::Trust).await?;
@@ -89,6 +90,15 @@ impl Store {
         })
         .await
     }
+}
+
+/// A domain that no list was seen to lose, but that mail waits for: 1, or 0 when none does.
+async fn give_up_waiting(tx: &mut WriteTx, domain: &Domain, now: i64) -> Result<u64, Error> {
+    let added = on!(tx.conn(), c => sqlx::query(
+        "INSERT INTO white_list_departures (domain, first_absent_at_ms, latest_absent_at_ms, given_up_at_ms) SELECT $1, $2, $2, $2 \
+         WHERE EXISTS (SELECT 1 FROM queue_entries WHERE recipient_domain = $1 AND state IN ('queued', 'deferred', 'held'))")
+        .bind(domain.as_str()).bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?;
+    Ok(added)
 }
 
 async fn note_absence(tx: &mut WriteTx, domain: &Domain, at: Timestamp) -> Result<(), Error> {

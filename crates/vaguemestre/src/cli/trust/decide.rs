@@ -151,7 +151,9 @@ pub(super) async fn give_up(global: &Global, arguments: &GiveUpArguments) -> Res
     store.close().await;
     let domain = &arguments.domain;
     if !is_gone {
-        bail!("{domain} did not leave the white list; `trust status` shows the domains that did");
+        bail!(
+            "{domain} did not leave the white list and no mail waits for it; `trust status` shows the domains that did, `queue list` what waits"
+        );
     }
     if global.json {
         print::json(&json!({"given_up": domain.to_string()}));
