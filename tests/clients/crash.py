@@ -122,7 +122,7 @@ def play(demo):
             found = keys_in_mailbox(demo, user)
             return found if set(acknowledged) <= set(found) else None
 
-        found = collections.Counter(eventually(all_arrived, 120))
+        found = collections.Counter(eventually(all_arrived, 600))
         duplicates += sum(count - 1 for count in found.values())
         unacknowledged |= set(found) - set(acknowledged)
     repeats = sum(sender.repeats for sender in senders)
