@@ -3,22 +3,34 @@
 CREATE TABLE domains (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
+    -- The most that the quotas of its mailboxes may come to together.
+    allocation_max_bytes BIGINT,
+    revision BIGINT NOT NULL DEFAULT 1,
     created_at_ms BIGINT NOT NULL
 );
 
+-- Persons. `revision` moves with every change that a reader of the row can see (ETag).
 CREATE TABLE users (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     login TEXT NOT NULL UNIQUE,
     display_name TEXT NOT NULL DEFAULT '',
+    first_name TEXT NOT NULL DEFAULT '',
+    last_name TEXT NOT NULL DEFAULT '',
+    profession TEXT NOT NULL DEFAULT '',
+    specialty TEXT NOT NULL DEFAULT '',
     rpps TEXT UNIQUE,
+    adeli TEXT UNIQUE,
+    -- The domain whose administrators may change the person; without one, only the operator's.
+    domain_id BIGINT REFERENCES domains (id),
+    revision BIGINT NOT NULL DEFAULT 1,
     created_at_ms BIGINT NOT NULL,
     disabled_at_ms BIGINT
 );
 
--- Who can act: a person or an application. Grants, private \Seen, credentials and audit point here.
+-- Who can act: a person, an application or an API key. Grants, private \Seen, credentials, admin roles and audit point here.
 CREATE TABLE actors (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind TEXT NOT NULL CHECK (kind IN ('user', 'application')),
+    kind TEXT NOT NULL CHECK (kind IN ('user', 'application', 'key')),
     user_id BIGINT UNIQUE REFERENCES users (id),
     label TEXT NOT NULL DEFAULT '',
     created_at_ms BIGINT NOT NULL,
@@ -35,19 +47,71 @@ CREATE TABLE mailboxes (
     address TEXT NOT NULL UNIQUE,
     kind TEXT NOT NULL CHECK (kind IN ('personal', 'organizational', 'applicative', 'cabinet')),
     status TEXT NOT NULL CHECK (status IN ('pending', 'active', 'suspended', 'deleted')),
-    workflow TEXT NOT NULL DEFAULT 'created',
+    -- How far its creation is. The steps themselves, with who took them, are in mailbox_steps.
+    workflow TEXT NOT NULL DEFAULT 'created' CHECK (workflow IN ('requested', 'validated', 'created', 'published')),
     owner_user_id BIGINT REFERENCES users (id),
     finess TEXT,
+    siret TEXT,
+    organization_name TEXT NOT NULL DEFAULT '',
+    department TEXT NOT NULL DEFAULT '',
+    application_name TEXT NOT NULL DEFAULT '',
+    description TEXT NOT NULL DEFAULT '',
     hide_from_directory BIGINT NOT NULL DEFAULT 0,
+    -- What the holder asked for and nobody validated yet: 1 to be hidden, 0 to be shown again.
+    hide_requested BIGINT,
     quota_bytes BIGINT NOT NULL,
+    -- Whether the quota is the mailbox's own, or follows the defaults of its domain and kind.
+    quota_is_own BIGINT NOT NULL DEFAULT 1,
+    -- Percent of the quota that its readers were last warned of: 0, 80 or 95.
+    quota_warned BIGINT NOT NULL DEFAULT 0,
+    -- Whether mail that a delegate sends with its address is filed in its Sent folder too.
+    files_sent BIGINT NOT NULL DEFAULT 1,
     used_bytes BIGINT NOT NULL DEFAULT 0,
     used_messages BIGINT NOT NULL DEFAULT 0,
     private_seen BIGINT NOT NULL DEFAULT 0,
     next_uid_validity BIGINT NOT NULL,
+    revision BIGINT NOT NULL DEFAULT 1,
     created_at_ms BIGINT NOT NULL,
-    status_at_ms BIGINT NOT NULL
+    status_at_ms BIGINT NOT NULL,
+    -- A deleted mailbox can be restored until then.
+    restorable_until_ms BIGINT
 );
 CREATE INDEX mailboxes_by_owner ON mailboxes (owner_user_id);
+CREATE INDEX mailboxes_by_domain ON mailboxes (domain_id, address);
+
+-- The steps of a mailbox's creation and life, in order: who asked, who validated.
+CREATE TABLE mailbox_steps (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    mailbox_id BIGINT NOT NULL REFERENCES mailboxes (id),
+    step TEXT NOT NULL,
+    actor_id BIGINT REFERENCES actors (id),
+    at_ms BIGINT NOT NULL
+);
+CREATE INDEX mailbox_steps_by_mailbox ON mailbox_steps (mailbox_id, id);
+
+-- Quotas of mailboxes that have none of their own: of a domain and a kind, of a domain, of a kind.
+CREATE TABLE quota_defaults (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    domain_id BIGINT REFERENCES domains (id),
+    kind TEXT CHECK (kind IN ('personal', 'organizational', 'applicative', 'cabinet')),
+    quota_bytes BIGINT NOT NULL,
+    revision BIGINT NOT NULL DEFAULT 1
+);
+CREATE UNIQUE INDEX quota_defaults_once ON quota_defaults (COALESCE(domain_id, 0), COALESCE(kind, ''));
+
+-- Who administers: the whole operator, or certain domains. A role that ended stays.
+CREATE TABLE admin_roles (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    actor_id BIGINT NOT NULL REFERENCES actors (id),
+    role TEXT NOT NULL CHECK (role IN ('operator', 'domain', 'auditor', 'support')),
+    domain_id BIGINT REFERENCES domains (id),
+    granted_by_actor_id BIGINT REFERENCES actors (id),
+    granted_at_ms BIGINT NOT NULL,
+    expires_at_ms BIGINT,
+    revoked_at_ms BIGINT,
+    CHECK ((role = 'domain') = (domain_id IS NOT NULL))
+);
+CREATE INDEX admin_roles_by_actor ON admin_roles (actor_id);
 
 -- Delegations and IMAP ACLs are two views of these rows; a folder row overrides the mailbox row.
 CREATE TABLE grants (
@@ -59,7 +123,8 @@ CREATE TABLE grants (
     role TEXT CHECK (role IN ('read', 'write', 'manage', 'admin')),
     expires_at_ms BIGINT,
     granted_by_actor_id BIGINT REFERENCES actors (id),
-    granted_at_ms BIGINT NOT NULL
+    granted_at_ms BIGINT NOT NULL,
+    revision BIGINT NOT NULL DEFAULT 1
 );
 CREATE UNIQUE INDEX grants_once ON grants (mailbox_id, COALESCE(folder_id, 0), actor_id);
 CREATE INDEX grants_by_actor ON grants (actor_id);
@@ -69,21 +134,81 @@ CREATE TABLE application_passwords (
     actor_id BIGINT NOT NULL REFERENCES actors (id),
     label TEXT NOT NULL,
     hash TEXT NOT NULL,
+    -- The one mailbox that it opens; without one, every mailbox that its actor may open.
+    mailbox_id BIGINT REFERENCES mailboxes (id),
+    created_by_actor_id BIGINT REFERENCES actors (id),
     created_at_ms BIGINT NOT NULL,
     expires_at_ms BIGINT,
-    revoked_at_ms BIGINT
+    revoked_at_ms BIGINT,
+    last_used_at_ms BIGINT
 );
 CREATE INDEX application_passwords_by_actor ON application_passwords (actor_id);
 
+-- What an API key may do is the least of its actor's admin roles and its scopes (words between spaces; none means all of the role's).
 CREATE TABLE api_keys (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    name TEXT NOT NULL UNIQUE,
+    actor_id BIGINT NOT NULL UNIQUE REFERENCES actors (id),
+    name TEXT NOT NULL,
     hash BLOB NOT NULL UNIQUE,
+    -- The first characters of the key, by which its holder recognises it.
+    prefix TEXT NOT NULL,
     scopes TEXT NOT NULL,
+    created_by_actor_id BIGINT REFERENCES actors (id),
     created_at_ms BIGINT NOT NULL,
     expires_at_ms BIGINT,
-    revoked_at_ms BIGINT
+    revoked_at_ms BIGINT,
+    last_used_at_ms BIGINT,
+    revision BIGINT NOT NULL DEFAULT 1
 );
+-- The name of a key that is in force is its own.
+CREATE UNIQUE INDEX api_keys_by_name ON api_keys (name) WHERE revoked_at_ms IS NULL;
+
+-- Requests that were given an Idempotency-Key, each caller's apart: a second one with the same key is answered as the first. The answer is sealed.
+CREATE TABLE idempotency_keys (
+    caller TEXT NOT NULL,
+    name TEXT NOT NULL,
+    request_hash BLOB NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('begun', 'committed', 'answered')),
+    status BIGINT,
+    answer BLOB,
+    created_at_ms BIGINT NOT NULL,
+    PRIMARY KEY (caller, name)
+) WITHOUT ROWID;
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at_ms);
+
+-- Long work that an administrator asked for. What a job found stands in `result` (JSON), or in a file that it names.
+CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'interrupted', 'cancelled')),
+    done BIGINT NOT NULL DEFAULT 0,
+    total BIGINT,
+    result TEXT NOT NULL DEFAULT '',
+    actor_id BIGINT REFERENCES actors (id),
+    node_id BLOB,
+    created_at_ms BIGINT NOT NULL,
+    updated_at_ms BIGINT NOT NULL,
+    ended_at_ms BIGINT
+);
+
+-- Addresses from which an account logged in before, as keyed hashes: whoever comes from there is not held back by others' failures.
+CREATE TABLE known_addresses (
+    account BLOB NOT NULL,
+    address BLOB NOT NULL,
+    last_at_ms BIGINT NOT NULL,
+    PRIMARY KEY (account, address)
+) WITHOUT ROWID;
+CREATE INDEX known_addresses_by_age ON known_addresses (last_at_ms);
+
+-- What a mailbox did on a day (UTC), counted in the transaction that did it.
+CREATE TABLE daily_counters (
+    day TEXT NOT NULL,
+    mailbox_id BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    count BIGINT NOT NULL,
+    bytes BIGINT NOT NULL,
+    PRIMARY KEY (day, mailbox_id, name)
+) WITHOUT ROWID;
 
 -- Each mailbox's data key, wrapped by a monthly generation of the key-encryption key. Destroying a row erases the mailbox.
 CREATE TABLE mailbox_keys (

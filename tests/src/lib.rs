@@ -6,6 +6,7 @@
 //! that a reload ends with a line in the log.
 #![warn(missing_docs)]
 
+mod api;
 mod authority;
 mod demo;
 mod disk;
@@ -33,6 +34,7 @@ mod wait;
 mod web;
 mod wire;
 
+pub use api::{Answer, Api};
 pub use authority::{Certificate, now};
 pub use demo::{Application, Demo, Description, Mailbox, Site};
 pub use disk::Disk;

@@ -36,7 +36,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
         "delivery",
         &["intake", "journal", "listener", "mail-types", "message", "pki", "policy", "smtp-session", "store"],
     ),
-    ("admin-api", &["listener", "pki", "store"]),
+    ("admin-api", &["auth", "intake", "listener", "mail-types", "message", "pki", "store"]),
     ("trust-space", &["mail-types", "pki", "policy", "store", "white-list"]),
     // binary
     (
@@ -68,9 +68,10 @@ const WORDS_AND_PURE: [&str; 5] = ["mail-types", "message", "smtp-session", "ima
 const EDGES: [&str; 5] = ["smtpd", "imapd", "delivery", "admin-api", "trust-space"];
 
 /// Who may depend on a crate of others that carries a whole side of the world with it.
-const KEEPERS: [(&str, &[&str]); 11] = [
+const KEEPERS: [(&str, &[&str]); 12] = [
     ("bergshamra", &["white-list"]),
-    ("reqwest", &["trust-space"]),
+    ("reqwest", &["trust-space", "vaguemestre"]),
+    ("utoipa", &["admin-api"]),
     ("x509-ocsp", &["pki"]),
     ("object_store", &["body-store"]),
     ("sqlx", &["store"]),

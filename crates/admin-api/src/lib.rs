@@ -1,13 +1,40 @@
-//! The https listener: health, readiness, metrics. The REST API joins it later.
+//! The https listener: health, readiness, metrics, and the REST API.
 //!
 //! `/healthz` says that the process answers, `/readyz` that it can take responsibility for mail (its store answers), `/metrics` is the
-//! Prometheus text of this operator. Nothing here shows an address, a subject or a token.
+//! Prometheus text of this operator; nothing there shows an address, a subject or a token. `/api/v1` is the [`Api`]: every request passes one
+//! gate, which finds the [`Caller`] and asks the table of rules, and what a handler changes is told of in the audit trail in the caller's name.
+//!
+//! It knows no SQL, no other edge, and nothing of how lists are fetched or mail is carried: what it needs of these it asks by traits that the
+//! binary implements.
+//!
+//! Read first: [`Api`], [`Caller`], [`Permission`], [`Problem`].
 #![warn(missing_docs)]
 
-mod pages;
+// What the next resources are made with.
+use governor::{self as _};
+use intake::{self as _};
+use mail_builder::{self as _};
+use message::{self as _};
+use utoipa_swagger_ui::{self as _};
 
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+mod access;
+mod api;
+mod etag;
+mod json;
+mod openapi;
+mod page;
+mod pages;
+mod problem;
+mod refusal;
+mod routes;
+
+pub use access::{Caller, Domains, Permission, RouteRule, Standing};
+pub use api::{Api, BASE, Parts, document};
+pub use problem::{Code, Language, Problem};
+
+use access::Peer;
+use axum::body::Body;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -15,10 +42,12 @@ use listener::{Bounds, Drain};
 use pki::AccessServerTls;
 use prometheus_client::registry::Registry;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
 use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt;
 
 /// Everything that the listener's connections share.
 #[derive(Debug)]
@@ -27,6 +56,8 @@ pub struct AdminApi {
     pub tls: Arc<AccessServerTls>,
     /// What readiness asks.
     pub store: Store,
+    /// The REST API.
+    pub api: Api,
     /// What `/metrics` shows.
     pub registry: Arc<Registry>,
     /// Gauges that are read when asked for: name, help, value.
@@ -73,20 +104,29 @@ impl AdminApi {
         drain: Drain,
     ) {
         let bounds = Bounds { connections_max, per_address_max, refusal: b"" };
+        let router = self.api.router();
         let shared = Arc::new(self);
-        listener::serve(listener, bounds, drain, move |stream, _, drain| {
-            connection(shared.clone(), stream, drain)
+        listener::serve(listener, bounds, drain, move |stream, from, drain| {
+            connection(shared.clone(), router.clone(), stream, from.ip(), drain)
         })
         .await;
     }
 }
 
-async fn connection(shared: Arc<AdminApi>, stream: TcpStream, mut drain: Drain) {
+async fn connection(
+    shared: Arc<AdminApi>,
+    router: axum::Router,
+    stream: TcpStream,
+    ip: IpAddr,
+    mut drain: Drain,
+) {
     let accepted = tokio::time::timeout(shared.handshake_timeout, shared.tls.accept(stream)).await;
     let Ok(Ok(accepted)) = accepted else { return };
-    let service = service_fn(|request: Request<Incoming>| {
-        let shared = shared.clone();
-        async move { Ok::<Response<Full<Bytes>>, Infallible>(pages::answer(&shared, &request).await) }
+    let peer = Peer::of(ip, &accepted);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        let (shared, router) = (shared.clone(), router.clone());
+        request.extensions_mut().insert(peer.clone());
+        async move { answer(&shared, router, request).await }
     });
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_MAX);
@@ -102,4 +142,15 @@ async fn connection(shared: Arc<AdminApi>, stream: TcpStream, mut drain: Drain) 
     if let Err(error) = ended {
         tracing::debug!(%error, "an https connection ended badly");
     }
+}
+
+async fn answer(
+    shared: &AdminApi,
+    router: axum::Router,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    if request.uri().path().starts_with("/api/") {
+        return router.oneshot(request.map(Body::new)).await;
+    }
+    Ok(pages::answer(shared, &request).await.map(Body::new))
 }

@@ -50,13 +50,9 @@ impl Intake {
             ret: None,
             envid: None,
             audit: AuditEntry {
-                category: Category::Mail,
-                action: "notification.delivered",
-                outcome: "ok",
-                actor: None,
                 mailbox: Some(row.mailbox),
                 unit: Some(unit),
-                detail: String::new(),
+                ..AuditEntry::new(Category::Mail, "notification.delivered")
             },
         })
     }

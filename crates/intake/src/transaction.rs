@@ -254,13 +254,11 @@ impl Transaction {
             }
         };
         AuditEntry {
-            category: Category::Mail,
-            action: "message.accepted",
-            outcome: "ok",
             actor,
             mailbox,
             unit: Some(self.unit),
             detail: format!("origin={origin} local={} remote={}", self.local.len(), self.remote.len()),
+            ..AuditEntry::new(Category::Mail, "message.accepted")
         }
     }
 }

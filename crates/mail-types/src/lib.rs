@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod address;
+mod admin_role;
 mod authorization;
 mod certificate;
 mod criteria;
@@ -23,6 +24,7 @@ mod secret;
 mod timestamp;
 
 pub use address::{Address, AddressError, Domain};
+pub use admin_role::AdminRole;
 pub use authorization::{AuthorizationIdentity, AuthorizationIdentityError};
 pub use certificate::{CertificateFacts, CertificateUsage, Fingerprint};
 pub use criteria::{AlternativeName, AlternativeNameError, CertificateCriteria, TooWide};

@@ -9,6 +9,8 @@ pub enum ActorKind {
     User(UserId),
     /// An application that logs in with a certificate.
     Application,
+    /// An API key, which is nobody's in particular.
+    Key,
 }
 
 /// A person or an application whose credential was verified.

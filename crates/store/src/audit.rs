@@ -53,6 +53,21 @@ pub struct AuditEntry {
     pub detail: String,
 }
 
+impl AuditEntry {
+    /// Something that went well; who did it, where and why comes from the [`Act`](crate::Act) that the unit is run for, unless it is said here.
+    pub const fn new(category: Category, action: &'static str) -> Self {
+        Self {
+            category,
+            action,
+            outcome: "ok",
+            actor: None,
+            mailbox: None,
+            unit: None,
+            detail: String::new(),
+        }
+    }
+}
+
 /// Heads of the chains that one writer extends.
 #[derive(Clone, Debug)]
 pub(crate) struct AuditChains {

@@ -239,7 +239,7 @@ impl WriteTx {
 }
 
 fn entry(action: &'static str, actor: Option<ActorId>, detail: String) -> AuditEntry {
-    AuditEntry { category: Category::Admin, action, outcome: "ok", actor, mailbox: None, unit: None, detail }
+    AuditEntry { actor, detail, ..AuditEntry::new(Category::Admin, action) }
 }
 
 /// id, actor, fingerprint, usage, subject, issuer, serial, key pin, not before, not after, der, note, added, withdrawn.

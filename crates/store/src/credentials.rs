@@ -1,10 +1,11 @@
 //! Application passwords and API keys, as hashes.
 
 use crate::dialect::on;
+use crate::directory::word;
 use crate::revisions::Revision;
-use crate::writer::Touches;
+use crate::writer::{Touches, WriteTx};
 use crate::{AuditEntry, Category, Error, Store};
-use mail_types::{ActorId, Timestamp};
+use mail_types::{ActorId, AdminRole, DomainId, Timestamp};
 
 /// An application password, hashed (PHC string).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,19 @@ pub struct ApplicationPassword {
     pub id: i64,
     /// Argon2id, PHC string format.
     pub hash: String,
+}
+
+/// An API key in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Row.
+    pub id: i64,
+    /// The actor that it is.
+    pub actor: ActorId,
+    /// Its name.
+    pub name: String,
+    /// Words between spaces; none means all that its roles may do.
+    pub scopes: String,
 }
 
 /// SHA-256 of an API key. Keys have 256 random bits: a slow hash would add nothing.
@@ -55,13 +69,8 @@ impl Store {
                 on!(tx.conn(), c => sqlx::query("INSERT INTO application_passwords (actor_id, label, hash, created_at_ms) VALUES ($1, $2, $3, $4)")
                     .bind(actor.0).bind(&label).bind(&hash).bind(now).execute(&mut *c).await.map(|_| ()))?;
                 tx.audit(&AuditEntry {
-                    category: Category::Admin,
-                    action: "password.set",
-                    outcome: "ok",
                     actor: Some(actor),
-                    mailbox: None,
-                    unit: None,
-                    detail: String::new(),
+                    ..AuditEntry::new(Category::Admin, "password.set")
                 })
                 .await
             })
@@ -69,20 +78,56 @@ impl Store {
         .await
     }
 
-    /// Registers an API key by its hash; the one of that name is replaced.
-    pub async fn set_api_key(&self, name: &str, hash: Vec<u8>, scopes: &str) -> Result<(), Error> {
-        let (name, scopes) = (name.to_owned(), scopes.to_owned());
+    /// Registers an API key by its hash, with a role over the whole operator; the one of that name is replaced.
+    pub async fn set_api_key(&self, name: &str, hash: Vec<u8>, role: AdminRole) -> Result<ActorId, Error> {
+        let name = name.to_owned();
         self.write(Touches::nothing(), move |tx| {
-            let (name, hash, scopes) = (name.clone(), hash.clone(), scopes.clone());
-            Box::pin(async move {
-                let now = tx.now.0;
-                on!(tx.conn(), c => sqlx::query(
-                    "INSERT INTO api_keys (name, hash, scopes, created_at_ms) VALUES ($1, $2, $3, $4) \
-                     ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, scopes = excluded.scopes, revoked_at_ms = NULL")
-                    .bind(&name).bind(&hash).bind(&scopes).bind(now).execute(&mut *c).await.map(|_| ()))?;
-                Ok(())
-            })
+            let (name, hash) = (name.clone(), hash.clone());
+            Box::pin(async move { tx.set_api_key(&name, &hash, role).await })
         })
         .await
+    }
+
+    /// The API key with that hash, if it is in force.
+    pub async fn api_key(&self, hash: &[u8], now: Timestamp) -> Result<Option<ApiKey>, Error> {
+        let mut reader = self.reader().await?;
+        let row: Option<(i64, i64, String, String)> = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT id, actor_id, name, scopes FROM api_keys WHERE hash = $1 AND revoked_at_ms IS NULL AND (expires_at_ms IS NULL OR expires_at_ms > $2)")
+            .bind(hash).bind(now.0).fetch_optional(&mut *c).await)?;
+        Ok(row.map(|(id, actor, name, scopes)| ApiKey { id, actor: ActorId(actor), name, scopes }))
+    }
+
+    /// The admin roles of an actor that are in force, with the domain of each that has one.
+    pub async fn admin_roles(
+        &self,
+        actor: ActorId,
+        now: Timestamp,
+    ) -> Result<Vec<(AdminRole, Option<DomainId>)>, Error> {
+        let mut reader = self.reader().await?;
+        let rows: Vec<(String, Option<i64>)> = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT role, domain_id FROM admin_roles WHERE actor_id = $1 AND revoked_at_ms IS NULL AND (expires_at_ms IS NULL OR expires_at_ms > $2) ORDER BY id")
+            .bind(actor.0).bind(now.0).fetch_all(&mut *c).await)?;
+        rows.into_iter().map(|(role, domain)| Ok((word(&role)?, domain.map(DomainId)))).collect()
+    }
+}
+
+impl WriteTx {
+    async fn set_api_key(&mut self, name: &str, hash: &[u8], role: AdminRole) -> Result<ActorId, Error> {
+        let now = self.now.0;
+        on!(self.conn(), c => sqlx::query("UPDATE api_keys SET revoked_at_ms = $2 WHERE name = $1 AND revoked_at_ms IS NULL")
+            .bind(name).bind(now).execute(&mut *c).await.map(|_| ()))?;
+        let (actor,): (i64,) = on!(self.conn(), c => sqlx::query_as(
+            "INSERT INTO actors (kind, label, created_at_ms) VALUES ('key', $1, $2) RETURNING id").bind(name).bind(now).fetch_one(&mut *c).await)?;
+        on!(self.conn(), c => sqlx::query(
+            "INSERT INTO api_keys (actor_id, name, hash, prefix, scopes, created_at_ms) VALUES ($1, $2, $3, '', '', $4)")
+            .bind(actor).bind(name).bind(hash).bind(now).execute(&mut *c).await.map(|_| ()))?;
+        on!(self.conn(), c => sqlx::query("INSERT INTO admin_roles (actor_id, role, granted_at_ms) VALUES ($1, $2, $3)")
+            .bind(actor).bind(role.as_str()).bind(now).execute(&mut *c).await.map(|_| ()))?;
+        self.audit(&AuditEntry {
+            detail: format!("key={name} role={role}"),
+            ..AuditEntry::new(Category::Admin, "key.created")
+        })
+        .await?;
+        Ok(ActorId(actor))
     }
 }

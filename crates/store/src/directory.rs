@@ -13,6 +13,9 @@ use mail_types::{
 /// Why a change to the directory was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DirectoryError {
+    /// What was to be changed is not any more what was read.
+    #[error("it changed meanwhile; read it again")]
+    Changed,
     /// The domain is not one of ours.
     #[error("the domain is not one of this operator's; add it with `domain add`")]
     UnknownDomain,
@@ -386,7 +389,7 @@ pub(crate) fn word<T: std::str::FromStr>(text: &str) -> Result<T, Error> {
 }
 
 pub(crate) fn admin(action: &'static str, mailbox: Option<MailboxId>, detail: String) -> AuditEntry {
-    AuditEntry { category: Category::Admin, action, outcome: "ok", actor: None, mailbox, unit: None, detail }
+    AuditEntry { mailbox, detail, ..AuditEntry::new(Category::Admin, action) }
 }
 
 impl WriteTx {

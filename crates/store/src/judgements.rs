@@ -49,13 +49,10 @@ impl Store {
         let rows: Vec<AuditEntry> = entries
             .into_iter()
             .map(|entry| AuditEntry {
-                category: Category::Trust,
-                action: entry.action,
                 outcome: entry.outcome,
                 actor: entry.actor,
-                mailbox: None,
-                unit: None,
                 detail: entry.detail,
+                ..AuditEntry::new(Category::Trust, entry.action)
             })
             .collect();
         self.write(Touches::nothing(), move |tx| {

@@ -11,6 +11,7 @@
 
 mod accept;
 mod accept_many;
+mod act;
 mod applications;
 mod audit;
 mod bodies;
@@ -21,6 +22,7 @@ mod credentials;
 mod departures;
 mod dialect;
 mod directory;
+mod domains;
 mod error;
 mod expunge;
 mod flags;
@@ -44,17 +46,19 @@ mod trust_overlay;
 pub mod writer;
 
 pub use accept::{Acceptance, Accepted, Appended, LocalDelivery, RemoteDelivery};
+pub use act::{Act, Via};
 pub use applications::{ApplicationGrant, ApplicationRow};
 pub use audit::{AuditEntry, Category};
 pub use bodies::{BodyReader, BodyWriter, ContentKey, SealedBody};
 pub use certificate_rules::{CERTIFICATE_RULES_MAX, CertificateRule};
 pub use certificates::{CertificateError, CertificateExpiry, CertificateHolder, CertificateRow};
 pub use clock::Clock;
-pub use credentials::{ApplicationPassword, hash_token};
+pub use credentials::{ApiKey, ApplicationPassword, hash_token};
 pub use departures::{Adoption, DepartureRow};
 pub use directory::{
     DirectoryError, LoginActor, LoginMailbox, MailboxRow, NewMailbox, RecipientRow, UserRow,
 };
+pub use domains::DomainRow;
 pub use error::Error;
 pub use flags::{FlagAction, FlagChange, KEYWORDS_MAX};
 pub use folders::{FolderError, FolderRow, FolderStatus, SpecialUse};

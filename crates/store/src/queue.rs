@@ -505,13 +505,10 @@ impl WriteTx {
             AttemptOutcome::Expired { .. } => "message.expired",
         };
         self.audit(&AuditEntry {
-            category: Category::Mail,
-            action,
-            outcome: "ok",
-            actor: None,
             mailbox: entry.sender_mailbox,
             unit: Some(entry.unit),
             detail: format!("entry={} attempt={}", entry.id, entry.attempts + 1),
+            ..AuditEntry::new(Category::Mail, action)
         })
         .await?;
         Ok(true)

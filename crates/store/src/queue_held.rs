@@ -144,13 +144,8 @@ impl WriteTx {
 
     async fn audit_hold(&mut self, action: &'static str, domain: &Domain, entries: u64) -> Result<(), Error> {
         self.audit(&AuditEntry {
-            category: Category::Mail,
-            action,
-            outcome: "ok",
-            actor: None,
-            mailbox: None,
-            unit: None,
             detail: format!("domain={domain} entries={entries}"),
+            ..AuditEntry::new(Category::Mail, action)
         })
         .await
     }

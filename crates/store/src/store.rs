@@ -5,7 +5,7 @@ use crate::keys::Keyring;
 use crate::node::Node;
 use crate::notices::Notices;
 use crate::writer::{Touches, UnitFuture, WriteTx, Writers};
-use crate::{Acceptance, Accepted, BodyWriter, Clock, Error, FolderWatch, MailboxKey};
+use crate::{Acceptance, Accepted, Act, BodyWriter, Clock, Error, FolderWatch, MailboxKey};
 use body_store::{BodyStore, Place, S3Options};
 use mail_types::{FolderId, MailboxId, Timestamp, UnitId};
 use std::path::PathBuf;
@@ -62,10 +62,11 @@ pub const WRITERS_DEFAULT: usize = 2;
 /// A handle on one operator's store; cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) act: Option<Arc<Act>>,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     engine: Engine,
     keyring: Arc<Keyring>,
     bodies: BodyStore,
@@ -122,7 +123,7 @@ impl Store {
             writers: Mutex::new(Some(writers)),
             writer_tasks: Mutex::new(tasks),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self { shared: Arc::new(shared), act: None })
     }
 
     /// Lets waiting units commit, then closes. Later writes are [`Error::Closing`].
@@ -212,7 +213,7 @@ impl Store {
         T: Send + 'static,
         F: for<'t> FnMut(&'t mut WriteTx) -> UnitFuture<'t, T> + Send + 'static,
     {
-        self.writers()?.write(touches, run).await
+        self.writers()?.write(self.act.clone(), touches, run).await
     }
 
     fn writers(&self) -> Result<Writers, Error> {

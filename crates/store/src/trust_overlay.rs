@@ -147,15 +147,7 @@ impl Store {
 }
 
 pub(crate) fn audit(action: &'static str, detail: String) -> AuditEntry {
-    AuditEntry {
-        category: Category::Admin,
-        action,
-        outcome: "ok",
-        actor: None,
-        mailbox: None,
-        unit: None,
-        detail,
-    }
+    AuditEntry { detail, ..AuditEntry::new(Category::Admin, action) }
 }
 
 type RulingColumns = (Option<String>, Option<String>, Option<String>, Option<Vec<u8>>, Option<Vec<u8>>);

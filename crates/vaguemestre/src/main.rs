@@ -3,6 +3,11 @@
 //! This crate reads the command line, builds each part of the house once, hands them to one another, and listens to signals. It decides
 //! nothing and stores nothing itself.
 
+// What commands that ask a remote server are made with.
+use axum::{self as _};
+use http_body_util::{self as _};
+use reqwest::{self as _};
+
 mod bodies;
 mod cli;
 mod conformance;

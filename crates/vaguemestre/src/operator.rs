@@ -3,7 +3,7 @@
 use crate::identity::Identities;
 use crate::inventory::Expiries;
 use crate::server_tls::ServerTls;
-use admin_api::{AdminApi, Gauges};
+use admin_api::{AdminApi, Api, Gauges};
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
 use auth::Authenticator;
@@ -194,7 +194,7 @@ impl Operator {
                     ));
                 }
                 Protocol::Https => {
-                    let api = self.admin_api(&section, registry.clone(), gauges.clone());
+                    let api = self.admin_api(&section, hostname, registry.clone(), gauges.clone());
                     let max = self.config.limits.http_connections_max;
                     self.tasks.spawn(api.serve(
                         listener,
@@ -288,10 +288,23 @@ impl Operator {
         }
     }
 
-    fn admin_api(&self, section: &Listener, registry: Arc<Registry>, gauges: Gauges) -> AdminApi {
+    fn admin_api(
+        &self,
+        section: &Listener,
+        hostname: &str,
+        registry: Arc<Registry>,
+        gauges: Gauges,
+    ) -> AdminApi {
         AdminApi {
             tls: self.parts.tls.access(section),
             store: self.store.clone(),
+            api: Api::new(admin_api::Parts {
+                store: self.store.clone(),
+                authenticator: self.parts.authenticator.clone(),
+                hostname: hostname.to_owned(),
+                message_size_max: self.config.limits.message_size_max,
+                recipients_max: self.config.limits.recipients_max,
+            }),
             registry,
             gauges,
             handshake_timeout: Duration::from_secs(self.config.limits.tls_handshake_timeout_secs),

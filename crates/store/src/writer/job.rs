@@ -1,7 +1,7 @@
 //! A unit of work with the place where its answer goes.
 
 use super::{Touches, WriteTx};
-use crate::{Acceptance, Accepted, Error};
+use crate::{Acceptance, Accepted, Act, Error};
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -30,6 +30,7 @@ pub(super) trait Job: Send {
 
 pub(super) struct Unit<F, T> {
     pub(super) run: F,
+    pub(super) act: Option<Arc<Act>>,
     pub(super) touches: Touches,
     pub(super) value: Option<T>,
     pub(super) caller: oneshot::Sender<Result<T, Error>>,
@@ -43,7 +44,10 @@ where
 {
     fn run<'t>(&'t mut self, tx: &'t mut WriteTx) -> UnitFuture<'t, ()> {
         Box::pin(async move {
-            self.value = Some((self.run)(tx).await?);
+            tx.act.clone_from(&self.act);
+            let value = (self.run)(tx).await;
+            tx.act = None;
+            self.value = Some(value?);
             Ok(())
         })
     }

@@ -20,7 +20,7 @@ use crate::audit::AuditChains;
 use crate::dialect::{Conn, Engine, OwnedConn, on};
 use crate::keys::Keyring;
 use crate::notices::Notices;
-use crate::{Acceptance, Accepted, Clock, Error};
+use crate::{Acceptance, Accepted, Act, Clock, Error};
 use body_store::Claim;
 use job::{AcceptUnit, Job, Unit};
 use mail_types::{FolderId, Timestamp};
@@ -38,6 +38,8 @@ pub struct WriteTx {
     pub(crate) now: Timestamp,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) audit: AuditChains,
+    /// For whom the unit that runs now is run.
+    pub(crate) act: Option<Arc<Act>>,
     /// Containers outside the database that rows of this transaction refer to.
     pub(crate) claims: Vec<Arc<Claim>>,
     changed: Vec<FolderId>,
@@ -104,14 +106,21 @@ impl Writers {
     }
 
     /// Runs a unit; answers after its commit.
-    pub(crate) async fn write<T, F>(&self, touches: Touches, run: F) -> Result<T, Error>
+    pub(crate) async fn write<T, F>(
+        &self,
+        act: Option<Arc<Act>>,
+        touches: Touches,
+        run: F,
+    ) -> Result<T, Error>
     where
         T: Send + 'static,
         F: for<'t> FnMut(&'t mut WriteTx) -> UnitFuture<'t, T> + Send + 'static,
     {
         let (caller, answer) = oneshot::channel();
-        self.submit(&touches.clone(), 1, |room| Box::new(Unit { run, touches, value: None, caller, room }))
-            .await?;
+        self.submit(&touches.clone(), 1, |room| {
+            Box::new(Unit { run, act, touches, value: None, caller, room })
+        })
+        .await?;
         answer.await.map_err(|_| Error::Closing)?
     }
 

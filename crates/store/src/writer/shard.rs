@@ -160,6 +160,7 @@ impl Shard {
             now: self.clock.now(),
             keyring: self.keyring.clone(),
             audit: self.incarnation.audit.clone(),
+            act: None,
             claims: Vec::new(),
             changed: Vec::new(),
             is_queue_changed: false,

@@ -30,13 +30,9 @@ impl Holder {
 /// An audit entry without particulars.
 pub(crate) fn audit_entry(unit: UnitId) -> AuditEntry {
     AuditEntry {
-        category: Category::Mail,
-        action: "message.accepted",
-        outcome: "ok",
-        actor: None,
-        mailbox: None,
         unit: Some(unit),
         detail: "local=1".to_owned(),
+        ..AuditEntry::new(Category::Mail, "message.accepted")
     }
 }
 

@@ -1,0 +1,117 @@
+//! The one gate: every request passes it, and a route without a rule is closed.
+
+use super::{Caller, Permission, RouteRule, Standing, credentials};
+use crate::api::Api;
+use crate::problem::{Code, Language, Problem};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::ACCEPT_LANGUAGE;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use mail_types::AdminRole;
+use pki::Accepted;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Octets of a reason.
+const REASON_MAX: usize = 500;
+/// Why an administrator does what they do.
+pub(crate) const REASON: HeaderName = HeaderName::from_static("reason");
+
+/// What the connection knows of its other end.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    /// Where from.
+    pub(crate) ip: IpAddr,
+    /// The certificate that was shown and judged good.
+    #[expect(dead_code, reason = "certificates do not open the API yet")]
+    pub(crate) identity: Option<Arc<mail_types::PeerIdentity>>,
+}
+
+/// Finds out who calls, and asks whether they may.
+pub(crate) async fn gate(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match admit(&api, &mut parts).await {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn admit(api: &Api, parts: &mut Parts) -> Result<(), Problem> {
+    let path = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let rule = path.and_then(|path| api.rule(parts.method.as_str(), &path));
+    // What is not in the table answers by itself: no such path, no such method.
+    let Some(rule) = rule else { return Ok(()) };
+    let caller = match parts.extensions.get::<Caller>() {
+        Some(caller) => caller.clone(),
+        None => caller(api, parts).await?,
+    };
+    permit(rule, &caller)?;
+    parts.extensions.insert(caller);
+    Ok(())
+}
+
+async fn caller(api: &Api, parts: &Parts) -> Result<Caller, Problem> {
+    let headers = &parts.headers;
+    let peer = parts.extensions.get::<Peer>().cloned();
+    let (actor, standing, credential) = credentials::identify(api, headers, peer.as_ref()).await?;
+    Ok(Caller {
+        actor,
+        standing,
+        credential,
+        whence: peer.map(|peer| peer.ip),
+        reason: reason(headers)?,
+        request: next_request(),
+        language: language(headers),
+    })
+}
+
+fn permit(rule: &RouteRule, caller: &Caller) -> Result<(), Problem> {
+    if !rule.any_of.iter().any(|permission| caller.has(*permission)) {
+        let code = if caller.standing == Standing::Nobody { Code::Unauthenticated } else { Code::Forbidden };
+        return Err(Problem::new(code));
+    }
+    if needs_reason(rule, caller) && caller.reason.is_none() {
+        return Err(Problem::new(Code::ReasonRequired));
+    }
+    Ok(())
+}
+
+/// Somebody who opens the route as support only says why.
+fn needs_reason(rule: &RouteRule, caller: &Caller) -> bool {
+    let Standing::Administrator { roles, .. } = &caller.standing else { return false };
+    let opens = |role: AdminRole| rule.any_of.iter().any(|permission| permission.is_of(role));
+    !rule.any_of.iter().any(|permission| matches!(permission, Permission::Anybody | Permission::Known))
+        && !roles.iter().any(|(role, _)| *role != AdminRole::Support && opens(*role))
+}
+
+fn reason(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(REASON) else { return Ok(None) };
+    let text = std::str::from_utf8(value.as_bytes()).unwrap_or_default().trim();
+    let is_fine = (1..=REASON_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
+    is_fine.then(|| Some(text.to_owned())).ok_or_else(|| Problem::new(Code::Header).at_header("Reason"))
+}
+
+pub(crate) fn language(headers: &HeaderMap) -> Language {
+    Language::of(headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()))
+}
+
+/// A number that is new in this process, after one that is new for each process.
+fn next_request() -> Arc<str> {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    static PROCESS: std::sync::LazyLock<u32> = std::sync::LazyLock::new(|| {
+        let mut octets = [0; 4];
+        aws_lc_rs::rand::fill(&mut octets).expect("the system's random source answers");
+        u32::from_be_bytes(octets)
+    });
+    format!("{:08x}-{:x}", *PROCESS, NEXT.fetch_add(1, Ordering::Relaxed)).into()
+}
+
+impl Peer {
+    /// What an accepted connection tells.
+    pub(crate) fn of<IO>(ip: IpAddr, accepted: &Accepted<IO>) -> Self {
+        Self { ip, identity: accepted.peer.clone().map(Arc::new) }
+    }
+}

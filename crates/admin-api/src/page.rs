@@ -1,0 +1,76 @@
+//! Long lists a page at a time. A cursor says after which row the next page begins, so that a page costs the same wherever it is and rows that
+//! come or go between two pages neither repeat nor hide others.
+
+use crate::problem::Problem;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Rows of a page, unless asked otherwise.
+pub(crate) const LIMIT_DEFAULT: u32 = 50;
+/// Rows of a page, at most.
+pub(crate) const LIMIT_MAX: u32 = 500;
+/// Octets of a cursor.
+const CURSOR_MAX: usize = 1024;
+
+/// One page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Page<T> {
+    /// The rows.
+    pub(crate) items: Vec<T>,
+    /// What to send as `cursor` for the next page; absent on the last.
+    #[serde(rename = "nextCursor", skip_serializing_if = "Option::is_none")]
+    pub(crate) next_cursor: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// The same page, its rows shown otherwise.
+    pub(crate) fn map<U>(self, show: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(show).collect(), next_cursor: self.next_cursor }
+    }
+
+    /// A page of rows that were asked for with one more than `limit`; `key` is what the next page begins after.
+    pub(crate) fn of(mut rows: Vec<T>, limit: u32, key: impl Fn(&T) -> String) -> Self {
+        let limit = limit as usize;
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        let next_cursor =
+            rows.last().filter(|_| has_more).map(|last| BASE64_URL_SAFE_NO_PAD.encode(key(last)));
+        Self { items: rows, next_cursor }
+    }
+}
+
+/// The `limit` of a query.
+///
+/// # Errors
+/// Zero, or more than allowed.
+pub(crate) fn limit(asked: Option<u32>) -> Result<u32, Problem> {
+    match asked {
+        None => Ok(LIMIT_DEFAULT),
+        Some(limit) if (1..=LIMIT_MAX).contains(&limit) => Ok(limit),
+        Some(_) => Err(Problem::parameter(
+            "limit",
+            format!("must be between 1 and {LIMIT_MAX}"),
+            format!("doit être entre 1 et {LIMIT_MAX}"),
+        )),
+    }
+}
+
+/// What a `cursor` says to begin after; empty for the first page.
+///
+/// # Errors
+/// A cursor that was not made here.
+pub(crate) fn after(cursor: Option<&str>) -> Result<String, Problem> {
+    let Some(cursor) = cursor else { return Ok(String::new()) };
+    let decoded = (cursor.len() <= CURSOR_MAX).then(|| BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()).flatten();
+    decoded.and_then(|octets| String::from_utf8(octets).ok()).filter(|key| !key.contains('\0')).ok_or_else(
+        || {
+            Problem::parameter(
+                "cursor",
+                "is not a cursor of this list; begin again without one",
+                "n'est pas un curseur de cette liste ; recommencez sans curseur",
+            )
+        },
+    )
+}
