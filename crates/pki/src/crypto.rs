@@ -130,6 +130,36 @@ fn suite_name(suite: CipherSuite) -> &'static str {
     }
 }
 
+/// In an `impl` of either verifier of rustls: the signature by which the peer shows that it has the key of its certificate.
+macro_rules! handshake_signatures {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            certificate: &rustls_pki_types::CertificateDer<'_>,
+            signed: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            let algorithms = $crate::crypto::signature_algorithms();
+            rustls::crypto::verify_tls12_signature(message, certificate, signed, &algorithms)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            certificate: &rustls_pki_types::CertificateDer<'_>,
+            signed: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            let algorithms = $crate::crypto::signature_algorithms();
+            rustls::crypto::verify_tls13_signature(message, certificate, signed, &algorithms)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+            $crate::crypto::signature_algorithms().supported_schemes()
+        }
+    };
+}
+pub(crate) use handshake_signatures;
+
 #[cfg(test)]
 mod tests {
     use super::*;
