@@ -34,6 +34,38 @@ fn row((id, name, allocation_max, revision, created_at): Tuple) -> DomainRow {
 }
 
 impl Store {
+    /// Whether a domain is one of ours.
+    pub async fn is_local_domain(&self, domain: &Domain) -> Result<bool, Error> {
+        let mut reader = self.reader().await?;
+        let row: Option<(i64,)> = on!(reader.conn(), c => sqlx::query_as("SELECT id FROM domains WHERE name = $1")
+            .bind(domain.as_str()).fetch_optional(&mut *c).await)?;
+        Ok(row.is_some())
+    }
+
+    /// Adds a domain of ours; fine twice. True when it is new.
+    pub async fn add_domain(&self, domain: Domain) -> Result<bool, Error> {
+        self.write(Touches::nothing(), move |tx| {
+            let domain = domain.clone();
+            Box::pin(async move {
+                let now = tx.now.0;
+                let added = on!(tx.conn(), c => sqlx::query("INSERT INTO domains (name, created_at_ms) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+                    .bind(domain.as_str()).bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?;
+                if added > 0 {
+                    tx.audit(&admin("domain.added", None, format!("domain={domain}"))).await?;
+                }
+                Ok(added > 0)
+            })
+        })
+        .await
+    }
+
+    /// Names of our domains.
+    pub async fn domains(&self) -> Result<Vec<String>, Error> {
+        let mut reader = self.reader().await?;
+        let rows: Vec<(String,)> = on!(reader.conn(), c => sqlx::query_as("SELECT name FROM domains ORDER BY name").fetch_all(&mut *c).await)?;
+        Ok(rows.into_iter().map(|(name,)| name).collect())
+    }
+
     /// Domains by name, after `after`, at most `limit`.
     pub async fn domain_rows(&self, after: &str, limit: u32) -> Result<Vec<DomainRow>, Error> {
         let mut reader = self.reader().await?;

@@ -28,8 +28,11 @@ mod expunge;
 mod flags;
 mod folders;
 mod fsck;
+mod grants;
 mod judgements;
 mod keys;
+mod logins;
+mod mailboxes;
 mod messages;
 mod node;
 mod notices;
@@ -43,6 +46,7 @@ pub mod seal;
 mod store;
 mod transfer;
 mod trust_overlay;
+mod users;
 pub mod writer;
 
 pub use accept::{Acceptance, Accepted, Appended, LocalDelivery, RemoteDelivery};
@@ -55,9 +59,7 @@ pub use certificates::{CertificateError, CertificateExpiry, CertificateHolder, C
 pub use clock::Clock;
 pub use credentials::{ApiKey, ApplicationPassword, hash_token};
 pub use departures::{Adoption, DepartureRow};
-pub use directory::{
-    DirectoryError, LoginActor, LoginMailbox, MailboxRow, NewMailbox, RecipientRow, UserRow,
-};
+pub use directory::DirectoryError;
 pub use domains::DomainRow;
 pub use error::Error;
 pub use flags::{FlagAction, FlagChange, KEYWORDS_MAX};
@@ -65,6 +67,8 @@ pub use folders::{FolderError, FolderRow, FolderStatus, SpecialUse};
 pub use fsck::FsckReport;
 pub use judgements::{JudgementEntry, JudgementRow};
 pub use keys::MailboxKey;
+pub use logins::{LoginActor, LoginMailbox, RecipientRow};
+pub use mailboxes::{MailboxRow, NewMailbox};
 pub use messages::{FolderChanges, MessageRow, Selected, ViewRow, WithBody};
 pub use notices::FolderWatch;
 pub use queue::{AttemptOutcome, Claimed, QueueRow, QueueState};
@@ -73,3 +77,4 @@ pub use revisions::Revision;
 pub use store::{BodyOptions, Store, StoreOptions, WRITERS_DEFAULT};
 pub use transfer::{Moved, Refusal};
 pub use trust_overlay::{Ruling, RulingRow};
+pub use users::UserRow;
