@@ -46,6 +46,7 @@ impl Intake {
             eight_bit,
             local: vec![LocalDelivery { mailbox: row.mailbox, folder: row.inbox, key }],
             remote: Vec::new(),
+            sent_copy: None,
             expires_at: store.now(),
             ret: None,
             envid: None,

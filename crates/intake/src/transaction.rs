@@ -5,11 +5,15 @@ use crate::spool::Spool;
 use crate::{Intake, Origin, Refusal, Session, permit};
 use aws_lc_rs::digest::{Context, SHA256};
 use mail_types::{
-    Address, DsnNotify, DsnRet, ForwardPath, MailParameters, RcptParameters, Reply, ReversePath, UnitId,
+    ActorId, Address, DsnNotify, DsnRet, ForwardPath, MailParameters, MailboxId, RcptParameters, Reply,
+    ReversePath, UnitId,
 };
 use message::trace::Received;
 use policy::{Reason, RecipientFacts};
-use store::{Acceptance, Accepted, AuditEntry, Category, Error, LocalDelivery, RemoteDelivery};
+use store::{
+    Acceptance, Accepted, Appended, AuditEntry, Category, Error, LocalDelivery, RemoteDelivery, SentCopy,
+    SpecialUse,
+};
 
 /// Room for our own trace fields beside the message.
 const TRACE_MAX: u64 = 16 * 1024;
@@ -24,6 +28,7 @@ pub struct Transaction {
     parameters: MailParameters,
     local: Vec<LocalDelivery>,
     remote: Vec<RemoteDelivery>,
+    sent_copy: Option<SentCopy>,
     content: Option<Content>,
 }
 
@@ -34,6 +39,8 @@ pub struct Conclusion {
     pub outcome: Result<Reply, Refusal>,
     /// What was found of the author of a message from another operator, unless the operator's certificate speaks for them.
     pub author: Option<AuthorMark>,
+    /// Where the copy of the sender went, if [one was asked for](Transaction::keep_copy) and the message was new.
+    pub sent_copy: Option<Appended>,
 }
 
 /// The content part of a transaction.
@@ -71,6 +78,7 @@ impl Transaction {
             parameters,
             local: Vec::new(),
             remote: Vec::new(),
+            sent_copy: None,
             content: None,
         }
     }
@@ -128,6 +136,32 @@ impl Transaction {
             self.remote.push(RemoteDelivery { recipient, original_recipient: parameters.orcpt, notify });
         }
         Ok(())
+    }
+
+    /// A copy of what is accepted goes to the folder for sent messages of a mailbox, in the same transaction, seen by everybody or by one
+    /// actor. False when the mailbox has no such folder, or no room left: the message is then accepted without.
+    ///
+    /// # Errors
+    /// A cause of ours.
+    pub async fn keep_copy(
+        &mut self,
+        mailbox: MailboxId,
+        address: &Address,
+        seen_by: Option<ActorId>,
+    ) -> Result<bool, Refusal> {
+        let store = self.intake.store().clone();
+        let refusal = |error: Error| Refusal::of_store(&error);
+        let row = store.recipient(address).await.map_err(refusal)?;
+        let size = self.parameters.size.unwrap_or(0);
+        let has_room = row.is_some_and(|row| {
+            row.mailbox == mailbox && row.used_bytes.saturating_add(size) < row.quota_bytes
+        });
+        let folder = store.folder_with_use(mailbox, SpecialUse::SENT).await.map_err(refusal)?;
+        let Some(folder) = folder.filter(|_| has_room) else { return Ok(false) };
+        let key = store.mailbox_key(mailbox).await.map_err(refusal)?;
+        let to = LocalDelivery { mailbox, folder: folder.id, key };
+        self.sent_copy = Some(SentCopy { to, seen_by });
+        Ok(true)
     }
 
     /// Begins the content; at least one recipient was accepted.
@@ -190,19 +224,20 @@ impl Transaction {
     pub async fn commit(mut self) -> Conclusion {
         let Some(mut content) = self.content.take() else {
             let refusal = Refusal { reply: Reply::new(503, (5, 5, 1), "No content"), reason: "order" };
-            return Conclusion { outcome: Err(refusal), author: None };
+            return Conclusion { outcome: Err(refusal), author: None, sent_copy: None };
         };
         let ended = content.end().await;
         let author = content.gate.take_mark();
         let may_send = self.intake.may_send(&self.session.origin, &self.reverse_path);
-        let outcome = match ended.and_then(|()| permit(may_send)) {
+        let accepted = match ended.and_then(|()| permit(may_send)) {
             Ok(()) => self.accept(content).await,
             Err(refusal) => Err(refusal),
         };
-        Conclusion { outcome, author }
+        let sent_copy = accepted.as_ref().ok().and_then(|(_, copy)| *copy);
+        Conclusion { outcome: accepted.map(|(reply, _)| reply), author, sent_copy }
     }
 
-    async fn accept(mut self, content: Content) -> Result<Reply, Refusal> {
+    async fn accept(mut self, content: Content) -> Result<(Reply, Option<Appended>), Refusal> {
         let digest = content.digest.0.finish();
         let eight_bit = content.spool.is_eight_bit();
         let body = content.spool.finish().await.map_err(|e| Refusal::of_store(&e))?;
@@ -224,12 +259,18 @@ impl Transaction {
             reverse_path: self.reverse_path,
             local: self.local,
             remote: self.remote,
+            sent_copy: self.sent_copy,
         };
         let accepted = store.accept(acceptance).await.map_err(|e| Refusal::of_store(&e))?;
-        if accepted == Accepted::Duplicate {
-            tracing::info!(unit = %self.unit, "a message sent again was acknowledged and not stored twice");
-        }
-        Ok(Reply::new(250, (2, 0, 0), format!("OK {}", self.unit)))
+        let sent_copy = match accepted {
+            Accepted::Stored => None,
+            Accepted::Filed(copy) => Some(copy),
+            Accepted::Duplicate => {
+                tracing::info!(unit = %self.unit, "a message sent again was acknowledged and not stored twice");
+                None
+            }
+        };
+        Ok((Reply::new(250, (2, 0, 0), format!("OK {}", self.unit)), sent_copy))
     }
 
     /// Recognises a message sent again after its reply was lost. An operator repeats what it was not told is taken. A user's client repeats the

@@ -276,7 +276,7 @@ impl Connection {
         }
         let concluded = match transaction {
             Some(transaction) => transaction.commit().await,
-            None => Conclusion { outcome: Err(out_of_order()), author: None },
+            None => Conclusion { outcome: Err(out_of_order()), author: None, sent_copy: None },
         };
         if let Some(mark) = &concluded.author {
             let ruling = match mark.marking {

@@ -3,7 +3,9 @@
 use crate::dialect::on;
 use crate::writer::WriteTx;
 use crate::{AuditEntry, Error, MailboxKey, SealedBody, Store};
-use mail_types::{Address, FolderId, MailboxId, ModSeq, ReversePath, Timestamp, Uid, UidValidity, UnitId};
+use mail_types::{
+    ActorId, Address, FolderId, MailboxId, ModSeq, ReversePath, Timestamp, Uid, UidValidity, UnitId,
+};
 use std::sync::Arc;
 
 /// A message within this time with the same fingerprint was accepted already.
@@ -18,6 +20,15 @@ pub struct LocalDelivery {
     pub folder: FolderId,
     /// Its opened key.
     pub key: MailboxKey,
+}
+
+/// The copy of a submitted message that stays with its sender. It is seen.
+#[derive(Clone, Debug)]
+pub struct SentCopy {
+    /// The mailbox, the folder for what it sends, its opened key.
+    pub to: LocalDelivery,
+    /// Whose `\Seen` it has, where each actor has their own.
+    pub seen_by: Option<ActorId>,
 }
 
 /// A remote recipient, to become a queue entry.
@@ -52,6 +63,8 @@ pub struct Acceptance {
     pub local: Vec<LocalDelivery>,
     /// Remote recipients.
     pub remote: Vec<RemoteDelivery>,
+    /// The copy that its sender keeps. Whether it fits the quota is asked before.
+    pub sent_copy: Option<SentCopy>,
     /// When queue entries are given up.
     pub expires_at: Timestamp,
     /// RFC 3461 RET and ENVID as received.
@@ -67,6 +80,8 @@ pub struct Acceptance {
 pub enum Accepted {
     /// Stored and queued.
     Stored,
+    /// The same, and this is where the [copy](SentCopy) of its sender went.
+    Filed(Appended),
     /// The same message came from the same peer within the window: nothing was stored again.
     Duplicate,
 }

@@ -1,14 +1,14 @@
 //! Many acceptances in one transaction, with as few statements as the engine allows: each step is one multi-row statement, whatever the number
 //! of messages. Each folder and mailbox is counted once for the whole batch.
 
-use crate::accept::{Acceptance, Accepted, WINDOW_MS};
+use crate::accept::{Acceptance, Accepted, Appended, SentCopy, WINDOW_MS};
 use crate::dialect::{Conn, answered};
 use crate::rows::{BodyRow, MessageEntry, ROWS_MAX};
 use crate::writer::WriteTx;
 use crate::{AuditEntry, Error, LocalDelivery, RemoteDelivery};
-use mail_types::SystemFlags;
+use mail_types::{ModSeq, SystemFlags, Uid, UidValidity};
 use sqlx::QueryBuilder;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// One recipient of one message of the batch.
@@ -24,6 +24,7 @@ struct Candidate<'a> {
 enum Target<'a> {
     Local(&'a LocalDelivery),
     Remote(&'a RemoteDelivery),
+    Sent(&'a SentCopy),
 }
 
 impl WriteTx {
@@ -33,27 +34,51 @@ impl WriteTx {
     /// recognised on its own.
     pub(crate) async fn accept_many(&mut self, batch: &[Arc<Acceptance>]) -> Result<Vec<Accepted>, Error> {
         let candidates = self.first_times(self.candidates(batch)).await?;
-        let mut is_stored = vec![false; batch.len()];
-        candidates.iter().for_each(|candidate| is_stored[candidate.unit] = true);
-        let news = batch.iter().zip(&is_stored).filter(|(_, new)| **new);
+        let mut accepted = vec![Accepted::Duplicate; batch.len()];
+        candidates.iter().for_each(|candidate| accepted[candidate.unit] = Accepted::Stored);
+        let news = batch.iter().zip(&accepted).filter(|(_, outcome)| **outcome != Accepted::Duplicate);
         let bodies: Vec<BodyRow<'_>> = news.map(|(acceptance, _)| BodyRow::of(&acceptance.body)).collect();
         let mut entries = self.entries(&candidates)?;
-        self.enter(&bodies, &mut entries).await?;
+        let validities = self.enter(&bodies, &mut entries).await?;
         for candidate in &candidates {
             if let Target::Remote(delivery) = candidate.target {
                 self.enqueue(candidate.acceptance, delivery).await?;
                 self.queue_changed();
             }
         }
-        let audit = batch.iter().zip(&is_stored).map(|(acceptance, stored)| match stored {
-            true => acceptance.audit.clone(),
-            false => AuditEntry { outcome: "duplicate", ..acceptance.audit.clone() },
+        for candidate in &candidates {
+            if let Target::Sent(copy) = candidate.target {
+                let filed = self.filed(candidate.acceptance, copy, &entries, &validities).await?;
+                accepted[candidate.unit] = Accepted::Filed(filed);
+            }
+        }
+        let audit = batch.iter().zip(&accepted).map(|(acceptance, outcome)| match outcome {
+            Accepted::Stored | Accepted::Filed(_) => acceptance.audit.clone(),
+            Accepted::Duplicate => AuditEntry { outcome: "duplicate", ..acceptance.audit.clone() },
         });
         self.audit_many(audit.collect()).await?;
-        Ok(is_stored
-            .into_iter()
-            .map(|stored| if stored { Accepted::Stored } else { Accepted::Duplicate })
-            .collect())
+        Ok(accepted)
+    }
+
+    /// Where the copy of a sender went, which is then seen.
+    async fn filed(
+        &mut self,
+        acceptance: &Acceptance,
+        copy: &SentCopy,
+        entries: &[MessageEntry<'_>],
+        validities: &BTreeMap<i64, UidValidity>,
+    ) -> Result<Appended, Error> {
+        let (folder, body) = (copy.to.folder, acceptance.body.id());
+        let is_it = |entry: &&MessageEntry<'_>| entry.folder == folder && entry.body == body.0.as_slice();
+        let entry = entries.iter().find(is_it).ok_or(Error::Inconsistent("a copy was not written"))?;
+        if let Some(actor) = copy.seen_by {
+            self.set_private_seen(folder, actor, &[entry.uid], true, None).await?;
+        }
+        Ok(Appended {
+            uid_validity: validities.get(&folder.0).copied().unwrap_or(UidValidity(0)),
+            uid: Uid(u32::try_from(entry.uid).unwrap_or(u32::MAX)),
+            modseq: ModSeq(entry.modseq.unsigned_abs()),
+        })
     }
 
     /// Every recipient of every message, without repetitions within the batch.
@@ -63,7 +88,8 @@ impl WriteTx {
         let mut candidates = Vec::with_capacity(batch.len());
         for (unit, acceptance) in batch.iter().enumerate() {
             let local = acceptance.local.iter().map(Target::Local);
-            for target in local.chain(acceptance.remote.iter().map(Target::Remote)) {
+            let remote = acceptance.remote.iter().map(Target::Remote);
+            for target in local.chain(remote).chain(acceptance.sent_copy.iter().map(Target::Sent)) {
                 let fingerprint =
                     acceptance.fingerprint.map(|message| recipient_fingerprint(&key, &message, target));
                 if fingerprint.is_none_or(|fingerprint| seen.insert(fingerprint)) {
@@ -102,11 +128,16 @@ impl WriteTx {
         Ok(candidates)
     }
 
-    /// A message for each local recipient, in folder order, with its key wrapped.
+    /// A message for each local recipient and each copy kept, in folder order, with its key wrapped.
     fn entries<'a>(&self, candidates: &[Candidate<'a>]) -> Result<Vec<MessageEntry<'a>>, Error> {
         let mut entries = Vec::with_capacity(candidates.len());
         for candidate in candidates {
-            let Target::Local(delivery) = candidate.target else { continue };
+            let (delivery, flags) = match candidate.target {
+                Target::Local(delivery) => (delivery, SystemFlags::default()),
+                Target::Sent(SentCopy { to, seen_by: None }) => (to, SystemFlags::SEEN),
+                Target::Sent(SentCopy { to, seen_by: Some(_) }) => (to, SystemFlags::default()),
+                Target::Remote(_) => continue,
+            };
             let body = &candidate.acceptance.body;
             entries.push(MessageEntry {
                 mailbox: delivery.mailbox,
@@ -115,7 +146,7 @@ impl WriteTx {
                 wrapped_key: delivery.key.wrap(body.id(), body.key()).into(),
                 size: i64::try_from(body.size()).map_err(|_| Error::TooBig)?,
                 internal_date: self.now,
-                flags: SystemFlags::default(),
+                flags,
                 keywords: 0,
                 uid: 0,
                 modseq: 0,
@@ -177,6 +208,10 @@ fn recipient_fingerprint(key: &aws_lc_rs::hmac::Key, message: &[u8; 32], target:
     match target {
         Target::Local(delivery) => context.update(&delivery.mailbox.0.to_be_bytes()),
         Target::Remote(delivery) => context.update(delivery.recipient.canonical().as_bytes()),
+        Target::Sent(copy) => {
+            context.update(b"sent");
+            context.update(&copy.to.mailbox.0.to_be_bytes());
+        }
     }
     let mut fingerprint = [0; 32];
     fingerprint.copy_from_slice(context.sign().as_ref());

@@ -13,6 +13,11 @@ const FOLDERS_MAX: i64 = 5_000;
 pub struct SpecialUse(pub &'static str);
 
 impl SpecialUse {
+    /// What was sent.
+    pub const SENT: Self = Self("\\Sent");
+    /// What waits to be gone for good.
+    pub const TRASH: Self = Self("\\Trash");
+
     /// The uses that a client may ask for.
     pub const KNOWN: [&'static str; 5] = ["\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"];
 
@@ -101,6 +106,19 @@ impl Store {
         let row: Option<(i64, String, Option<String>, i64)> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT id, name, special_use, selectable FROM folders WHERE mailbox_id = $1 AND name = $2")
             .bind(mailbox.0).bind(name).fetch_optional(&mut *c).await)?;
+        Ok(row.map(folder_row))
+    }
+
+    /// The folder that has that use; the oldest of several.
+    pub async fn folder_with_use(
+        &self,
+        mailbox: MailboxId,
+        special_use: SpecialUse,
+    ) -> Result<Option<FolderRow>, Error> {
+        let mut reader = self.reader().await?;
+        let row: Option<(i64, String, Option<String>, i64)> = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT id, name, special_use, selectable FROM folders WHERE mailbox_id = $1 AND special_use = $2 AND selectable = 1 ORDER BY id LIMIT 1")
+            .bind(mailbox.0).bind(special_use.0).fetch_optional(&mut *c).await)?;
         Ok(row.map(folder_row))
     }
 

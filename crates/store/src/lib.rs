@@ -49,7 +49,7 @@ mod trust_overlay;
 mod users;
 pub mod writer;
 
-pub use accept::{Acceptance, Accepted, Appended, LocalDelivery, RemoteDelivery};
+pub use accept::{Acceptance, Accepted, Appended, LocalDelivery, RemoteDelivery, SentCopy};
 pub use act::{Act, Via};
 pub use applications::{ApplicationGrant, ApplicationRow};
 pub use audit::{AuditEntry, Category};

@@ -16,10 +16,11 @@ impl Touches {
         Self::default()
     }
 
-    /// Every mailbox that a message is delivered to.
+    /// Every mailbox that a message is delivered to, and that which keeps a copy of what it sends.
     pub(crate) fn of(acceptance: &Acceptance) -> Self {
         let local = acceptance.local.iter().map(|delivery| delivery.mailbox);
-        Self { mailboxes: local.collect(), folders: Vec::new() }
+        let sent = acceptance.sent_copy.iter().map(|copy| copy.to.mailbox);
+        Self { mailboxes: local.chain(sent).collect(), folders: Vec::new() }
     }
 
     /// Which of `count` writers the unit goes to: that of its first mailbox, so that what is done in one mailbox shares batches.

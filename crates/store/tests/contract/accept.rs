@@ -2,7 +2,7 @@
 
 use crate::support::{DAY_MS, Fixture, noise, on_both_engines};
 use mail_types::{ModSeq, SystemFlags, Uid};
-use store::{Accepted, WithBody};
+use store::{Accepted, LocalDelivery, SentCopy, SpecialUse, WithBody};
 
 on_both_engines!(
     messages_get_uids_from_one_and_are_counted,
@@ -11,6 +11,8 @@ on_both_engines!(
     messages_without_a_fingerprint_are_never_duplicates,
     one_body_serves_every_mailbox,
     local_and_remote_recipients_are_accepted_together,
+    the_copy_of_a_sender_is_filed_once_and_seen,
+    a_copy_is_seen_by_the_actor_who_sent_where_each_has_their_own,
 );
 
 async fn messages_get_uids_from_one_and_are_counted(store: &Fixture) {
@@ -100,5 +102,40 @@ async fn local_and_remote_recipients_are_accepted_together(store: &Fixture) {
     assert_eq!(store.uids(pierre.inbox).await, [1]);
     assert_eq!(store.queue_depth().await.unwrap(), [("queued".to_owned(), 2)]);
     assert_eq!(store.raw.int("SELECT COUNT(*) FROM bodies").await, 1);
+    store.assert_sound().await;
+}
+
+async fn the_copy_of_a_sender_is_filed_once_and_seen(store: &Fixture) {
+    let (marie, pierre) = (store.personal("marie").await, store.personal("pierre").await);
+    let sent = store.folder_with_use(marie.mailbox, SpecialUse::SENT).await.unwrap().unwrap().id;
+    for _ in 0..2 {
+        let mut acceptance = store.submission(&marie, b"kept", &["a@far.example"]).await;
+        acceptance.fingerprint = Some([7; 32]);
+        acceptance.local = vec![pierre.delivery(), marie.delivery()];
+        acceptance.sent_copy =
+            Some(SentCopy { to: LocalDelivery { folder: sent, ..marie.delivery() }, seen_by: None });
+        let outcome = store.accept(acceptance).await.unwrap();
+        assert!(
+            matches!(outcome, Accepted::Filed(copy) if copy.uid == Uid(1)) || outcome == Accepted::Duplicate
+        );
+    }
+    for (folder, unseen) in [(sent, 0), (marie.inbox, 1), (pierre.inbox, 1)] {
+        let status = store.status(folder).await;
+        assert_eq!((status.messages, status.unseen), (1, unseen));
+    }
+    assert_eq!(store.read_all(&marie, sent, 1).await, b"kept");
+    assert_eq!(store.usage(&marie).await.used_bytes, 8);
+    store.assert_sound().await;
+}
+
+async fn a_copy_is_seen_by_the_actor_who_sent_where_each_has_their_own(store: &Fixture) {
+    let (marie, pierre) = (store.personal("marie").await, store.personal("pierre").await);
+    let sent = store.folder_with_use(marie.mailbox, SpecialUse::SENT).await.unwrap().unwrap().id;
+    let mut acceptance = store.acceptance(b"kept", &[&pierre]).await;
+    let to = LocalDelivery { folder: sent, ..marie.delivery() };
+    acceptance.sent_copy = Some(SentCopy { to, seen_by: Some(marie.actor) });
+    assert!(matches!(store.accept(acceptance).await.unwrap(), Accepted::Filed(_)));
+    let unseen_by = async |actor| store.folder_status(sent, Some(actor)).await.unwrap().unwrap().unseen;
+    assert_eq!((unseen_by(marie.actor).await, unseen_by(pierre.actor).await), (0, 1));
     store.assert_sound().await;
 }

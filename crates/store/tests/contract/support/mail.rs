@@ -97,6 +97,7 @@ impl Fixture {
             eight_bit: false,
             local: to.iter().map(|holder| holder.delivery()).collect(),
             remote: Vec::new(),
+            sent_copy: None,
             expires_at: self.now().plus_secs(5 * 86_400),
             ret: None,
             envid: None,
