@@ -38,7 +38,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use listener::{Bounds, Drain};
+use listener::{Bounds, Drain, Vigil};
 use pki::AccessServerTls;
 use prometheus_client::registry::Registry;
 use std::convert::Infallible;
@@ -47,6 +47,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tower::ServiceExt;
 
 /// Everything that the listener's connections share.
@@ -64,6 +65,8 @@ pub struct AdminApi {
     pub gauges: Gauges,
     /// Time for a handshake.
     pub handshake_timeout: Duration,
+    /// Another number after each change of what certificates are judged by.
+    pub trust_changes: watch::Receiver<u64>,
 }
 
 /// Values computed when `/metrics` is asked for.
@@ -93,6 +96,8 @@ pub struct Gauge {
 const HEAD_MAX: usize = 16 * 1024;
 /// Time to send a whole head, and to stay without a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection goes on by one judgement of its certificate.
+const CERTIFICATE_MAX: Duration = Duration::from_secs(55);
 
 impl AdminApi {
     /// Serves until `drain` is asked for and every connection has ended.
@@ -120,9 +125,12 @@ async fn connection(
     ip: IpAddr,
     mut drain: Drain,
 ) {
+    let sources = [shared.trust_changes.clone(), shared.api.authenticator.changes()];
+    let vigil = Vigil::new(sources, CERTIFICATE_MAX);
     let accepted = tokio::time::timeout(shared.handshake_timeout, shared.tls.accept(stream)).await;
     let Ok(Ok(accepted)) = accepted else { return };
     let peer = Peer::of(ip, &accepted);
+    let mut vigil = peer.identity.is_some().then_some(vigil);
     let service = service_fn(|mut request: Request<Incoming>| {
         let (shared, router) = (shared.clone(), router.clone());
         request.extensions_mut().insert(peer.clone());
@@ -138,9 +146,21 @@ async fn connection(
             serving.as_mut().graceful_shutdown();
             serving.await
         }
+        // A certificate is judged in the handshake: a client that keeps its connection shakes hands anew once something changed.
+        () = due(vigil.as_mut()) => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "an https connection ended badly");
+    }
+}
+
+async fn due(vigil: Option<&mut Vigil>) {
+    match vigil {
+        Some(vigil) => vigil.due().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -30,6 +30,17 @@ pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
     components.add_security_scheme("apiKey", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     components
         .add_security_scheme("applicationPassword", SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)));
+    components.add_security_scheme(
+        "clientCertificate",
+        SecurityScheme::MutualTls {
+            description: Some(
+                "The certificate of an application. One that opens several mailboxes names one by the header Mailbox."
+                    .to_owned(),
+            ),
+            deprecated: None,
+            extensions: None,
+        },
+    );
     document.components = Some(components);
     for rule in routes::rules() {
         let path = format!("{}{}", crate::api::BASE, rule.path);
@@ -74,6 +85,7 @@ fn complete_operation(operation: &mut Operation, rule: &crate::access::RouteRule
         vec![
             SecurityRequirement::new("apiKey", [] as [&str; 0]),
             SecurityRequirement::new("applicationPassword", [] as [&str; 0]),
+            SecurityRequirement::new("clientCertificate", [] as [&str; 0]),
         ]
     });
     let words: Vec<_> = rule.any_of.iter().map(|permission| permission.as_str()).collect();

@@ -72,7 +72,14 @@ impl Authenticator {
         Ok(Login::new(&mailbox, opened, Credential::Certificate, revision))
     }
 
-    /// The one application that the certificate stands for.
+    /// The one application that a certificate stands for, whether it opens a mailbox or none.
+    ///
+    /// # Errors
+    /// As [`Authenticator::certificate`].
+    pub async fn application(&self, peer: &PeerIdentity) -> Result<ActorId, AuthError> {
+        self.application_of(peer, self.store.now()).await
+    }
+
     async fn application_of(&self, peer: &PeerIdentity, now: Timestamp) -> Result<ActorId, AuthError> {
         if let RevocationState::Unknown(cause) = peer.revocation {
             return Err(AuthError::Unavailable(format!("the certificate cannot be checked: {cause}")));

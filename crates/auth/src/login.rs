@@ -49,6 +49,14 @@ impl Login {
         Self { principal, credential, revision }
     }
 
+    /// The row of the application password that proved the actor, if one did.
+    pub fn password(&self) -> Option<i64> {
+        match self.credential {
+            Credential::Password(password) => Some(password),
+            Credential::Certificate => None,
+        }
+    }
+
     /// Whether the certificate of the connection is what proved the actor.
     pub fn is_by_certificate(&self) -> bool {
         self.credential == Credential::Certificate

@@ -44,7 +44,7 @@ pub struct Act {
     pub via: Via,
     /// From where.
     pub whence: Option<IpAddr>,
-    /// What proved the actor: `password:12`, `key:3`, `certificate:` and the first octets of its fingerprint in hexadecimal, `uid:1000`.
+    /// What proved the actor: `password:12`, `key:3`, `certificate:` and the first eight octets of its key's SHA-256 in hexadecimal, `uid:1000`.
     pub credential: Option<String>,
     /// Why, as the actor said it.
     pub reason: Option<String>,

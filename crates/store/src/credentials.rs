@@ -27,6 +27,8 @@ pub struct ApiKey {
     pub name: String,
     /// Words between spaces; none means all that its roles may do.
     pub scopes: String,
+    /// When it was used last, as far as that was written down.
+    pub last_used_at: Option<Timestamp>,
 }
 
 /// SHA-256 of an API key. Keys have 256 random bits: a slow hash would add nothing.
@@ -91,13 +93,32 @@ impl Store {
     /// The API key with that hash, if it is in force.
     pub async fn api_key(&self, hash: &[u8], now: Timestamp) -> Result<Option<ApiKey>, Error> {
         let mut reader = self.reader().await?;
-        let row: Option<(i64, i64, String, String)> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT id, actor_id, name, scopes FROM api_keys WHERE hash = $1 AND revoked_at_ms IS NULL AND (expires_at_ms IS NULL OR expires_at_ms > $2)")
+        let row: Option<(i64, i64, String, String, Option<i64>)> = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT k.id, k.actor_id, k.name, k.scopes, k.last_used_at_ms FROM api_keys k JOIN actors a ON a.id = k.actor_id \
+             WHERE k.hash = $1 AND k.revoked_at_ms IS NULL AND (k.expires_at_ms IS NULL OR k.expires_at_ms > $2) AND a.disabled_at_ms IS NULL")
             .bind(hash).bind(now.0).fetch_optional(&mut *c).await)?;
-        Ok(row.map(|(id, actor, name, scopes)| ApiKey { id, actor: ActorId(actor), name, scopes }))
+        Ok(row.map(|(id, actor, name, scopes, last_used)| ApiKey {
+            id,
+            actor: ActorId(actor),
+            name,
+            scopes,
+            last_used_at: last_used.map(Timestamp),
+        }))
     }
 
-    /// The admin roles of an actor that are in force, with the domain of each that has one.
+    /// Writes down that an API key was used now.
+    pub async fn note_api_key_used(&self, key: i64) -> Result<(), Error> {
+        self.write(Touches::nothing(), move |tx| {
+            Box::pin(async move {
+                let now = tx.now.0;
+                on!(tx.conn(), c => sqlx::query("UPDATE api_keys SET last_used_at_ms = $2 WHERE id = $1").bind(key).bind(now).execute(&mut *c).await.map(|_| ()))?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// The admin roles of an actor who is in service that are in force, with the domain of each that has one.
     pub async fn admin_roles(
         &self,
         actor: ActorId,
@@ -105,7 +126,9 @@ impl Store {
     ) -> Result<Vec<(AdminRole, Option<DomainId>)>, Error> {
         let mut reader = self.reader().await?;
         let rows: Vec<(String, Option<i64>)> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT role, domain_id FROM admin_roles WHERE actor_id = $1 AND revoked_at_ms IS NULL AND (expires_at_ms IS NULL OR expires_at_ms > $2) ORDER BY id")
+            "SELECT r.role, r.domain_id FROM admin_roles r JOIN actors a ON a.id = r.actor_id LEFT JOIN users u ON u.id = a.user_id \
+             WHERE r.actor_id = $1 AND r.revoked_at_ms IS NULL AND (r.expires_at_ms IS NULL OR r.expires_at_ms > $2) \
+             AND a.disabled_at_ms IS NULL AND u.disabled_at_ms IS NULL ORDER BY r.id")
             .bind(actor.0).bind(now.0).fetch_all(&mut *c).await)?;
         rows.into_iter().map(|(role, domain)| Ok((word(&role)?, domain.map(DomainId)))).collect()
     }

@@ -308,6 +308,7 @@ impl Operator {
             registry,
             gauges,
             handshake_timeout: Duration::from_secs(self.config.limits.tls_handshake_timeout_secs),
+            trust_changes: self.parts.trust.pki.changes(),
         }
     }
 

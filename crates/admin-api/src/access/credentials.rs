@@ -1,42 +1,165 @@
 //! From the credential of a request to who calls.
+//!
+//! An `Authorization` that is sent decides alone, else the certificate of the connection does: a credential that fails never falls back to a
+//! weaker standing. A key and a certificate may have admin roles; an application password never has any, whoever's it is, so that what is kept
+//! in mail clients administers nothing. Rights are asked of the store at each request: what is withdrawn is withdrawn at once.
 
 use super::gate::Peer;
 use super::{Permission, Standing};
 use crate::api::Api;
 use crate::problem::{Code, Problem};
-use axum::http::HeaderMap;
+use auth::{AuthError, CertificateRefusal, Login};
 use axum::http::header::AUTHORIZATION;
-use mail_types::ActorId;
-use store::hash_token;
+use axum::http::{HeaderMap, HeaderName};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use mail_types::{ActorId, PeerIdentity, Secret};
+use store::{ApiKey, hash_token};
+
+/// Which of its mailboxes a certificate opens.
+pub(crate) const MAILBOX: HeaderName = HeaderName::from_static("mailbox");
+/// How exactly the last use of a key is known.
+const USE_MS: i64 = 60_000;
 
 /// Who, as what, and what proved it.
 pub(super) type Identified = (Option<ActorId>, Standing, Option<String>);
 
-/// Identifies the caller: an API key as bearer token. Without any credential, nobody.
+/// Identifies the caller: an API key as bearer token, an application password, or the certificate of the connection. Without any credential, nobody.
 ///
 /// # Errors
-/// A credential that does not stand is [`Code::Unauthenticated`], whatever the cause.
+/// A credential that does not stand is [`Code::Unauthenticated`], whatever the cause; a certificate that leaves the mailbox open is told so.
 pub(super) async fn identify(
     api: &Api,
     headers: &HeaderMap,
-    _peer: Option<&Peer>,
+    peer: Option<&Peer>,
 ) -> Result<Identified, Problem> {
-    let Some(value) = headers.get(AUTHORIZATION) else { return Ok((None, Standing::Nobody, None)) };
-    let refused = || Problem::new(Code::Unauthenticated);
+    let Some(value) = headers.get(AUTHORIZATION) else {
+        return match peer.and_then(|peer| peer.identity.as_deref()) {
+            Some(identity) => by_certificate(api, headers, identity).await,
+            None => Ok((None, Standing::Nobody, None)),
+        };
+    };
     let value = value.to_str().map_err(|_| refused())?;
     let (scheme, credential) = value.split_once(' ').ok_or_else(refused)?;
     match scheme.to_ascii_lowercase().as_str() {
         "bearer" => by_key(api, credential.trim()).await,
+        "basic" => by_password(api, credential.trim()).await,
         _ => Err(refused()),
     }
 }
 
+fn refused() -> Problem {
+    Problem::new(Code::Unauthenticated)
+}
+
 async fn by_key(api: &Api, token: &str) -> Result<Identified, Problem> {
     let now = api.store.now();
-    let key = api.store.api_key(&hash_token(token), now).await?;
-    let key = key.ok_or_else(|| Problem::new(Code::Unauthenticated))?;
+    let key = api.store.api_key(&hash_token(token), now).await?.ok_or_else(refused)?;
+    let scopes = scopes(&key)?;
     let roles = api.store.admin_roles(key.actor, now).await?;
-    let scopes = key.scopes.split(' ').filter_map(Permission::of_scope).collect();
+    if key.last_used_at.is_none_or(|last| now.0 - last.0 >= USE_MS)
+        && let Err(error) = api.store.note_api_key_used(key.id).await
+    {
+        // What is asked may be to read: it does not fail for this.
+        tracing::warn!(key = key.id, %error, "the last use of an API key could not be written down");
+    }
     let standing = Standing::Administrator { roles, scopes };
     Ok((Some(key.actor), standing, Some(format!("key:{}", key.id))))
+}
+
+/// What the key was narrowed to. With a word that this program does not know it opens nothing: left out, it could open everything.
+fn scopes(key: &ApiKey) -> Result<Vec<Permission>, Problem> {
+    let words = key.scopes.split_ascii_whitespace();
+    words.map(Permission::of_scope).collect::<Option<_>>().ok_or_else(|| {
+        tracing::error!(
+            key = key.id,
+            "an API key has a scope that this program does not know; make another key"
+        );
+        refused()
+    })
+}
+
+/// RFC 7617, in UTF-8: the name selects the mailbox, as it does in IMAP.
+async fn by_password(api: &Api, credential: &str) -> Result<Identified, Problem> {
+    let octets = Secret::new(BASE64.decode(credential).map_err(|_| refused())?);
+    let text = std::str::from_utf8(octets.expose()).map_err(|_| refused())?;
+    let (name, password) = text.split_once(':').ok_or_else(refused)?;
+    let password = Secret::new(password.to_owned());
+    let login = api.authenticator.password("", name, &password).await.map_err(problem)?;
+    let credential = login.password().map(|password| format!("password:{password}"));
+    Ok(holder(login, credential))
+}
+
+/// An application with admin roles administers, unless it names one of its mailboxes.
+async fn by_certificate(
+    api: &Api,
+    headers: &HeaderMap,
+    identity: &PeerIdentity,
+) -> Result<Identified, Problem> {
+    let octets = &identity.key_pin[..8];
+    let credential =
+        octets.iter().fold("certificate:".to_owned(), |text, octet| format!("{text}{octet:02x}"));
+    let actor = api.authenticator.application(identity).await.map_err(problem)?;
+    let mailbox = headers.get(MAILBOX).map(|value| std::str::from_utf8(value.as_bytes()).unwrap_or("?"));
+    if mailbox.is_none() {
+        let roles = api.store.admin_roles(actor, api.store.now()).await?;
+        if !roles.is_empty() {
+            return Ok((
+                Some(actor),
+                Standing::Administrator { roles, scopes: Vec::new() },
+                Some(credential),
+            ));
+        }
+    }
+    let login = api.authenticator.certificate(mailbox.unwrap_or_default().trim(), identity).await;
+    Ok(holder(login.map_err(problem)?, Some(credential)))
+}
+
+fn holder(login: Login, credential: Option<String>) -> Identified {
+    (Some(login.principal.actor.id), Standing::Holder(login.principal), credential)
+}
+
+fn problem(error: AuthError) -> Problem {
+    match error {
+        AuthError::Refused => refused(),
+        AuthError::Certificate(refusal) => certificate_problem(refusal),
+        AuthError::Unavailable(cause) => {
+            tracing::error!(cause, "an API credential could not be examined");
+            Problem::new(Code::Unavailable).retry_after(5)
+        }
+    }
+}
+
+/// Whoever shows a certificate may know what is wrong with it.
+fn certificate_problem(refusal: CertificateRefusal) -> Problem {
+    let (problem, french) = match refusal {
+        CertificateRefusal::Expired => (refused(), "Le certificat a expiré"),
+        CertificateRefusal::NoRule => (refused(), "Aucune application ne se connecte avec ce certificat"),
+        CertificateRefusal::Ambiguous => {
+            (refused(), "Le certificat désigne plusieurs applications ; voyez l'opérateur")
+        }
+        CertificateRefusal::NoMailbox => {
+            (Problem::new(Code::Forbidden), "L'application de ce certificat n'ouvre aucune boîte")
+        }
+        CertificateRefusal::SeveralMailboxes => {
+            (header(), "Le certificat ouvre plusieurs boîtes ; nommez-en une par l'en-tête Mailbox")
+        }
+        CertificateRefusal::OtherMailbox => {
+            (header(), "Le certificat n'ouvre pas la boîte nommée par l'en-tête Mailbox")
+        }
+    };
+    let english = match refusal {
+        CertificateRefusal::SeveralMailboxes => {
+            "The certificate opens several mailboxes; name one by the header Mailbox"
+        }
+        CertificateRefusal::OtherMailbox => {
+            "The certificate does not open the mailbox named by the header Mailbox"
+        }
+        _ => refusal.text(),
+    };
+    problem.detail(english, french)
+}
+
+fn header() -> Problem {
+    Problem::new(Code::Header).at_header("Mailbox")
 }

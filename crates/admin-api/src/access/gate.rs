@@ -26,7 +26,6 @@ pub(crate) struct Peer {
     /// Where from.
     pub(crate) ip: IpAddr,
     /// The certificate that was shown and judged good.
-    #[expect(dead_code, reason = "certificates do not open the API yet")]
     pub(crate) identity: Option<Arc<mail_types::PeerIdentity>>,
 }
 

@@ -107,7 +107,9 @@ impl Permission {
         match standing {
             Standing::Nobody => self == Self::Anybody,
             Standing::Machine => true,
-            Standing::Administrator { roles, .. } => roles.iter().any(|(role, _)| self.is_of(*role)),
+            Standing::Administrator { roles, .. } => {
+                matches!(self, Self::Anybody | Self::Known) || roles.iter().any(|(role, _)| self.is_of(*role))
+            }
             Standing::Holder(_) => {
                 matches!(self, Self::Anybody | Self::Known | Self::Messages | Self::OwnMailbox)
             }

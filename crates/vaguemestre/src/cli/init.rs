@@ -83,7 +83,9 @@ fn configuration(domain: &Domain, store_url: &str, is_development: bool) -> Stri
         ("https", 8443, "implicit"),
     ];
     for (name, port, tls) in listeners {
-        let _ = writeln!(text, "[listeners.{name}]\nbind = \"0.0.0.0:{port}\"\ntls = \"{tls}\"\n");
+        // Administrators and applications may come to the API with a certificate.
+        let asks = if name == "https" { "client_certificates = \"request\"\n" } else { "" };
+        let _ = writeln!(text, "[listeners.{name}]\nbind = \"0.0.0.0:{port}\"\ntls = \"{tls}\"\n{asks}");
     }
     text.push_str("[tls]\ncert = \"tls/server.pem\"\nkey = \"tls/server.key\"\n\n[trust]\n");
     if is_development {

@@ -204,7 +204,7 @@ impl Network {
             let port =
                 if self.port_base == 0 { 0 } else { self.port_base.saturating_add(site.offset + index) };
             let _ = write!(text, "\n[listeners.{name}]\nbind = \"127.0.0.1:{port}\"\ntls = \"{tls}\"\n");
-            if ["submission", "submissions", "imap", "imaps"].contains(&name) {
+            if name != "smtp" {
                 text.push_str("client_certificates = \"request\"\n");
             }
         }
