@@ -373,36 +373,58 @@ CREATE TABLE writers (
     at_ms BIGINT NOT NULL
 );
 
--- Append-only, hash-chained: one chain for each writer incarnation and category.
+-- Append-only, hash-chained: one chain for each writer incarnation, category and month (UTC). A chain whose rows had their time keeps this row, with a signed
+-- statement of how far it went.
 CREATE TABLE audit_chains (
     id BLOB PRIMARY KEY,
-    category TEXT NOT NULL,
-    started_at_ms BIGINT NOT NULL
+    category TEXT NOT NULL CHECK (category IN ('mail', 'access', 'admin', 'trust')),
+    month TEXT NOT NULL,
+    started_at_ms BIGINT NOT NULL,
+    -- The latest row that a seal covers.
+    sealed_seq BIGINT NOT NULL DEFAULT 0,
+    -- Whether its month is over and all of it is sealed.
+    is_settled BIGINT NOT NULL DEFAULT 0,
+    dropped_at_ms BIGINT,
+    dropped_seq BIGINT,
+    dropped_hash BLOB,
+    dropped_signature BLOB
 );
+CREATE INDEX audit_chains_unsettled ON audit_chains (month) WHERE is_settled = 0;
 
 CREATE TABLE audit_rows (
     chain_id BLOB NOT NULL REFERENCES audit_chains (id),
     seq BIGINT NOT NULL,
     at_ms BIGINT NOT NULL,
+    category TEXT NOT NULL,
     action TEXT NOT NULL,
     outcome TEXT NOT NULL,
     actor_id BIGINT,
+    credential TEXT,
+    via TEXT,
+    target TEXT,
     mailbox_id BIGINT,
     unit_id BLOB,
+    request TEXT,
     detail TEXT NOT NULL,
+    -- Whose key seals the personal fields.
     subject_id BLOB,
     sealed BLOB,
     prev_hash BLOB NOT NULL,
     hash BLOB NOT NULL,
     PRIMARY KEY (chain_id, seq)
 ) WITHOUT ROWID;
+CREATE INDEX audit_rows_by_time ON audit_rows (at_ms, chain_id, seq);
+CREATE INDEX audit_rows_by_mailbox ON audit_rows (mailbox_id, at_ms, chain_id, seq) WHERE mailbox_id IS NOT NULL AND category <> 'mail';
 
+-- Each minute with activity, the heads of the chains that grew, signed.
 CREATE TABLE audit_seals (
     seq BIGINT PRIMARY KEY,
     at_ms BIGINT NOT NULL,
     heads TEXT NOT NULL,
-    prev_signature BLOB NOT NULL,
-    signature BLOB NOT NULL
+    prev_hash BLOB NOT NULL,
+    key_id TEXT NOT NULL,
+    signature BLOB NOT NULL,
+    hash BLOB NOT NULL
 );
 
 -- Keys that seal personal fields of audit rows, looked up by a keyed hash of the subject, destroyed to erase a person.
@@ -411,6 +433,19 @@ CREATE TABLE audit_subjects (
     generation TEXT NOT NULL,
     wrapped BLOB NOT NULL,
     created_at_ms BIGINT NOT NULL
+);
+
+-- What must stay, however old: of a category, of a mailbox, or all. A hold that ended stays.
+CREATE TABLE audit_holds (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    category TEXT CHECK (category IN ('mail', 'access', 'admin', 'trust')),
+    mailbox_id BIGINT REFERENCES mailboxes (id),
+    reason TEXT NOT NULL,
+    actor_id BIGINT REFERENCES actors (id),
+    created_at_ms BIGINT NOT NULL,
+    until_ms BIGINT,
+    ended_at_ms BIGINT,
+    revision BIGINT NOT NULL DEFAULT 1
 );
 
 -- Certificates that somebody is responsible for: our own, and those with which applications log in.

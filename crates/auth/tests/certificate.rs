@@ -58,6 +58,7 @@ impl House {
             key_dir: dir.path().join("keys"),
             writers: 1,
             clock: Clock::fixed(NOW),
+            audits_mail: true,
         };
         Store::create(&options).await.unwrap();
         let store = Store::open(&options).await.unwrap();

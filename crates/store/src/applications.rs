@@ -130,8 +130,7 @@ impl Store {
                 let ended = on!(tx.conn(), c => sqlx::query("DELETE FROM grants WHERE mailbox_id = $1 AND folder_id IS NULL AND actor_id = $2")
                     .bind(mailbox.0).bind(actor.0).execute(&mut *c).await.map(|r| r.rows_affected()))?;
                 if ended > 0 {
-                    let entry = admin("grant.revoked", Some(mailbox), String::new());
-                    tx.audit(&crate::AuditEntry { actor: Some(actor), ..entry }).await?;
+                    tx.audit(&admin("grant.revoked", Some(mailbox), String::new()).on("actor", actor)).await?;
                     tx.revised(Revision::Directory).await?;
                 }
                 Ok(ended > 0)
@@ -175,7 +174,7 @@ impl WriteTx {
         actor: ActorId,
         detail: String,
     ) -> Result<(), Error> {
-        self.audit(&crate::AuditEntry { actor: Some(actor), ..admin(action, None, detail) }).await
+        self.audit(&admin(action, None, detail).on("actor", actor)).await
     }
 }
 

@@ -177,9 +177,8 @@ impl WriteTx {
         }
         let is_new = added || self.bring_back(id).await?;
         if is_new {
-            let detail =
-                format!("certificate={id} fingerprint={} usage={}", facts.fingerprint.short(), facts.usage);
-            self.audit(&entry("certificate.added", holder.actor(), detail)).await?;
+            let detail = format!("fingerprint={} usage={}", facts.fingerprint.short(), facts.usage);
+            self.audit(&entry("certificate.added", id, holder.actor(), detail)).await?;
         }
         Ok(Ok((id, is_new)))
     }
@@ -214,7 +213,7 @@ impl WriteTx {
         let changed = on!(self.conn(), c => sqlx::query("UPDATE certificates SET withdrawn_at_ms = $2 WHERE id = $1 AND withdrawn_at_ms IS NULL")
             .bind(id).bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?;
         if changed > 0 {
-            self.audit(&entry("certificate.withdrawn", holder, format!("certificate={id}"))).await?;
+            self.audit(&entry("certificate.withdrawn", id, holder, String::new())).await?;
             // A rule that names it is no longer in force.
             self.revised(Revision::Directory).await?;
         }
@@ -226,7 +225,7 @@ impl WriteTx {
             return Ok(Err(CertificateError::Unknown));
         };
         on!(self.conn(), c => sqlx::query("UPDATE certificates SET note = $2 WHERE id = $1").bind(id).bind(note).execute(&mut *c).await.map(|_| ()))?;
-        self.audit(&entry("certificate.noted", holder, format!("certificate={id}"))).await?;
+        self.audit(&entry("certificate.noted", id, holder, String::new())).await?;
         Ok(Ok(()))
     }
 
@@ -238,8 +237,13 @@ impl WriteTx {
     }
 }
 
-fn entry(action: &'static str, actor: Option<ActorId>, detail: String) -> AuditEntry {
-    AuditEntry { actor, detail, ..AuditEntry::new(Category::Admin, action) }
+/// What was done to a certificate, and whose it is.
+fn entry(action: &'static str, id: i64, holder: Option<ActorId>, mut detail: String) -> AuditEntry {
+    if let Some(application) = holder {
+        let space = if detail.is_empty() { "" } else { " " };
+        detail = format!("application={application}{space}{detail}");
+    }
+    AuditEntry { detail, ..AuditEntry::new(Category::Admin, action) }.on("certificate", id)
 }
 
 /// id, actor, fingerprint, usage, subject, issuer, serial, key pin, not before, not after, der, note, added, withdrawn.

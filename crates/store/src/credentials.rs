@@ -70,11 +70,7 @@ impl Store {
                 }
                 on!(tx.conn(), c => sqlx::query("INSERT INTO application_passwords (actor_id, label, hash, created_at_ms) VALUES ($1, $2, $3, $4)")
                     .bind(actor.0).bind(&label).bind(&hash).bind(now).execute(&mut *c).await.map(|_| ()))?;
-                tx.audit(&AuditEntry {
-                    actor: Some(actor),
-                    ..AuditEntry::new(Category::Admin, "password.set")
-                })
-                .await
+                tx.audit(&AuditEntry::new(Category::Admin, "password.set").on("actor", actor)).await
             })
         })
         .await
@@ -141,16 +137,14 @@ impl WriteTx {
             .bind(name).bind(now).execute(&mut *c).await.map(|_| ()))?;
         let (actor,): (i64,) = on!(self.conn(), c => sqlx::query_as(
             "INSERT INTO actors (kind, label, created_at_ms) VALUES ('key', $1, $2) RETURNING id").bind(name).bind(now).fetch_one(&mut *c).await)?;
-        on!(self.conn(), c => sqlx::query(
-            "INSERT INTO api_keys (actor_id, name, hash, prefix, scopes, created_at_ms) VALUES ($1, $2, $3, '', '', $4)")
-            .bind(actor).bind(name).bind(hash).bind(now).execute(&mut *c).await.map(|_| ()))?;
+        let (key,): (i64,) = on!(self.conn(), c => sqlx::query_as(
+            "INSERT INTO api_keys (actor_id, name, hash, prefix, scopes, created_at_ms) VALUES ($1, $2, $3, '', '', $4) RETURNING id")
+            .bind(actor).bind(name).bind(hash).bind(now).fetch_one(&mut *c).await)?;
         on!(self.conn(), c => sqlx::query("INSERT INTO admin_roles (actor_id, role, granted_at_ms) VALUES ($1, $2, $3)")
             .bind(actor).bind(role.as_str()).bind(now).execute(&mut *c).await.map(|_| ()))?;
-        self.audit(&AuditEntry {
-            detail: format!("key={name} role={role}"),
-            ..AuditEntry::new(Category::Admin, "key.created")
-        })
-        .await?;
+        let entry = AuditEntry::new(Category::Admin, "key.created");
+        self.audit(&AuditEntry { detail: format!("role={role}"), ..entry }.on("key", key).after(name))
+            .await?;
         Ok(ActorId(actor))
     }
 }

@@ -82,7 +82,7 @@ impl Store {
                     .bind(domain.as_str()).bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?;
                 let known = if known > 0 { known } else { give_up_waiting(tx, &domain, now).await? };
                 if known > 0 {
-                    tx.audit(&audit("whitelist.given-up", format!("domain={domain} reason={reason:?}"))).await?;
+                    tx.audit(&audit("whitelist.given-up", format!("domain={domain}")).why(reason.as_str()).on("domain", domain.as_str())).await?;
                     tx.revised(Revision::Trust).await?;
                 }
                 Ok(known > 0)

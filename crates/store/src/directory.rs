@@ -48,6 +48,11 @@ pub(crate) fn word<T: std::str::FromStr>(text: &str) -> Result<T, Error> {
     text.parse().map_err(|_| Error::Inconsistent("a row holds a word that this program does not know"))
 }
 
+/// What an administrator did, to the mailbox if one is named. Without one, say to what: [`AuditEntry::on`].
 pub(crate) fn admin(action: &'static str, mailbox: Option<MailboxId>, detail: String) -> AuditEntry {
-    AuditEntry { mailbox, detail, ..AuditEntry::new(Category::Admin, action) }
+    let entry = AuditEntry { mailbox, detail, ..AuditEntry::new(Category::Admin, action) };
+    match mailbox {
+        Some(mailbox) => entry.on("mailbox", mailbox),
+        None => entry,
+    }
 }

@@ -48,12 +48,12 @@ impl Store {
             let domain = domain.clone();
             Box::pin(async move {
                 let now = tx.now.0;
-                let added = on!(tx.conn(), c => sqlx::query("INSERT INTO domains (name, created_at_ms) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-                    .bind(domain.as_str()).bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?;
-                if added > 0 {
-                    tx.audit(&admin("domain.added", None, format!("domain={domain}"))).await?;
+                let added: Option<(i64,)> = on!(tx.conn(), c => sqlx::query_as("INSERT INTO domains (name, created_at_ms) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id")
+                    .bind(domain.as_str()).bind(now).fetch_optional(&mut *c).await)?;
+                if let Some((id,)) = added {
+                    tx.audit(&admin("domain.added", None, format!("domain={domain}")).on("domain", id)).await?;
                 }
-                Ok(added > 0)
+                Ok(added.is_some())
             })
         })
         .await
@@ -113,7 +113,7 @@ impl Store {
                     return Ok(Err(DirectoryError::Changed));
                 }
                 let octets = octets.map_or_else(|| "none".to_owned(), |octets| octets.to_string());
-                tx.audit(&admin("domain.changed", None, format!("domain_id={domain} allocation_max={octets}"))).await?;
+                tx.audit(&admin("domain.changed", None, format!("allocation_max={octets}")).on("domain", domain)).await?;
                 Ok(Ok(()))
             })
         })

@@ -4,7 +4,7 @@ use crate::dialect::on;
 use crate::directory::admin;
 use crate::revisions::Revision;
 use crate::writer::{Touches, WriteTx};
-use crate::{AuditEntry, Error, Store};
+use crate::{Error, Store};
 use mail_types::{ActorId, MailboxId, Role};
 
 impl Store {
@@ -32,10 +32,7 @@ impl WriteTx {
         }
         on!(self.conn(), c => sqlx::query("INSERT INTO grants (mailbox_id, actor_id, rights, role, granted_at_ms) VALUES ($1, $2, $3, $4, $5)")
             .bind(mailbox.0).bind(actor.0).bind(role.rights().to_string()).bind(role.as_str()).bind(now).execute(&mut *c).await.map(|_| ()))?;
-        self.audit(&AuditEntry {
-            actor: Some(actor),
-            ..admin("grant.given", Some(mailbox), format!("role={}", role.as_str()))
-        })
-        .await
+        let entry = admin("grant.given", Some(mailbox), format!("role={}", role.as_str()));
+        self.audit(&entry.on("actor", actor)).await
     }
 }

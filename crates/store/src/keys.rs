@@ -3,6 +3,7 @@
 //! A generation is a file `YYYY-MM.key` of 64 hexadecimal digits in the key folder, mode 0600, made when the first key of a month is
 //! wrapped. The folder is not part of a database backup: destroying an old generation erases what only it can open.
 
+use crate::audit::SubjectKeys;
 use crate::dialect::{Engine, on};
 use crate::seal::{RawKey, random, unwrap_key, wrap};
 use crate::{ContentKey, Error};
@@ -56,20 +57,30 @@ pub(crate) struct Keyring {
     mailboxes: Mutex<HashMap<MailboxId, MailboxKey>>,
     queue: RawKey,
     fingerprint: RawKey,
+    subjects: SubjectKeys,
+    audits_mail: bool,
 }
 
 impl Keyring {
     /// Opens the operator's own keys, making them on the first start.
-    pub(crate) async fn open(dir: &Path, engine: &Engine, now: Timestamp) -> Result<Self, Error> {
+    pub(crate) async fn open(
+        dir: &Path,
+        engine: &Engine,
+        now: Timestamp,
+        audits_mail: bool,
+    ) -> Result<Self, Error> {
         let mut keyring = Self {
             dir: dir.to_owned(),
             generations: Mutex::default(),
             mailboxes: Mutex::default(),
             queue: Zeroizing::default(),
             fingerprint: Zeroizing::default(),
+            subjects: SubjectKeys::new(&Zeroizing::default()),
+            audits_mail,
         };
         keyring.queue = keyring.operator_key(engine, "queue", now).await?;
         keyring.fingerprint = keyring.operator_key(engine, "fingerprint", now).await?;
+        keyring.subjects = SubjectKeys::new(&keyring.operator_key(engine, "audit-subjects", now).await?);
         Ok(keyring)
     }
 
@@ -91,8 +102,7 @@ impl Keyring {
         }
         let (generation, wrapped): (String, Vec<u8>) =
             on!(conn.conn(), c => sqlx::query_as(select).bind(name).fetch_one(&mut *c).await)?;
-        unwrap_key(&*self.generation(&generation)?, name.as_bytes(), &wrapped)
-            .map_err(|_| Error::Key(self.wrong_generation(&generation)))
+        self.unwrap_of(&generation, name.as_bytes(), &wrapped)
     }
 
     fn wrong_generation(&self, generation: &str) -> String {
@@ -112,10 +122,40 @@ impl Keyring {
     }
 
     fn wrap_new(&self, context: &[u8], now: Timestamp) -> Result<(String, Vec<u8>), Error> {
-        let name = generation_name(now);
+        self.wrap_now(context, Zeroizing::new(random::<32>()).as_slice(), now)
+    }
+
+    /// Wraps a key with the generation of the month: the generation and the wrapped form.
+    pub(crate) fn wrap_now(
+        &self,
+        context: &[u8],
+        key: &[u8],
+        now: Timestamp,
+    ) -> Result<(String, Vec<u8>), Error> {
+        let name = month_name(now);
         let generation = self.generation_or_new(&name)?;
-        let key = Zeroizing::new(random::<32>());
-        Ok((name, wrap(&generation, context, key.as_slice())))
+        Ok((name, wrap(&generation, context, key)))
+    }
+
+    /// Opens a key that was wrapped with a generation.
+    pub(crate) fn unwrap_of(
+        &self,
+        generation: &str,
+        context: &[u8],
+        wrapped: &[u8],
+    ) -> Result<RawKey, Error> {
+        unwrap_key(&*self.generation(generation)?, context, wrapped)
+            .map_err(|_| Error::Key(self.wrong_generation(generation)))
+    }
+
+    /// What seals personal fields of the audit trail.
+    pub(crate) fn subjects(&self) -> &SubjectKeys {
+        &self.subjects
+    }
+
+    /// Whether mail is told of in the audit trail: always, but where what that costs is measured.
+    pub(crate) fn audits_mail(&self) -> bool {
+        self.audits_mail
     }
 
     /// The key of a mailbox, from memory or from its row.
@@ -127,8 +167,7 @@ impl Keyring {
         let row: Option<(String, Vec<u8>)> = on!(reader.conn(), c =>
             sqlx::query_as("SELECT generation, wrapped FROM mailbox_keys WHERE mailbox_id = $1").bind(mailbox.0).fetch_optional(&mut *c).await)?;
         let (generation, wrapped) = row.ok_or(Error::Inconsistent("a mailbox has no key"))?;
-        let raw = unwrap_key(&*self.generation(&generation)?, &mailbox.0.to_be_bytes(), &wrapped)
-            .map_err(|_| Error::Key(self.wrong_generation(&generation)))?;
+        let raw = self.unwrap_of(&generation, &mailbox.0.to_be_bytes(), &wrapped)?;
         let key = MailboxKey { mailbox, key: Arc::new(raw) };
         let mut cache = self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= CACHE_MAX {
@@ -183,7 +222,7 @@ impl Keyring {
     /// The generation that keys made now are wrapped with, if neither memory nor the key folder has it: it may be made only when no row
     /// is wrapped with a lost key of that name.
     pub(crate) fn absent_generation(&self, now: Timestamp) -> Option<String> {
-        let name = generation_name(now);
+        let name = month_name(now);
         (!self.is_opened(&name) && !self.file(&name).exists()).then_some(name)
     }
 
@@ -197,7 +236,7 @@ impl Keyring {
 }
 
 /// `YYYY-MM` of the instant, UTC.
-fn generation_name(now: Timestamp) -> String {
+pub(crate) fn month_name(now: Timestamp) -> String {
     let (year, month) = civil_month(now.secs().div_euclid(86_400));
     format!("{year:04}-{month:02}")
 }
@@ -257,10 +296,10 @@ mod tests {
 
     #[test]
     fn generations_are_named_by_month() {
-        assert_eq!(generation_name(Timestamp::from_secs(0)), "1970-01");
-        assert_eq!(generation_name(Timestamp::from_secs(1_795_248_000)), "2026-11");
-        assert_eq!(generation_name(Timestamp::from_secs(1_709_164_800)), "2024-02");
-        assert_eq!(generation_name(Timestamp::from_secs(1_709_251_200)), "2024-03");
+        assert_eq!(month_name(Timestamp::from_secs(0)), "1970-01");
+        assert_eq!(month_name(Timestamp::from_secs(1_795_248_000)), "2026-11");
+        assert_eq!(month_name(Timestamp::from_secs(1_709_164_800)), "2024-02");
+        assert_eq!(month_name(Timestamp::from_secs(1_709_251_200)), "2024-03");
     }
 
     #[test]

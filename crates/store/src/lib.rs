@@ -52,7 +52,7 @@ pub mod writer;
 pub use accept::{Acceptance, Accepted, Appended, LocalDelivery, RemoteDelivery, SentCopy};
 pub use act::{Act, Via};
 pub use applications::{ApplicationGrant, ApplicationRow};
-pub use audit::{AuditEntry, Category};
+pub use audit::{AuditEntry, Category, Personal, Subject};
 pub use bodies::{BodyReader, BodyWriter, ContentKey, SealedBody};
 pub use certificate_rules::{CERTIFICATE_RULES_MAX, CertificateRule};
 pub use certificates::{CertificateError, CertificateExpiry, CertificateHolder, CertificateRow};

@@ -144,6 +144,7 @@ impl WriteTx {
 
     async fn audit_hold(&mut self, action: &'static str, domain: &Domain, entries: u64) -> Result<(), Error> {
         self.audit(&AuditEntry {
+            target: Some(format!("domain:{domain}")),
             detail: format!("domain={domain} entries={entries}"),
             ..AuditEntry::new(Category::Mail, action)
         })

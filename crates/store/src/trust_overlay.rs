@@ -116,8 +116,8 @@ impl Store {
                     .bind(ruling.kind()).bind(domain).bind(subject).bind(issuer).bind(serial).bind(pin).bind(&reason)
                     .bind(now).bind(until.map(|at| at.0)).fetch_one(&mut *c).await)?;
                 let end = until.map_or_else(|| "none".to_owned(), |at| at.0.to_string());
-                let detail = format!("id={id} kind={} what={:?} until_ms={end} reason={reason:?}", ruling.kind(), ruling.to_string());
-                tx.audit(&audit("trust.ruled", detail)).await?;
+                let detail = format!("kind={} what={:?} until_ms={end}", ruling.kind(), ruling.to_string());
+                tx.audit(&audit("trust.ruled", detail).on("ruling", id).why(reason.as_str())).await?;
                 tx.revised(Revision::Trust).await?;
                 Ok(id)
             })
@@ -136,7 +136,7 @@ impl Store {
                     "UPDATE trust_overlay SET ended_at_ms = $2 WHERE id = $1 AND ended_at_ms IS NULL AND (until_ms IS NULL OR until_ms > $2)")
                     .bind(id).bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?;
                 if released > 0 {
-                    tx.audit(&audit("trust.released", format!("id={id} reason={reason:?}"))).await?;
+                    tx.audit(&audit("trust.released", String::new()).on("ruling", id).why(reason.as_str())).await?;
                     tx.revised(Revision::Trust).await?;
                 }
                 Ok(released > 0)

@@ -67,7 +67,7 @@ impl WriteTx {
             .bind(login).bind(display_name).bind(rpps).bind(now).fetch_one(&mut *c).await)?;
         let (actor,): (i64,) = on!(self.conn(), c => sqlx::query_as(
             "INSERT INTO actors (kind, user_id, created_at_ms) VALUES ('user', $1, $2) RETURNING id").bind(user).bind(now).fetch_one(&mut *c).await)?;
-        self.audit(&admin("user.created", None, format!("user={user}"))).await?;
+        self.audit(&admin("user.created", None, String::new()).on("user", user)).await?;
         Ok(UserRow { id: UserId(user), actor: ActorId(actor), login: login.to_owned() })
     }
 }

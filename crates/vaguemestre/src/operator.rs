@@ -76,6 +76,7 @@ pub(crate) fn store_options(config: &Config) -> Result<StoreOptions> {
         key_dir: config.store.key_dir.clone(),
         writers: config.store.writers,
         clock: Clock::system(),
+        audits_mail: true,
     })
 }
 

@@ -249,7 +249,7 @@ impl Shard {
         mut changed: Vec<mail_types::FolderId>,
         is_queue_changed: bool,
     ) -> Result<(), Failure> {
-        self.incarnation.audit = audit;
+        self.incarnation.audit = audit.stands(&self.keyring);
         changed.sort_unstable();
         changed.dedup();
         changed.into_iter().for_each(|folder| self.notices.publish(folder));

@@ -1,74 +1,112 @@
 //! The audit trail: chained, without gaps, whatever failed beside it.
 
+use crate::support::DAY_MS;
 use crate::support::{Fixture, audit_entry, on_both_engines};
 use aws_lc_rs::digest::{Context, SHA256};
-use mail_types::FolderId;
+use mail_types::{FolderId, UserId};
 use std::collections::HashMap;
-use store::JudgementEntry;
+use std::net::IpAddr;
+use store::{Act, AuditEntry, Category, JudgementEntry, Subject, Via};
 
 on_both_engines!(
     rows_are_chained_by_hash,
     a_failing_unit_leaves_no_gap_in_the_chain,
     each_process_begins_a_chain_of_its_own,
     a_changed_row_breaks_the_chain,
+    a_month_begins_new_chains,
+    what_is_personal_stands_in_no_row,
+    each_subject_has_one_key_whichever_writer_makes_it,
+    who_acts_is_told_apart_from_what_it_was_done_to,
+    rows_without_another_write_are_kept,
     judgements_are_chained_and_read_newest_first,
 );
 
-type Row = (
-    Vec<u8>,
-    i64,
-    i64,
-    String,
-    String,
-    Option<i64>,
-    Option<i64>,
-    Option<Vec<u8>>,
-    String,
-    Vec<u8>,
-    Vec<u8>,
-    String,
-);
+/// A row as an auditor reads it.
+#[derive(sqlx::FromRow)]
+struct Row {
+    chain_id: Vec<u8>,
+    seq: i64,
+    at_ms: i64,
+    category: String,
+    action: String,
+    outcome: String,
+    actor_id: Option<i64>,
+    credential: Option<String>,
+    via: Option<String>,
+    target: Option<String>,
+    mailbox_id: Option<i64>,
+    unit_id: Option<Vec<u8>>,
+    request: Option<String>,
+    detail: String,
+    subject_id: Option<Vec<u8>>,
+    sealed: Option<Vec<u8>>,
+    prev_hash: Vec<u8>,
+    hash: Vec<u8>,
+    month: String,
+    started_at_ms: i64,
+}
 
 async fn rows(store: &Fixture) -> Vec<Row> {
-    let columns = "SELECT chain_id, seq, at_ms, action, outcome, actor_id, mailbox_id, unit_id, detail, prev_hash, hash, category FROM audit_rows JOIN audit_chains ON audit_chains.id = chain_id ORDER BY chain_id, seq";
-    store.raw.rows(columns).await
+    store.raw.rows("SELECT r.*, c.month, c.started_at_ms FROM audit_rows r JOIN audit_chains c ON c.id = chain_id ORDER BY chain_id, seq").await
+}
+
+/// Parts preceded by their length; one that is not there has a length of its own.
+fn hash_of_parts(parts: &[Option<Vec<u8>>]) -> Vec<u8> {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        context.update(&part.as_ref().map_or(u64::MAX, |part| part.len() as u64).to_be_bytes());
+        context.update(part.as_deref().unwrap_or_default());
+    }
+    context.finish().as_ref().to_vec()
 }
 
 /// The hash as an auditor computes it, from the columns alone.
 fn hash_of(row: &Row) -> Vec<u8> {
-    let (chain, seq, at, action, outcome, actor, mailbox, unit, detail, prev, _, category) = row;
-    let id = |id: &Option<i64>| id.map_or_else(Vec::new, |id| id.to_be_bytes().to_vec());
-    let parts = [
-        vec![1],
-        category.clone().into_bytes(),
-        prev.clone(),
-        chain.clone(),
-        seq.to_be_bytes().to_vec(),
-        at.to_be_bytes().to_vec(),
-        action.clone().into_bytes(),
-        outcome.clone().into_bytes(),
-        id(actor),
-        id(mailbox),
-        unit.clone().unwrap_or_default(),
-        detail.clone().into_bytes(),
-    ];
-    let mut context = Context::new(&SHA256);
-    for part in parts {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(&part);
-    }
-    context.finish().as_ref().to_vec()
+    let id = |id: Option<i64>| id.map(|id| id.to_be_bytes().to_vec());
+    let text = |text: &Option<String>| text.clone().map(String::into_bytes);
+    hash_of_parts(&[
+        Some(vec![2]),
+        Some(row.chain_id.clone()),
+        id(Some(row.seq)),
+        id(Some(row.at_ms)),
+        Some(row.category.clone().into_bytes()),
+        Some(row.action.clone().into_bytes()),
+        Some(row.outcome.clone().into_bytes()),
+        id(row.actor_id),
+        text(&row.credential),
+        text(&row.via),
+        text(&row.target),
+        id(row.mailbox_id),
+        row.unit_id.clone(),
+        text(&row.request),
+        Some(row.detail.clone().into_bytes()),
+        row.subject_id.clone(),
+        row.sealed.clone(),
+        Some(row.prev_hash.clone()),
+    ])
+}
+
+/// What the first row of a chain is linked to.
+fn beginning(row: &Row) -> Vec<u8> {
+    hash_of_parts(&[
+        Some(vec![2]),
+        Some(b"chain".to_vec()),
+        Some(row.chain_id.clone()),
+        Some(row.category.clone().into_bytes()),
+        Some(row.month.clone().into_bytes()),
+        Some(row.started_at_ms.to_be_bytes().to_vec()),
+    ])
 }
 
 /// How many rows each chain has, if all of them are linked.
 fn chains(rows: &[Row]) -> Option<Vec<i64>> {
     let mut heads: HashMap<&[u8], (i64, Vec<u8>)> = HashMap::new();
     for row in rows {
-        let (seq, hash) = heads.entry(&row.0).or_insert_with(|| (0, vec![0; 32]));
-        if row.1 != *seq + 1 || row.9 != *hash || row.10 != hash_of(row) {
+        let (seq, hash) = heads.entry(&row.chain_id).or_insert_with(|| (0, beginning(row)));
+        if row.seq != *seq + 1 || row.prev_hash != *hash || row.hash != hash_of(row) {
             return None;
         }
-        (*seq, *hash) = (row.1, row.10.clone());
+        (*seq, *hash) = (row.seq, row.hash.clone());
     }
     let mut lengths: Vec<_> = heads.values().map(|(seq, _)| *seq).collect();
     lengths.sort_unstable();
@@ -152,4 +190,78 @@ async fn a_changed_row_breaks_the_chain(store: &Fixture) {
     assert!(chains(&rows(store).await).is_some());
     store.raw.execute("UPDATE audit_rows SET actor_id = actor_id + 1 WHERE actor_id IS NOT NULL AND action = 'message.accepted'").await;
     assert_eq!(chains(&rows(store).await), None);
+}
+
+async fn a_month_begins_new_chains(store: &Fixture) {
+    let marie = store.personal("marie").await;
+    store.deliver(&marie, b"content").await;
+    store.pass(31 * DAY_MS);
+    store.deliver(&marie, b"content").await;
+    store.deliver(&marie, b"content").await;
+    assert_eq!(chains(&rows(store).await), Some(vec![1, 2, 3]));
+    let months = store.raw.texts("SELECT DISTINCT month FROM audit_chains ORDER BY month").await;
+    assert_eq!(months, ["2030-03", "2030-04"]);
+}
+
+async fn what_is_personal_stands_in_no_row(store: &Fixture) {
+    let entry = || {
+        let entry = AuditEntry::new(Category::Access, "login")
+            .subject(Subject::Address("Paul@ch.example".to_owned()));
+        entry.personal("name", "paul@ch.example").whence(IpAddr::from([198, 51, 100, 7])).why("secret cause")
+    };
+    store.record_audit(vec![entry(), entry()]).await.unwrap();
+    let rows = rows(store).await;
+    assert_eq!(chains(&rows), Some(vec![2]));
+    for row in &rows {
+        let sealed = row.sealed.as_deref().unwrap();
+        for word in ["paul", "198.51", "secret"] {
+            assert!(!sealed.windows(word.len()).any(|window| window == word.as_bytes()));
+        }
+    }
+    assert_ne!(rows[0].sealed, rows[1].sealed);
+    assert_eq!(rows[0].subject_id, rows[1].subject_id);
+}
+
+async fn each_subject_has_one_key_whichever_writer_makes_it(store: &Fixture) {
+    let other = store.open_again().await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for i in 0..20 {
+        let store = if i % 2 == 0 { store::Store::clone(store) } else { other.clone() };
+        tasks.spawn(async move {
+            let entry = |n: i64| AuditEntry::new(Category::Access, "login").on("user", n).why("test");
+            store.record_audit((0..10).map(|n| entry((i + n) % 13)).collect()).await.unwrap();
+        });
+    }
+    tasks.join_all().await;
+    assert_eq!(store.raw.int("SELECT COUNT(*) FROM audit_subjects").await, 13);
+    assert_eq!(store.raw.int("SELECT COUNT(DISTINCT subject_id) FROM audit_rows").await, 13);
+    assert!(store.forget_subject(&Subject::User(UserId(4))).await.unwrap());
+    assert!(!store.forget_subject(&Subject::User(UserId(4))).await.unwrap());
+    assert!(chains(&rows(store).await).is_some());
+    other.close().await;
+}
+
+async fn who_acts_is_told_apart_from_what_it_was_done_to(store: &Fixture) {
+    let marie = store.personal("marie").await;
+    let act = Act {
+        actor: Some(marie.actor),
+        whence: Some(IpAddr::from([192, 0, 2, 1])),
+        credential: Some("key:3".to_owned()),
+        reason: Some("moved to another ward".to_owned()),
+        request: Some("1-a".to_owned()),
+        ..Act::via(Via::Rest)
+    };
+    store.acting(act).set_quota(marie.mailbox, 5).await.unwrap();
+    let row = rows(store).await.into_iter().find(|row| row.action == "mailbox.quota_set").unwrap();
+    assert_eq!((row.actor_id, row.mailbox_id), (Some(marie.actor.0), Some(marie.mailbox.0)));
+    assert_eq!(row.target, Some(format!("mailbox:{}", marie.mailbox)));
+    assert_eq!((row.via.as_deref(), row.credential.as_deref()), (Some("rest"), Some("key:3")));
+    assert_eq!(row.request.as_deref(), Some("1-a"));
+    assert!(row.sealed.is_some());
+}
+
+async fn rows_without_another_write_are_kept(store: &Fixture) {
+    let entries = (0..2_500).map(|n| AuditEntry::new(Category::Access, "login").on("user", n)).collect();
+    store.record_audit(entries).await.unwrap();
+    assert_eq!(chains(&rows(store).await), Some(vec![2_500]));
 }

@@ -49,6 +49,7 @@ pub(super) async fn run(arguments: InitArguments) -> Result<ExitCode> {
         key_dir: dir.join("keys"),
         writers: store::WRITERS_DEFAULT,
         clock: Clock::system(),
+        audits_mail: true,
     };
     Store::create(&options).await?;
     let store = Store::open(&options).await?;

@@ -59,6 +59,7 @@ impl Fixture {
             key_dir: dir.path().join("keys"),
             writers: 4,
             clock: clock.clone(),
+            audits_mail: true,
         };
         Store::create(&options).await.unwrap();
         let store = Store::open(&options).await.unwrap();
