@@ -5,7 +5,7 @@
 
 use crate::login::Credential;
 use crate::{AuthError, Authenticator, Login, unavailable};
-use mail_types::{ActorId, Address, PeerIdentity, RevocationState, Timestamp};
+use mail_types::{ActorId, Address, MailboxStatus, PeerIdentity, RevocationState, Timestamp};
 use store::LoginMailbox;
 
 /// Why a certificate that is good opens nothing.
@@ -116,8 +116,11 @@ impl Authenticator {
                 Err(_) => return refused(CertificateRefusal::OtherMailbox),
             },
         };
-        let opened = self.store.application_mailboxes(actor, named.as_ref(), now, 2);
-        let mut opened = opened.await.map_err(unavailable)?.into_iter();
+        let states = MailboxStatus::ALL.iter().copied().filter(|status| self.life_cycle.of(*status).login);
+        let states: Vec<_> = states.collect();
+        let opened = self.store.application_mailboxes(actor, named.as_ref(), &states, now, 2);
+        let opened = opened.await.map_err(unavailable)?;
+        let mut opened = opened.into_iter().filter_map(|mailbox| self.opened(mailbox));
         match (opened.next(), opened.next(), named) {
             (Some(mailbox), None, _) => Ok(mailbox),
             (Some(_), Some(_), _) => refused(CertificateRefusal::SeveralMailboxes),

@@ -19,7 +19,7 @@ pub use password::{PasswordError, hash_password};
 
 use cache::{Cache, Proof};
 use login::Credential;
-use mail_types::{MailboxStatus, Secret};
+use mail_types::{LifeCycle, Secret};
 use std::sync::Arc;
 use store::{LoginActor, LoginMailbox, Store};
 use tokio::sync::{Semaphore, watch};
@@ -46,13 +46,33 @@ pub struct Authenticator {
     hashing: Arc<Semaphore>,
     /// The revision of the directory, as it was read last.
     directory: Arc<watch::Sender<u64>>,
+    /// What a mailbox that is not in service gives.
+    life_cycle: LifeCycle,
 }
 
 impl Authenticator {
     /// An authenticator that hashes at most `concurrency` passwords at one time.
     pub fn new(store: Store, concurrency: usize) -> Self {
         let hashing = Arc::new(Semaphore::new(concurrency.max(1)));
-        Self { store, cache: Arc::new(Cache::new()), hashing, directory: Arc::new(watch::Sender::new(0)) }
+        Self {
+            store,
+            cache: Arc::new(Cache::new()),
+            hashing,
+            directory: Arc::new(watch::Sender::new(0)),
+            life_cycle: LifeCycle::default(),
+        }
+    }
+
+    /// The same, with other rules for mailboxes that are not in service.
+    pub fn with_life_cycle(self, life_cycle: LifeCycle) -> Self {
+        Self { life_cycle, ..self }
+    }
+
+    /// The mailbox as its state lets it be used; `None` when nobody may open it.
+    pub(crate) fn opened(&self, mut mailbox: LoginMailbox) -> Option<LoginMailbox> {
+        let rule = self.life_cycle.of(mailbox.status);
+        mailbox.actors.iter_mut().for_each(|actor| actor.may_send &= rule.send);
+        rule.login.then_some(mailbox)
     }
 
     /// Verifies an application password. `authzid`, when not empty, must select the same mailbox as the name.
@@ -69,7 +89,7 @@ impl Authenticator {
         let selected = if authzid.is_empty() { name } else { authzid };
         let now = self.store.now();
         let mailbox = self.store.login_mailbox(selected, now).await.map_err(unavailable)?;
-        let Some(mailbox) = mailbox.filter(|mailbox| mailbox.status == MailboxStatus::Active) else {
+        let Some(mailbox) = mailbox.and_then(|mailbox| self.opened(mailbox)) else {
             self.verify(None, password).await?;
             return Err(AuthError::Refused);
         };

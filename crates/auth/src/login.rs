@@ -2,7 +2,7 @@
 
 use crate::certificate::CertificateRefusal;
 use crate::{AuthError, Authenticator, unavailable};
-use mail_types::{MailboxStatus, PeerIdentity, Principal};
+use mail_types::{PeerIdentity, Principal};
 use std::time::Duration;
 use store::{LoginActor, LoginMailbox, Revision};
 use tokio::sync::watch;
@@ -124,7 +124,7 @@ impl Authenticator {
         let (revision, now) = (self.revision(), self.store.now());
         let (actor, address) = (login.principal.actor.id, login.principal.address.canonical());
         let mailbox = self.store.login_mailbox(&address, now).await.map_err(unavailable)?;
-        let mailbox = mailbox.filter(|mailbox| mailbox.status == MailboxStatus::Active);
+        let mailbox = mailbox.and_then(|mailbox| self.opened(mailbox));
         let mailbox = mailbox.ok_or(AuthError::Refused)?;
         let candidate = mailbox.actors.iter().find(|candidate| candidate.actor.id == actor);
         let candidate = candidate.ok_or(AuthError::Refused)?;

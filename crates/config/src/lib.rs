@@ -6,11 +6,13 @@
 //! Read first: [`Config::load`].
 #![warn(missing_docs)]
 
+mod mailboxes;
 mod reader;
 mod sections;
 mod tls;
 mod trust;
 
+pub use mailboxes::{DeliveryWord, Identifiers, MailboxState, Mailboxes};
 pub use reader::Fault;
 pub use sections::{
     ClientCertificates, Delivery, Limits, Listener, ListenerTls, Protocol, Routes, S3Section, Server,
@@ -43,6 +45,10 @@ pub struct Config {
     pub delivery: Delivery,
     /// `[limits]`
     pub limits: Limits,
+    /// `[identifiers]`
+    pub identifiers: Identifiers,
+    /// `[mailboxes]`
+    pub mailboxes: Mailboxes,
 }
 
 impl Config {
@@ -85,6 +91,8 @@ impl Config {
             routes: Routes::read(root.section("routes")),
             delivery: Delivery::read(root.section("delivery")),
             limits: Limits::read(root.section("limits")),
+            identifiers: Identifiers::read(root.section("identifiers")),
+            mailboxes: Mailboxes::read(root.section("mailboxes")),
         };
         (Some(config), root.finish())
     }
@@ -179,6 +187,25 @@ whitelist_format = "pairs"
         assert!(
             faults.iter().any(|f| f.key == "store.s3.secret_access_key"),
             "no key stands in the configuration"
+        );
+    }
+
+    #[test]
+    fn a_deleted_mailbox_takes_nothing_and_whoever_sends_logs_in() {
+        let text = GOOD.to_owned()
+            + "[mailboxes]\nrestore_days = -1\n[mailboxes.deleted]\ndelivery = \"accept\"\nlogin = true\n"
+            + "[mailboxes.suspended]\nsend = true\n[identifiers]\nkey_check = \"none\"\n";
+        let mut keys: Vec<String> = parse("/v.toml", &text).unwrap_err().into_iter().map(|f| f.key).collect();
+        keys.sort();
+        assert_eq!(
+            keys,
+            [
+                "identifiers.key_check",
+                "mailboxes.deleted.delivery",
+                "mailboxes.deleted.login",
+                "mailboxes.restore_days",
+                "mailboxes.suspended.send",
+            ]
         );
     }
 

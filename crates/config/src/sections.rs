@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Keys that the example file must show.
 #[cfg(test)]
-pub(crate) const ALL_KEYS: [&str; 77] = [
+pub(crate) const ALL_KEYS: [&str; 82] = [
     "hostname",
     "postmaster",
     "url",
@@ -84,6 +84,11 @@ pub(crate) const ALL_KEYS: [&str; 77] = [
     "whitelist_size_max",
     "departure_hold_secs",
     "header_from",
+    "key_check",
+    "restore_days",
+    "login",
+    "delivery",
+    "send",
 ];
 
 /// `[server]`

@@ -20,7 +20,7 @@ pub use spool::Spool;
 pub use transaction::{Conclusion, Transaction};
 
 use arc_swap::ArcSwap;
-use mail_types::{Domain, MailParameters, PeerIdentity, Principal, Reply, ReversePath, Timestamp};
+use mail_types::{Domain, LifeCycle, MailParameters, PeerIdentity, Principal, Reply, ReversePath, Timestamp};
 use policy::{AuthorRule, DomainStanding, MxSenderFacts, Reason, SendAs, TrustList, Verdict};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -67,6 +67,8 @@ pub struct Settings {
     pub lifetime_secs: i64,
     /// What becomes of a message from another operator whose author it may not speak for.
     pub author_rule: AuthorRule,
+    /// What becomes of mail for a mailbox that is not in service.
+    pub life_cycle: LifeCycle,
 }
 
 /// The door.

@@ -110,7 +110,7 @@ impl Transaction {
             used_bytes: row.used_bytes,
             declared_bytes: self.parameters.size.unwrap_or(0),
         });
-        permit(policy::recipient(facts))?;
+        permit(policy::recipient(facts, &self.intake.settings().life_cycle))?;
         let row = row.ok_or(Reason::UnknownMailbox)?;
         if self.local.iter().all(|known| known.mailbox != row.mailbox) {
             let key = store.mailbox_key(row.mailbox).await.map_err(|e| Refusal::of_store(&e))?;
@@ -129,7 +129,8 @@ impl Transaction {
     fn remote_rcpt(&mut self, recipient: Address, parameters: RcptParameters) -> Result<(), Refusal> {
         let may_relay = matches!(self.session.origin, Origin::Submission { .. });
         let domain = self.intake.domain_standing(recipient.domain());
-        permit(policy::recipient(RecipientFacts::Elsewhere { may_relay, domain }))?;
+        let facts = RecipientFacts::Elsewhere { may_relay, domain };
+        permit(policy::recipient(facts, &self.intake.settings().life_cycle))?;
         let canonical = recipient.canonical();
         if self.remote.iter().all(|known| known.recipient.canonical() != canonical) {
             let notify = parameters.notify.map(notify_words);

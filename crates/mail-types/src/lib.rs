@@ -14,7 +14,9 @@ mod criteria;
 mod dn;
 mod envelope;
 mod flags;
+mod identifiers;
 mod ids;
+mod life_cycle;
 mod mailbox;
 mod peer;
 mod principal;
@@ -31,9 +33,11 @@ pub use criteria::{AlternativeName, AlternativeNameError, CertificateCriteria, T
 pub use dn::{DistinguishedName, DnError};
 pub use envelope::{BodyKind, DsnNotify, DsnRet, ForwardPath, MailParameters, RcptParameters, ReversePath};
 pub use flags::{SystemFlags, is_keyword};
+pub use identifiers::{Adeli, Finess, IdentifierError, KeyCheck, Rpps, Siret};
 pub use ids::{
     ActorId, BodyId, DomainId, FolderId, MailboxId, ModSeq, QueueId, Uid, UidValidity, UnitId, UserId,
 };
+pub use life_cycle::{DeliveryRule, LifeCycle, StateRule};
 pub use mailbox::{MailboxKind, MailboxStatus, UnknownWord};
 pub use peer::{CertificateClaim, PeerIdentity, RevocationState};
 pub use principal::{Actor, ActorKind, Principal};

@@ -1,13 +1,14 @@
 //! RCPT TO: who may receive through this server.
 //!
-//! A recipient of ours is accepted when the mailbox is in service and not full; it is then delivered whatever happens to the quota meanwhile.
+//! A recipient of ours is accepted when the mailbox is in service and not full; it is then delivered whatever happens to the quota meanwhile. What
+//! becomes of mail for one that is not in service is the operator's rule: [`LifeCycle`].
 //! A recipient elsewhere is accepted from our own users only, and not where the trust space is known to end: a clinician hears that now rather
 //! than by a notification. In doubt (no list, or one too old to refuse by) it is queued.
 //!
 //! Standards: RFC 5321 §3.3; RFC 3463 X.1.1, X.2.1, X.2.2.
 
 use crate::{DomainStanding, Reason, Verdict};
-use mail_types::MailboxStatus;
+use mail_types::{DeliveryRule, LifeCycle, MailboxStatus};
 
 /// What is known of a recipient.
 #[derive(Clone, Copy, Debug)]
@@ -35,16 +36,20 @@ pub enum RecipientFacts {
 }
 
 /// May this recipient be accepted?
-pub fn recipient(facts: RecipientFacts) -> Verdict {
+pub fn recipient(facts: RecipientFacts, rules: &LifeCycle) -> Verdict {
     match facts {
         RecipientFacts::Elsewhere { may_relay: false, .. } => Verdict::Reject(Reason::Relay),
         RecipientFacts::Elsewhere { may_relay: true, domain } => elsewhere(domain),
         RecipientFacts::Unknown => Verdict::Reject(Reason::UnknownMailbox),
-        RecipientFacts::Mailbox { status, quota_bytes, used_bytes, declared_bytes } => match status {
-            MailboxStatus::Pending | MailboxStatus::Deleted => Verdict::Reject(Reason::UnknownMailbox),
-            MailboxStatus::Suspended => Verdict::Defer(Reason::Suspended),
-            MailboxStatus::Active => room(quota_bytes, used_bytes, declared_bytes),
-        },
+        RecipientFacts::Mailbox { status, quota_bytes, used_bytes, declared_bytes } => {
+            match (rules.of(status).delivery, status) {
+                (DeliveryRule::Accept, _) => room(quota_bytes, used_bytes, declared_bytes),
+                (DeliveryRule::Defer, _) => Verdict::Defer(Reason::Suspended),
+                // One that is suspended is known to exist; the others are not there for those who write.
+                (DeliveryRule::Reject, MailboxStatus::Suspended) => Verdict::Reject(Reason::Disabled),
+                (DeliveryRule::Reject, _) => Verdict::Reject(Reason::UnknownMailbox),
+            }
+        }
     }
 }
 

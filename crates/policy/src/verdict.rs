@@ -38,6 +38,8 @@ pub enum Reason {
     UnknownMailbox,
     /// The mailbox is closed for now.
     Suspended,
+    /// The mailbox is closed, and mail for it is returned.
+    Disabled,
     /// The mailbox is full.
     MailboxFull,
     /// The message alone is larger than the whole quota.
@@ -71,6 +73,7 @@ impl Reason {
             Self::Relay => "relay",
             Self::UnknownMailbox => "unknown_mailbox",
             Self::Suspended => "suspended",
+            Self::Disabled => "disabled",
             Self::MailboxFull => "mailbox_full",
             Self::OverWholeQuota => "over_whole_quota",
             Self::OutsideTrustSpace => "outside_trust_space",
@@ -102,6 +105,7 @@ impl Reason {
             Self::Relay => Reply::new(550, (5, 7, 1), "Relaying denied"),
             Self::UnknownMailbox => Reply::new(550, (5, 1, 1), "No such mailbox"),
             Self::Suspended => Reply::new(450, (4, 2, 1), "Mailbox is closed for now"),
+            Self::Disabled => Reply::new(550, (5, 2, 1), "Mailbox is closed"),
             Self::MailboxFull => Reply::new(452, (4, 2, 2), "Mailbox is full"),
             Self::OverWholeQuota => Reply::new(552, (5, 2, 2), "Message is larger than the mailbox may hold"),
             Self::OutsideTrustSpace => Reply::new(550, (5, 7, 1), "Recipient is outside the trust space"),

@@ -1,7 +1,10 @@
 //! The table of verdicts.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use mail_types::{Address, MailboxStatus, PeerIdentity, ReversePath, RevocationState, Timestamp};
+use mail_types::{
+    Address, DeliveryRule, LifeCycle, MailboxStatus, PeerIdentity, ReversePath, RevocationState, StateRule,
+    Timestamp,
+};
 use policy::{
     AuthorFacts, AuthorRule, AuthorStanding, DomainStanding, MxSenderFacts, NextHopFacts, OriginatorFacts,
     Reason, RecipientFacts, SendAs, TrustList, Verdict, WhiteList, author, next_hop, recipient, sender,
@@ -75,12 +78,13 @@ fn what_we_cannot_know_never_rejects() {
 #[test]
 fn quota_defers_when_full_and_rejects_what_can_never_fit() {
     let ask = |used_bytes, declared_bytes| {
-        recipient(RecipientFacts::Mailbox {
+        let facts = RecipientFacts::Mailbox {
             status: MailboxStatus::Active,
             quota_bytes: 1000,
             used_bytes,
             declared_bytes,
-        })
+        };
+        recipient(facts, &LifeCycle::default())
     };
     assert_eq!(ask(0, 1000), Verdict::Accept);
     assert_eq!(ask(999, 0), Verdict::Accept);
@@ -90,17 +94,40 @@ fn quota_defers_when_full_and_rejects_what_can_never_fit() {
 }
 
 #[test]
-fn a_mailbox_out_of_service_and_a_stranger_are_refused() {
-    let ask = |status| {
-        recipient(RecipientFacts::Mailbox { status, quota_bytes: 10, used_bytes: 0, declared_bytes: 0 })
+fn a_mailbox_out_of_service_answers_as_the_operator_says() {
+    let closed = |delivery| StateRule::closed(delivery);
+    let other = LifeCycle {
+        pending: closed(DeliveryRule::Accept),
+        suspended: closed(DeliveryRule::Reject),
+        deleted: closed(DeliveryRule::Defer),
     };
-    assert_eq!(ask(MailboxStatus::Deleted), Verdict::Reject(Reason::UnknownMailbox));
-    assert_eq!(ask(MailboxStatus::Suspended), Verdict::Defer(Reason::Suspended));
+    let unknown = Verdict::Reject(Reason::UnknownMailbox);
+    for (status, usual, otherwise) in [
+        (MailboxStatus::Pending, unknown, Verdict::Accept),
+        (MailboxStatus::Active, Verdict::Accept, Verdict::Accept),
+        (MailboxStatus::Suspended, Verdict::Defer(Reason::Suspended), Verdict::Reject(Reason::Disabled)),
+        (MailboxStatus::Deleted, unknown, Verdict::Defer(Reason::Suspended)),
+    ] {
+        let facts = RecipientFacts::Mailbox { status, quota_bytes: 10, used_bytes: 0, declared_bytes: 0 };
+        assert_eq!(recipient(facts, &LifeCycle::default()), usual, "{status}");
+        assert_eq!(recipient(facts, &other), otherwise, "{status}");
+    }
+    let full = RecipientFacts::Mailbox {
+        status: MailboxStatus::Pending,
+        quota_bytes: 10,
+        used_bytes: 10,
+        declared_bytes: 0,
+    };
+    assert_eq!(recipient(full, &other), Verdict::Defer(Reason::MailboxFull));
+    assert_eq!(recipient(RecipientFacts::Unknown, &other), unknown);
+    let replies = [Reason::Suspended, Reason::Disabled, Reason::UnknownMailbox].map(Reason::reply);
+    assert_eq!(replies.map(|reply| reply.code), [450, 550, 550]);
 }
 
 #[test]
 fn a_recipient_elsewhere_is_accepted_where_the_trust_space_may_reach() {
-    let ask = |may_relay, domain| recipient(RecipientFacts::Elsewhere { may_relay, domain });
+    let ask =
+        |may_relay, domain| recipient(RecipientFacts::Elsewhere { may_relay, domain }, &LifeCycle::default());
     for (domain, verdict) in [
         (DomainStanding::Listed, Verdict::Accept),
         (DomainStanding::Absent, Verdict::Reject(Reason::OutsideTrustSpace)),

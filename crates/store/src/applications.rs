@@ -5,7 +5,7 @@ use crate::directory::{DirectoryError, Refusable, admin, word};
 use crate::revisions::Revision;
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, LoginActor, LoginMailbox, Store};
-use mail_types::{Actor, ActorId, ActorKind, Address, MailboxId, Rights, Role, Timestamp};
+use mail_types::{Actor, ActorId, ActorKind, Address, MailboxId, MailboxStatus, Rights, Role, Timestamp};
 
 /// Octets of an application's name.
 const NAME_MAX: usize = 64;
@@ -66,23 +66,25 @@ impl Store {
         self.write(Touches::nothing(), move |tx| Box::pin(tx.delete_application(actor))).await
     }
 
-    /// The mailboxes in service that an application may open, each with this one actor in it: the one of `address`, or all of them,
+    /// The mailboxes in one of `states` that an application may open, each with this one actor in it: the one of `address`, or all of them,
     /// at most `limit`.
     pub async fn application_mailboxes(
         &self,
         actor: ActorId,
         address: Option<&Address>,
+        states: &[MailboxStatus],
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<LoginMailbox>, Error> {
         let address = address.map(Address::canonical);
+        let states = states.iter().map(|status| status.as_str()).collect::<Vec<_>>().join(" ");
         let mut reader = self.reader().await?;
         let rows: Vec<OpenedTuple> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT m.id, m.address, m.kind, m.status, m.private_seen, g.rights, g.role FROM grants g \
              JOIN mailboxes m ON m.id = g.mailbox_id JOIN actors a ON a.id = g.actor_id \
-             WHERE g.actor_id = $1 AND a.kind = 'application' AND a.disabled_at_ms IS NULL AND g.folder_id IS NULL AND m.status = 'active' \
+             WHERE g.actor_id = $1 AND a.kind = 'application' AND a.disabled_at_ms IS NULL AND g.folder_id IS NULL AND $5 LIKE '%' || m.status || '%' \
              AND (g.expires_at_ms IS NULL OR g.expires_at_ms > $2) AND m.address = COALESCE($3, m.address) ORDER BY m.address LIMIT $4")
-            .bind(actor.0).bind(now.0).bind(address).bind(i64::from(limit)).fetch_all(&mut *c).await)?;
+            .bind(actor.0).bind(now.0).bind(address).bind(i64::from(limit)).bind(&states).fetch_all(&mut *c).await)?;
         rows.into_iter()
             .map(|(id, address, kind, status, private_seen, rights, role)| {
                 let role = role.map(|role| word::<Role>(&role)).transpose()?;

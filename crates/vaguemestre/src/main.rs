@@ -14,6 +14,7 @@ mod conformance;
 mod demo;
 mod identity;
 mod inventory;
+mod life_cycle;
 mod log;
 mod ocsp;
 mod operator;

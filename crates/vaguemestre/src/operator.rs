@@ -123,7 +123,8 @@ impl Operator {
             ocsp,
             peer,
             routes: Arc::new(ArcSwap::from_pointee(routes)),
-            authenticator: Authenticator::new(store.clone(), 4),
+            authenticator: Authenticator::new(store.clone(), 4)
+                .with_life_cycle(crate::life_cycle::rules(&config)),
             trust,
         };
         let journal = Journal::start(store.clone(), JournalMetrics::register(&mut registry));
@@ -162,6 +163,7 @@ impl Operator {
                 config::HeaderFrom::Tag => policy::AuthorRule::Tag,
                 config::HeaderFrom::Reject => policy::AuthorRule::Reject,
             },
+            life_cycle: crate::life_cycle::rules(&self.config),
         };
         let intake = Intake::new(self.store.clone(), settings, self.parts.trust.list.clone());
         let smtp_metrics = SmtpMetrics::register(&mut registry);

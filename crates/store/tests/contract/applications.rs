@@ -3,7 +3,7 @@
 use crate::support::{Fixture, START, on_both_engines};
 use mail_types::{
     ActorId, ActorKind, Address, CertificateCriteria, CertificateFacts, CertificateUsage, DistinguishedName,
-    Fingerprint, PeerIdentity, RevocationState, Role, Timestamp,
+    Fingerprint, MailboxStatus, PeerIdentity, RevocationState, Role, Timestamp,
 };
 use store::{CERTIFICATE_RULES_MAX, CertificateHolder, DirectoryError, Revision};
 
@@ -159,7 +159,7 @@ async fn a_rule_belongs_to_one_application(store: &Fixture) {
 async fn an_application_opens_what_it_was_granted_and_nothing_else(store: &Fixture) {
     let (marie, labo) = (store.personal("marie").await, store.personal("labo").await);
     let lims = application(store, "lims").await;
-    let all = |now| store.application_mailboxes(lims, None, now, 10);
+    let all = |now| store.application_mailboxes(lims, None, &[MailboxStatus::Active], now, 10);
     assert_eq!(all(START).await.unwrap(), []);
     store.grant(labo.mailbox, lims, Role::Manager).await.unwrap();
     let opened = all(START).await.unwrap();
@@ -169,7 +169,13 @@ async fn an_application_opens_what_it_was_granted_and_nothing_else(store: &Fixtu
     assert!(actor.may_send && actor.rights == Role::Manager.rights());
     let named = |address: &str| {
         let address: Address = address.parse().unwrap();
-        async move { store.application_mailboxes(lims, Some(&address), START, 10).await.unwrap().len() }
+        async move {
+            store
+                .application_mailboxes(lims, Some(&address), &[MailboxStatus::Active], START, 10)
+                .await
+                .unwrap()
+                .len()
+        }
     };
     assert_eq!((named("LABO@ch.example").await, named(&marie.address).await), (1, 0));
     // No password of hers opens it: an application is nobody who logs in by one.
