@@ -2,7 +2,7 @@
 
 use crate::access::{self, Caller, RouteRule};
 use crate::problem::{Code, Problem};
-use crate::{openapi, routes};
+use crate::{explorer, openapi, routes};
 use auth::Authenticator;
 use axum::Router;
 use axum::body::Body;
@@ -83,6 +83,7 @@ impl Api {
             .method_not_allowed_fallback(|| async { Problem::new(Code::Method) })
             .layer(DefaultBodyLimit::max(BODY_MAX))
             .route_layer(from_fn_with_state(self.clone(), access::gate))
+            .merge(explorer::routes())
             .layer(from_fn(finish))
             .with_state(self.clone())
     }

@@ -15,11 +15,11 @@ use governor::{self as _};
 use intake::{self as _};
 use mail_builder::{self as _};
 use message::{self as _};
-use utoipa_swagger_ui::{self as _};
 
 mod access;
 mod api;
 mod etag;
+mod explorer;
 mod json;
 mod openapi;
 mod page;

@@ -86,7 +86,7 @@ pub(crate) struct DomainQuery {
 /// Lists domains
 ///
 /// By name, those that the caller administers.
-#[utoipa::path(get, path = "/domains", tag = "domains", params(DomainQuery),
+#[utoipa::path(get, path = "/domains", operation_id = "listDomains", tag = "domains", params(DomainQuery),
     responses((status = 200, description = "A page of domains.", body = Page<Domain>)))]
 async fn list(
     State(api): Shared,
@@ -106,7 +106,7 @@ async fn list(
 /// Adds a domain
 ///
 /// A domain that is there already is a conflict.
-#[utoipa::path(post, path = "/domains", tag = "domains", request_body = NewDomain,
+#[utoipa::path(post, path = "/domains", operation_id = "addDomain", tag = "domains", request_body = NewDomain,
     responses((status = 201, description = "The domain.", body = Domain)))]
 async fn add(
     State(api): Shared,
@@ -129,7 +129,7 @@ async fn add(
 /// Shows a domain
 ///
 /// With its `ETag`.
-#[utoipa::path(get, path = "/domains/{name}", tag = "domains", params(("name" = String, Path, description = "Its name.")),
+#[utoipa::path(get, path = "/domains/{name}", operation_id = "showDomain", tag = "domains", params(("name" = String, Path, description = "Its name.")),
     responses((status = 200, description = "The domain.", body = Domain)))]
 async fn show(
     State(api): Shared,
@@ -143,7 +143,7 @@ async fn show(
 /// Changes a domain
 ///
 /// `If-Match` is required.
-#[utoipa::path(patch, path = "/domains/{name}", tag = "domains", request_body = DomainChange,
+#[utoipa::path(patch, path = "/domains/{name}", operation_id = "changeDomain", tag = "domains", request_body = DomainChange,
     params(("name" = String, Path, description = "Its name."), ("If-Match" = String, Header, description = "The ETag that was read.")),
     responses((status = 200, description = "The domain as it is now.", body = Domain)))]
 async fn change(

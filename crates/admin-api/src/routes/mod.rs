@@ -1,5 +1,6 @@
 //! The resources, one a file: each has its handlers, what they take and give, and its lines of the table of rules.
 
+mod description;
 mod domains;
 mod service;
 
@@ -9,12 +10,12 @@ use utoipa_axum::router::OpenApiRouter;
 
 /// Every resource.
 pub(crate) fn all() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().merge(domains::routes()).merge(service::routes())
+    OpenApiRouter::new().merge(description::routes()).merge(domains::routes()).merge(service::routes())
 }
 
 /// Every line of the table of rules.
 pub(crate) fn rules() -> impl Iterator<Item = &'static RouteRule> {
-    [domains::RULES, service::RULES].into_iter().flatten()
+    [description::RULES, domains::RULES, service::RULES].into_iter().flatten()
 }
 
 #[cfg(test)]

@@ -52,15 +52,19 @@ pub(crate) struct Limits {
     page: u32,
 }
 
-/// Tells whether the server can take responsibility for mail.
-#[utoipa::path(get, path = "/health", tag = "service", responses((status = 200, description = "It can.", body = Health)))]
+/// Tells whether the server can take responsibility for mail
+///
+/// It can when its store answers.
+#[utoipa::path(get, path = "/health", operation_id = "checkHealth", tag = "service", responses((status = 200, description = "It can.", body = Health)))]
 async fn health(State(api): Shared) -> Result<Json<Health>, Problem> {
     api.store.ping().await?;
     Ok(Json(Health { status: "ok" }))
 }
 
-/// Tells what the server is and what it takes.
-#[utoipa::path(get, path = "/service", tag = "service", responses((status = 200, description = "Name, version and limits.", body = Service)))]
+/// Tells what the server is and what it takes
+///
+/// The bounds hold for every caller.
+#[utoipa::path(get, path = "/service", operation_id = "describeService", tag = "service", responses((status = 200, description = "Name, version and limits.", body = Service)))]
 async fn service(State(api): Shared) -> Json<Service> {
     Json(Service {
         hostname: api.hostname.clone(),
