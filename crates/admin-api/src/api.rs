@@ -1,6 +1,7 @@
 //! The REST API: one router, one gate, one table of rules.
 
 use crate::access::{self, Caller, RouteRule};
+use crate::jobs::Jobs;
 use crate::problem::{Code, Problem};
 use crate::{explorer, openapi, routes};
 use auth::Authenticator;
@@ -26,7 +27,10 @@ pub(crate) const BODY_MAX: usize = 1024 * 1024;
 
 /// What handlers work on; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Api(Arc<Parts>);
+pub struct Api {
+    parts: Arc<Parts>,
+    pub(crate) jobs: Jobs,
+}
 
 /// What the API is made of.
 #[derive(Debug)]
@@ -47,14 +51,14 @@ impl std::ops::Deref for Api {
     type Target = Parts;
 
     fn deref(&self) -> &Parts {
-        &self.0
+        &self.parts
     }
 }
 
 impl Api {
     /// An API on these parts.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self { parts: Arc::new(parts), jobs: Jobs::default() }
     }
 
     /// The store, telling the audit trail that the caller acts.

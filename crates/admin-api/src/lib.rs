@@ -20,6 +20,7 @@ mod access;
 mod api;
 mod etag;
 mod explorer;
+mod jobs;
 mod json;
 mod openapi;
 mod page;
@@ -30,6 +31,7 @@ mod routes;
 
 pub use access::{Caller, Domains, Permission, RouteRule, Standing};
 pub use api::{Api, BASE, Parts, document};
+pub use jobs::{JobKind, Progress, Started};
 pub use problem::{Code, Language, Problem};
 
 use access::Peer;

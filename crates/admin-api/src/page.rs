@@ -64,13 +64,17 @@ pub(crate) fn limit(asked: Option<u32>) -> Result<u32, Problem> {
 pub(crate) fn after(cursor: Option<&str>) -> Result<String, Problem> {
     let Some(cursor) = cursor else { return Ok(String::new()) };
     let decoded = (cursor.len() <= CURSOR_MAX).then(|| BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()).flatten();
-    decoded.and_then(|octets| String::from_utf8(octets).ok()).filter(|key| !key.contains('\0')).ok_or_else(
-        || {
-            Problem::parameter(
-                "cursor",
-                "is not a cursor of this list; begin again without one",
-                "n'est pas un curseur de cette liste ; recommencez sans curseur",
-            )
-        },
+    decoded
+        .and_then(|octets| String::from_utf8(octets).ok())
+        .filter(|key| !key.contains('\0'))
+        .ok_or_else(foreign)
+}
+
+/// A cursor that was not made here, or not for this list.
+pub(crate) fn foreign() -> Problem {
+    Problem::parameter(
+        "cursor",
+        "is not a cursor of this list; begin again without one",
+        "n'est pas un curseur de cette liste ; recommencez sans curseur",
     )
 }

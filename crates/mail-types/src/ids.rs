@@ -29,6 +29,8 @@ row_id! {
     ActorId;
     /// Row of a queue entry: one remote recipient of one message.
     QueueId;
+    /// Row of long work that an administrator asked for.
+    JobId;
 }
 
 macro_rules! random_id {

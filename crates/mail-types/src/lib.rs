@@ -35,7 +35,7 @@ pub use envelope::{BodyKind, DsnNotify, DsnRet, ForwardPath, MailParameters, Rcp
 pub use flags::{SystemFlags, is_keyword};
 pub use identifiers::{Adeli, Finess, IdentifierError, KeyCheck, Rpps, Siret};
 pub use ids::{
-    ActorId, BodyId, DomainId, FolderId, MailboxId, ModSeq, QueueId, Uid, UidValidity, UnitId, UserId,
+    ActorId, BodyId, DomainId, FolderId, JobId, MailboxId, ModSeq, QueueId, Uid, UidValidity, UnitId, UserId,
 };
 pub use life_cycle::{DeliveryRule, LifeCycle, StateRule};
 pub use mailbox::{MailboxKind, MailboxStatus, UnknownWord};

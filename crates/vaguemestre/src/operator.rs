@@ -38,6 +38,9 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// Between two looks for orphans of a crash and rows that had their time.
 const ORPHANS: Duration = Duration::from_secs(3600);
 
+/// Results of jobs are kept for so long.
+const JOBS_KEEP_DAYS: u32 = 30;
+
 /// A running operator.
 pub(crate) struct Operator {
     config: Config,
@@ -88,6 +91,10 @@ impl Operator {
         let released = store.release_leases_of_the_dead().await.context("[store]")?;
         if released > 0 {
             tracing::info!(released, "attempts that a crash cut off are made again");
+        }
+        let interrupted = store.interrupt_jobs_of_the_dead().await.context("[store]")?;
+        if interrupted > 0 {
+            tracing::warn!(interrupted, "jobs that the last stop cut off are marked so; ask for them again");
         }
         let hostname = hostname(&config, &store).await?;
         let identities = Identities::load(&config)?;
@@ -485,6 +492,8 @@ async fn sweep_all(store: &Store) -> Result<(), store::Error> {
 async fn prune_all(store: &Store, queue_keep_days: u32) -> Result<(), store::Error> {
     store.sweep_orphans().await?;
     while store.prune_queue(queue_keep_days).await? > 0 {}
+    store.interrupt_silent_jobs().await?;
+    while store.prune_jobs(JOBS_KEEP_DAYS).await? > 0 {}
     while store.shrink().await? > 0 {}
     Ok(())
 }

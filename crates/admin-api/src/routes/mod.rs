@@ -2,6 +2,7 @@
 
 mod description;
 mod domains;
+mod jobs;
 mod service;
 
 use crate::access::RouteRule;
@@ -10,12 +11,16 @@ use utoipa_axum::router::OpenApiRouter;
 
 /// Every resource.
 pub(crate) fn all() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().merge(description::routes()).merge(domains::routes()).merge(service::routes())
+    OpenApiRouter::new()
+        .merge(description::routes())
+        .merge(domains::routes())
+        .merge(jobs::routes())
+        .merge(service::routes())
 }
 
 /// Every line of the table of rules.
 pub(crate) fn rules() -> impl Iterator<Item = &'static RouteRule> {
-    [description::RULES, domains::RULES, service::RULES].into_iter().flatten()
+    [description::RULES, domains::RULES, jobs::RULES, service::RULES].into_iter().flatten()
 }
 
 #[cfg(test)]

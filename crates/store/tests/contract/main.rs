@@ -15,6 +15,7 @@ mod expunge;
 mod flags;
 mod folders;
 mod fsck;
+mod jobs;
 mod keys;
 mod private_seen;
 mod queue;
