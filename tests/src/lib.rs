@@ -54,7 +54,7 @@ pub use openssl_client::{OpensslClient, alert};
 pub use openssl_server::{OpensslServers, ServerPlan, ServerSight};
 pub use operator::{Operator, free_port};
 pub use postgres::{Postgres, Session};
-pub use process::{Finished, Process, program, run, run_with_input};
+pub use process::{Finished, Process, finish, program, run, run_with_input};
 pub use tls::ClientTls;
 pub use trouble::{PATIENCE, Scene, outage};
 pub use trust_world::TrustWorld;

@@ -27,6 +27,8 @@ pub fn program() -> PathBuf {
 pub struct Finished {
     /// Exit code zero.
     pub is_success: bool,
+    /// Exit code, unless a signal ended it.
+    pub code: Option<i32>,
     /// Standard output.
     pub stdout: String,
     /// Standard error.
@@ -61,14 +63,19 @@ pub fn run(arguments: &[&str]) -> Finished {
 
 /// Runs a command of the program to its end, with this standard input.
 pub fn run_with_input(arguments: &[&str], input: &str) -> Finished {
-    let mut command = Command::new(program());
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    finish(Command::new(program()).args(arguments), input)
+}
+
+/// Runs a command that was made ready to its end, with this standard input.
+pub fn finish(command: &mut Command, input: &str) -> Finished {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
     // A command that reads no input may have ended already.
     let _ = child.stdin.take().expect("stdin is piped").write_all(input.as_bytes());
     let output = child.wait_with_output().expect("the command ends");
     Finished {
         is_success: output.status.success(),
+        code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }

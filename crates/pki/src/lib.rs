@@ -16,6 +16,7 @@
 #![warn(missing_docs)]
 
 mod access_server;
+mod administrator;
 mod auditor;
 mod authority;
 mod certificate;
@@ -45,6 +46,7 @@ mod verified;
 mod verifier;
 
 pub use access_server::{AccessServerTls, ClientCertificates};
+pub use administrator::administrator_https_config;
 pub use auditor::{Audited, AuditedVersion, AuditorTls, Duplex, alert_of};
 pub use certificate::{CertificateFileError, certificate_chain, certificate_facts, certificate_names};
 pub use crl::{CrlFault, CrlFaultCause, CrlNumber};

@@ -3,11 +3,6 @@
 //! This crate reads the command line, builds each part of the house once, hands them to one another, and listens to signals. It decides
 //! nothing and stores nothing itself.
 
-// What commands that ask a remote server are made with.
-use axum::{self as _};
-use http_body_util::{self as _};
-use reqwest::{self as _};
-
 mod bodies;
 mod cli;
 mod conformance;
@@ -36,15 +31,10 @@ fn main() -> ExitCode {
     log::begin(arguments.log_level());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&error.into()),
+        Err(error) => {
+            eprintln!("vaguemestre: {error}");
+            return ExitCode::FAILURE;
+        }
     };
-    match runtime.block_on(cli::run(arguments)) {
-        Ok(code) => code,
-        Err(error) => fail(&error),
-    }
-}
-
-fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("vaguemestre: {error:#}");
-    ExitCode::FAILURE
+    runtime.block_on(cli::run(arguments))
 }

@@ -432,7 +432,8 @@ fn lock(data_dir: &Path) -> Result<File> {
     }
 }
 
-async fn hostname(config: &Config, store: &Store) -> Result<String> {
+/// The name in greetings.
+pub(crate) async fn hostname(config: &Config, store: &Store) -> Result<String> {
     if let Some(hostname) = &config.server.hostname {
         return Ok(hostname.clone());
     }

@@ -10,7 +10,7 @@ use store::Clock;
 use trust_space::Concern;
 
 pub(super) async fn run(global: &Global) -> anyhow::Result<ExitCode> {
-    let (config, faults) = Config::examine(&global.config);
+    let (config, faults) = Config::examine(global.config_file());
     let mut faults: Vec<(String, String, String)> =
         faults.into_iter().map(|fault| (fault.file.display().to_string(), fault.key, fault.text)).collect();
     if let Some(config) = config {
@@ -27,7 +27,7 @@ pub(super) async fn run(global: &Global) -> anyhow::Result<ExitCode> {
             faults.iter().map(|(file, key, text)| json!({"file": file, "key": key, "fault": text})).collect();
         print::json(&json!({"faults": list}));
     } else if faults.is_empty() {
-        print::line(&format!("{}: no fault found", global.config.display()));
+        print::line(&format!("{}: no fault found", global.config_file().display()));
     } else {
         faults.iter().for_each(|(file, key, text)| print::line(&format!("{file}: {key} {text}")));
     }

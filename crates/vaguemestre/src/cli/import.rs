@@ -1,6 +1,7 @@
 //! `vaguemestre mailbox import`: many mailboxes from a CSV file. Every line is tried; those at fault are reported with their number.
 
-use super::mailbox::{make, parse_quota};
+use super::mailbox::make;
+use super::quantity::octets;
 use super::{Global, print};
 use anyhow::{Context, Result, bail};
 use mail_types::Secret;
@@ -87,7 +88,7 @@ async fn one(
         address: cell(columns.address).context("no address")?.parse().context("address")?,
         kind: cell(columns.kind).context("no kind")?.parse().context("kind")?,
         owner: columns.owner.and_then(cell).map(str::to_owned),
-        quota_bytes: columns.quota.and_then(cell).map_or(Ok(quota_default), parse_quota)?,
+        quota_bytes: columns.quota.and_then(cell).map_or(Ok(quota_default), octets)?,
     };
     let password = columns.password.and_then(cell).map(|password| Secret::new(password.to_owned()));
     make(store, new, password).await.map(|(_, is_new)| is_new)

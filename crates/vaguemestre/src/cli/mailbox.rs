@@ -1,5 +1,6 @@
 //! `vaguemestre mailbox`.
 
+use super::quantity::octets;
 use super::{Global, import, print};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand};
@@ -69,7 +70,7 @@ pub(super) async fn run(global: &Global, command: MailboxCommand) -> Result<Exit
         MailboxCommand::Show { address } => show(global, &find(&store, &address).await?),
         MailboxCommand::SetQuota { address, quota } => {
             let row = find(&store, &address).await?;
-            store.set_quota(row.id, parse_quota(&quota)?).await?;
+            store.set_quota(row.id, octets(&quota)?).await?;
         }
         MailboxCommand::Delete { address } => {
             let row = find(&store, &address).await?;
@@ -92,7 +93,7 @@ async fn create(
         address: arguments.address.parse().context("ADDRESS")?,
         kind: arguments.kind,
         owner: arguments.owner,
-        quota_bytes: arguments.quota.as_deref().map_or(Ok(quota_default), parse_quota)?,
+        quota_bytes: arguments.quota.as_deref().map_or(Ok(quota_default), octets)?,
     };
     let (_, is_new) = make(store, new, password).await?;
     if global.json {
@@ -186,27 +187,6 @@ pub(super) async fn find(store: &Store, address: &str) -> Result<MailboxRow> {
         .with_context(|| format!("there is no mailbox {address}; `mailbox list` shows them"))
 }
 
-/// Octets, with an optional suffix K, M, G or T (powers of 1024).
-pub(super) fn parse_quota(text: &str) -> Result<u64> {
-    let upper = text.trim().to_ascii_uppercase();
-    let upper = upper.strip_suffix('B').unwrap_or(&upper);
-    let (digits, shift) = match upper.char_indices().last() {
-        Some((at, 'K')) => (&upper[..at], 10),
-        Some((at, 'M')) => (&upper[..at], 20),
-        Some((at, 'G')) => (&upper[..at], 30),
-        Some((at, 'T')) => (&upper[..at], 40),
-        _ => (upper, 0),
-    };
-    let number: u64 = digits
-        .trim()
-        .parse()
-        .with_context(|| format!("`{text}` is not a quota; write octets or, for instance, 500M"))?;
-    match number.checked_mul(1 << shift) {
-        Some(octets) if i64::try_from(octets).is_ok() => Ok(octets),
-        _ => bail!("`{text}` is too large a quota"),
-    }
-}
-
 /// One line of standard input.
 pub(crate) fn password_from_stdin() -> Result<Secret<String>> {
     let mut line = String::new();
@@ -216,17 +196,4 @@ pub(crate) fn password_from_stdin() -> Result<Secret<String>> {
         bail!("--password-stdin: standard input holds no password");
     }
     Ok(password)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quotas_have_suffixes() {
-        assert_eq!(parse_quota("1000").unwrap(), 1000);
-        assert_eq!(parse_quota("2G").unwrap(), 2 << 30);
-        assert_eq!(parse_quota("500 mb").unwrap(), 500 << 20);
-        assert!(parse_quota("").is_err() && parse_quota("-1").is_err() && parse_quota("99999999T").is_err());
-    }
 }

@@ -27,6 +27,52 @@ pub(super) fn table(headings: &[&str], rows: &[Vec<String>]) {
     }
 }
 
+/// Prints one thing of an answer, as JSON or for people.
+pub(super) fn one(global: &super::Global, value: &Value) {
+    if global.json { json(value) } else { members(value) }
+}
+
+/// Prints one thing, a member a line: those of a member that has members itself under its name and theirs.
+fn members(value: &Value) {
+    let mut lines = Vec::new();
+    flatten(String::new(), value, &mut lines);
+    let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    lines.iter().for_each(|(name, text)| line(&format!("{name:<width$}  {text}")));
+}
+
+fn flatten(name: String, value: &Value, lines: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(members) => {
+            for (member, value) in members {
+                let name = if name.is_empty() { member.clone() } else { format!("{name}.{member}") };
+                flatten(name, value, lines);
+            }
+        }
+        Value::Array(items) if items.iter().any(|item| item.is_object() || item.is_array()) => {
+            for (index, item) in items.iter().enumerate() {
+                flatten(format!("{name}.{index}"), item, lines);
+            }
+        }
+        other => lines.push((name, cell(Some(other)))),
+    }
+}
+
+/// A value in a table: what is absent is a hyphen.
+pub(super) fn cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) if text.is_empty() => "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Bool(true)) => "yes".to_owned(),
+        Some(Value::Bool(false)) => "no".to_owned(),
+        Some(Value::Array(items)) => {
+            let cells: Vec<String> = items.iter().map(|item| cell(Some(item))).collect();
+            if cells.is_empty() { "-".to_owned() } else { cells.join(", ") }
+        }
+        Some(other) => other.to_string(),
+    }
+}
+
 /// Octets in hexadecimal.
 pub(super) fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
@@ -35,4 +81,17 @@ pub(super) fn hex(octets: &[u8]) -> String {
 /// Prints a line; a reader that went away (`| head`) wants no more.
 pub(crate) fn line(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Prints octets as they are; a reader that went away wants no more.
+pub(super) fn octets(octets: &[u8]) -> std::io::Result<()> {
+    match std::io::stdout().write_all(octets) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Tells on standard error why a command ended without success.
+pub(super) fn complaint(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -1,0 +1,44 @@
+//! The API in this process, on the store of a configuration: beside a running `serve` or without one.
+
+use super::{Ask, language};
+use crate::cli::Global;
+use admin_api::{Api, Caller, Parts};
+use anyhow::Result;
+use auth::Authenticator;
+use axum::body::Body;
+use axum::http::{Request, Response};
+use store::Store;
+
+pub(super) struct Local {
+    api: Api,
+    store: Store,
+    caller: Caller,
+}
+
+impl Local {
+    pub(super) async fn open(global: &Global) -> Result<Self> {
+        let (config, store) = global.open().await?;
+        let api = Api::new(Parts {
+            store: store.clone(),
+            authenticator: Authenticator::new(store.clone(), 1),
+            hostname: crate::operator::hostname(&config, &store).await?,
+            message_size_max: config.limits.message_size_max,
+            recipients_max: config.limits.recipients_max,
+        });
+        let caller = Caller::machine(language(), crate::cli::account(), global.reason.clone());
+        Ok(Self { api, store, caller })
+    }
+
+    pub(super) async fn send(&self, ask: &Ask) -> Result<Response<Body>> {
+        let mut request = Request::new(Body::from(ask.body.clone()));
+        *request.method_mut() = ask.method.clone();
+        *request.uri_mut() = ask.target().parse()?;
+        *request.headers_mut() = ask.headers.clone();
+        Ok(self.api.call(self.caller.clone(), request).await)
+    }
+
+    pub(super) async fn close(self) {
+        drop(self.api);
+        self.store.close().await;
+    }
+}
