@@ -22,15 +22,15 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        let desk = Self { demo: Demo::start(), folder: TempDir::new().unwrap() };
+        let desk = Self { demo: Demo::start(), folder: TempDir::new().expect("a temporary folder") };
         desk.file("key", &desk.demo.north().admin_token, 0o600);
         desk
     }
 
     fn file(&self, name: &str, text: &str, mode: u32) -> PathBuf {
         let file = self.folder.path().join(name);
-        std::fs::write(&file, text).unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        std::fs::write(&file, text).expect("a file of the desk");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).expect("a file of the desk");
         file
     }
 

@@ -48,7 +48,10 @@ pub(super) async fn furnish(network: &Network, site: &Site) -> Result<Furnished>
     store.add_domain(site.domain.parse()?).await?;
     let mut furnished =
         Furnished { admin_token: secrets.of("admin token"), mailboxes: Vec::new(), applications: Vec::new() };
-    store.set_api_key("demo", hash_token(&furnished.admin_token), mail_types::AdminRole::Operator).await?;
+    let key = hash_token(&furnished.admin_token);
+    if store.api_key(&key, store.now()).await?.is_none() {
+        store.set_api_key("demo", key, mail_types::AdminRole::Operator).await?;
+    }
     for (index, (name, kind, owner)) in site.mailboxes.iter().enumerate() {
         let address = format!("{name}@{}", site.domain);
         let mailbox = one(&store, &mut secrets, &address, *kind, *owner).await?;
