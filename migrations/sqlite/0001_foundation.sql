@@ -128,6 +128,7 @@ CREATE TABLE grants (
 );
 CREATE UNIQUE INDEX grants_once ON grants (mailbox_id, COALESCE(folder_id, 0), actor_id);
 CREATE INDEX grants_by_actor ON grants (actor_id);
+CREATE INDEX grants_by_end ON grants (expires_at_ms) WHERE expires_at_ms IS NOT NULL;
 
 CREATE TABLE application_passwords (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

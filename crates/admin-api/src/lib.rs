@@ -20,6 +20,7 @@ mod access;
 mod api;
 mod etag;
 mod explorer;
+mod instant;
 mod jobs;
 mod json;
 mod openapi;

@@ -108,6 +108,8 @@ codes! {
         "It changed since you read it: read it again", "Cela a changé depuis votre lecture : relisez";
     /// It is not in a state that allows this, or something of that name is there already.
     Conflict = "conflict", CONFLICT, "It cannot be done in the present state", "Cela ne peut se faire dans l'état présent";
+    /// A mailbox would be left without anybody who administers it.
+    LastAdministrator = "last_administrator", CONFLICT, "Somebody must stay the administrator", "Il doit rester un administrateur";
     /// The same key with another request, or the first one is still under way.
     Idempotency = "idempotency_conflict", CONFLICT,
         "This Idempotency-Key was used for another request, or the first one is under way",

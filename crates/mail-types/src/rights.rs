@@ -39,6 +39,13 @@ impl Role {
         Rights::from_letters(letters)
     }
 
+    /// The role that has exactly these rights.
+    pub fn of_rights(rights: Rights) -> Option<Self> {
+        [Self::Reader, Self::Editor, Self::Manager, Self::Administrator]
+            .into_iter()
+            .find(|role| role.rights() == rights)
+    }
+
     /// Whether the role may submit mail with the mailbox's address.
     pub fn may_send_as(self) -> bool {
         self >= Self::Editor
@@ -75,6 +82,22 @@ impl Rights {
         Self(letters.chars().filter_map(|c| LETTERS.find(c)).fold(0, |set, bit| set | 1 << bit))
     }
 
+    /// The set of these letters, if each is known and stands once.
+    pub fn parse(letters: &str) -> Option<Self> {
+        let set = Self::from_letters(letters);
+        (set.0.count_ones() as usize == letters.chars().count()).then_some(set)
+    }
+
+    /// Whether every right of this set is in the other one.
+    pub const fn is_within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
+    }
+
+    /// Whether the set is empty.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// Whether the right of that letter is in the set.
     pub fn has(self, letter: char) -> bool {
         LETTERS.find(letter).is_some_and(|bit| self.0 & (1 << bit) != 0)
@@ -102,5 +125,15 @@ mod tests {
         assert!(Role::Editor.rights().has('i') && Role::Editor.may_send_as());
         assert!(!Role::Reader.rights().has('i') && !Role::Reader.may_send_as());
         assert_eq!(Role::Administrator.rights(), Rights::ALL);
+    }
+
+    #[test]
+    fn letters_that_are_none_or_stand_twice_are_no_rights() {
+        assert_eq!(Rights::parse("srl"), Some(Role::Reader.rights()));
+        assert_eq!((Rights::parse("lrz"), Rights::parse("llr")), (None, None));
+        assert_eq!(Role::of_rights(Rights::from_letters("piwsrl")), Some(Role::Editor));
+        assert_eq!(Role::of_rights(Rights::from_letters("lr")), None);
+        assert!(Role::Reader.rights().is_within(Role::Editor.rights()));
+        assert!(!Role::Editor.rights().is_within(Role::Reader.rights()));
     }
 }

@@ -1,5 +1,6 @@
 //! The resources, one a file: each has its handlers, what they take and give, and its lines of the table of rules.
 
+mod delegations;
 mod description;
 mod domains;
 mod jobs;
@@ -12,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 /// Every resource.
 pub(crate) fn all() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
+        .merge(delegations::routes())
         .merge(description::routes())
         .merge(domains::routes())
         .merge(jobs::routes())
@@ -20,7 +22,9 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
 
 /// Every line of the table of rules.
 pub(crate) fn rules() -> impl Iterator<Item = &'static RouteRule> {
-    [description::RULES, domains::RULES, jobs::RULES, service::RULES].into_iter().flatten()
+    [delegations::RULES, description::RULES, domains::RULES, jobs::RULES, service::RULES]
+        .into_iter()
+        .flatten()
 }
 
 #[cfg(test)]

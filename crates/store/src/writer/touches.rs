@@ -2,6 +2,7 @@
 
 use crate::Acceptance;
 use mail_types::{FolderId, MailboxId};
+use std::sync::Arc;
 
 /// Mailboxes, named by themselves or by one of their folders. A unit that changes none of either has none.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,12 @@ impl Touches {
         let local = acceptance.local.iter().map(|delivery| delivery.mailbox);
         let sent = acceptance.sent_copy.iter().map(|copy| copy.to.mailbox);
         Self { mailboxes: local.chain(sent).collect(), folders: Vec::new() }
+    }
+
+    /// The same, with every mailbox that letters are delivered to.
+    pub(crate) fn and(mut self, letters: &[Arc<Acceptance>]) -> Self {
+        self.mailboxes.extend(letters.iter().flat_map(|letter| Self::of(letter).mailboxes));
+        self
     }
 
     /// Which of `count` writers the unit goes to: that of its first mailbox, so that what is done in one mailbox shares batches.

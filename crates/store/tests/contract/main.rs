@@ -10,6 +10,7 @@ mod audit;
 mod bodies;
 mod certificates;
 mod copy;
+mod delegations;
 mod directory;
 mod expunge;
 mod flags;
