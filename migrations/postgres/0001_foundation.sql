@@ -352,7 +352,7 @@ CREATE TABLE queue_entries (
     notify TEXT,
     ret TEXT,
     envid TEXT,
-    state TEXT NOT NULL CHECK (state IN ('queued', 'deferred', 'held', 'relayed', 'delivered', 'bounced', 'expired')),
+    state TEXT NOT NULL CHECK (state IN ('queued', 'deferred', 'held', 'relayed', 'delivered', 'bounced', 'expired', 'dropped')),
     attempts BIGINT NOT NULL DEFAULT 0,
     created_at_ms BIGINT NOT NULL,
     next_attempt_at_ms BIGINT NOT NULL,

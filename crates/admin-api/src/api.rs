@@ -2,6 +2,7 @@
 
 use crate::access::{self, Caller, RouteRule};
 use crate::jobs::Jobs;
+use crate::ports::Ports;
 use crate::problem::{Code, Problem};
 use crate::{explorer, openapi, routes};
 use auth::Authenticator;
@@ -45,6 +46,8 @@ pub struct Parts {
     pub message_size_max: u64,
     /// Recipients of one message.
     pub recipients_max: usize,
+    /// What the running server does for the API.
+    pub ports: Ports,
 }
 
 impl std::ops::Deref for Api {

@@ -26,6 +26,7 @@ mod json;
 mod openapi;
 mod page;
 mod pages;
+mod ports;
 mod problem;
 mod refusal;
 mod routes;
@@ -33,6 +34,7 @@ mod routes;
 pub use access::{Caller, Domains, Permission, RouteRule, Standing};
 pub use api::{Api, BASE, Parts, document};
 pub use jobs::{JobKind, Progress, Started};
+pub use ports::{Answering, Ports, Returns};
 pub use problem::{Code, Language, Problem};
 
 use access::Peer;

@@ -25,6 +25,7 @@ mod transfer;
 
 pub use metrics::DeliveryMetrics;
 pub use next_hop::NextHops;
+pub use notification::Returns;
 pub use runner::Runner;
 pub use schedule::Schedule;
 
@@ -66,4 +67,10 @@ pub struct Delivery {
     pub connect_timeout: Duration,
     /// Counters.
     pub metrics: DeliveryMetrics,
+}
+
+impl Delivery {
+    fn returns(&self) -> Returns {
+        Returns { store: self.store.clone(), intake: self.intake.clone(), hostname: self.hostname.clone() }
+    }
 }

@@ -1,12 +1,11 @@
 //! What came of an attempt, recipient by recipient, and what is recorded of it.
 
+use crate::Delivery;
 use crate::metrics::OutcomeLabel;
-use crate::{Delivery, notification};
-use intake::NotificationError;
 use mail_types::Timestamp;
 use smtp_session::client::ServerReply;
 use std::time::Duration;
-use store::{Acceptance, AttemptOutcome, Claimed, HeldFor};
+use store::{AttemptOutcome, Claimed, HeldFor};
 use tokio::time::Instant;
 
 /// How long a store that does not answer is asked again: less than a lease, past which the entries are somebody else's.
@@ -59,11 +58,12 @@ async fn conclude(
     let outcome = outcome(delivery, entry, answer, now);
     let notification = match &outcome {
         AttemptOutcome::Bounced { .. } | AttemptOutcome::Expired { .. } => {
-            notify(delivery, entry, answer, now).await?
+            delivery.returns().failed(entry, answer, now).await?
         }
-        AttemptOutcome::Relayed { .. } | AttemptOutcome::Deferred { .. } | AttemptOutcome::Held { .. } => {
-            None
-        }
+        AttemptOutcome::Relayed { .. }
+        | AttemptOutcome::Deferred { .. }
+        | AttemptOutcome::Held { .. }
+        | AttemptOutcome::Dropped { .. } => None,
     };
     let word = word(&outcome);
     Ok(delivery.store.conclude(entry, outcome, notification).await?.then_some(word))
@@ -107,27 +107,6 @@ fn outcome(delivery: &Delivery, entry: &Claimed, answer: &Answer, now: Timestamp
     }
 }
 
-async fn notify(
-    delivery: &Delivery,
-    entry: &Claimed,
-    answer: &Answer,
-    now: Timestamp,
-) -> Result<Option<Acceptance>, store::Error> {
-    let Some(sender) = entry.reverse_path.address() else { return Ok(None) };
-    if entry.notify.as_deref().is_some_and(|notify| !notify.contains("FAILURE")) {
-        return Ok(None);
-    }
-    let report = notification::failure(delivery, entry, answer, now).await?;
-    match delivery.intake.notification(sender, &report).await {
-        Ok(acceptance) => Ok(Some(acceptance)),
-        Err(NotificationError::Nobody) => {
-            tracing::warn!(entry = %entry.id, "the sender's mailbox is gone: nobody is told of the failure");
-            Ok(None)
-        }
-        Err(NotificationError::Store(error)) => Err(error),
-    }
-}
-
 const fn word(outcome: &AttemptOutcome) -> &'static str {
     match outcome {
         AttemptOutcome::Relayed { .. } => "relayed",
@@ -135,5 +114,6 @@ const fn word(outcome: &AttemptOutcome) -> &'static str {
         AttemptOutcome::Held { .. } => "held",
         AttemptOutcome::Bounced { .. } => "bounced",
         AttemptOutcome::Expired { .. } => "expired",
+        AttemptOutcome::Dropped { .. } => "dropped",
     }
 }

@@ -3,7 +3,7 @@
 use crate::dialect::on;
 use crate::writer::Touches;
 use crate::{AuditEntry, Category, Error, Store};
-use mail_types::{ActorId, Timestamp};
+use mail_types::{ActorId, Timestamp, UnknownWord};
 
 /// A judgement to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ impl JudgementEntry {
 /// A judgement as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JudgementRow {
+    /// Which row it is.
+    pub place: JudgementPlace,
     /// When the row was written; the line says when the judgement was made.
     pub at: Timestamp,
     /// `trust.judged`, or another dotted word.
@@ -62,23 +64,64 @@ impl Store {
         .await
     }
 
-    /// The latest judgements, newest first.
-    pub async fn judgements(&self, limit: u32) -> Result<Vec<JudgementRow>, Error> {
+    /// The latest judgements, newest first: all, or those before a row.
+    pub async fn judgements(
+        &self,
+        before: Option<JudgementPlace>,
+        limit: u32,
+    ) -> Result<Vec<JudgementRow>, Error> {
+        let before = before.unwrap_or(JudgementPlace { at: i64::MAX, chain: Vec::new(), seq: 0 });
         let mut reader = self.reader().await?;
-        let chains: Vec<(Vec<u8>,)> = on!(reader.conn(), c => sqlx::query_as("SELECT id FROM audit_chains WHERE category = $1")
-            .bind(Category::Trust.as_str()).fetch_all(&mut *c).await)?;
+        let chains: Vec<(Vec<u8>,)> = on!(reader.conn(), c => sqlx::query_as("SELECT id FROM audit_chains WHERE category = $1 AND started_at_ms <= $2")
+            .bind(Category::Trust.as_str()).bind(before.at).fetch_all(&mut *c).await)?;
         let mut rows = Vec::new();
         for (chain,) in chains {
             // Along the primary key: no index over every row of every category is kept for this.
             let latest: Vec<(i64, i64, String, String, String)> = on!(reader.conn(), c => sqlx::query_as(
-                "SELECT at_ms, seq, action, outcome, detail FROM audit_rows WHERE chain_id = $1 ORDER BY seq DESC LIMIT $2")
-                .bind(chain.as_slice()).bind(i64::from(limit)).fetch_all(&mut *c).await)?;
-            rows.extend(latest);
+                "SELECT at_ms, seq, action, outcome, detail FROM audit_rows WHERE chain_id = $1 \
+                 AND (at_ms < $2 OR (at_ms = $2 AND ($1 < $3 OR ($1 = $3 AND seq < $4)))) ORDER BY seq DESC LIMIT $5")
+                .bind(chain.as_slice()).bind(before.at).bind(before.chain.as_slice()).bind(before.seq).bind(i64::from(limit))
+                .fetch_all(&mut *c).await)?;
+            rows.extend(latest.into_iter().map(|(at, seq, action, outcome, detail)| JudgementRow {
+                place: JudgementPlace { at, chain: chain.clone(), seq },
+                at: Timestamp(at),
+                action,
+                outcome,
+                detail,
+            }));
         }
-        rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.0, row.1)));
+        rows.sort_unstable_by(|one, other| other.place.cmp(&one.place));
         rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        let row =
-            |(at, _, action, outcome, detail)| JudgementRow { at: Timestamp(at), action, outcome, detail };
-        Ok(rows.into_iter().map(row).collect())
+        Ok(rows)
+    }
+}
+
+/// The place of a judgement among all: those before it are older. Printed and parsed as a cursor.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JudgementPlace {
+    at: i64,
+    chain: Vec<u8>,
+    seq: i64,
+}
+
+impl std::fmt::Display for JudgementPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} ", self.at, self.seq)?;
+        self.chain.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
+impl std::str::FromStr for JudgementPlace {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        let mut words = text.split(' ');
+        let mut read = || {
+            let (at, seq) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+            let chain = words.next()?.as_bytes().chunks(2).map(octet).collect::<Option<Vec<u8>>>()?;
+            Some(Self { at, chain, seq })
+        };
+        read().ok_or_else(|| UnknownWord { word: text.to_owned(), expected: "the place of a judgement" })
     }
 }

@@ -18,7 +18,7 @@ impl Store {
         // Looked for beside the writer: only the removal is its work.
         let mut reader = self.reader().await?;
         let ids: Vec<(i64,)> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT id FROM queue_entries WHERE state IN ('relayed', 'delivered', 'bounced', 'expired') \
+            "SELECT id FROM queue_entries WHERE state IN ('relayed', 'delivered', 'bounced', 'expired', 'dropped') \
              AND COALESCE(last_attempt_at_ms, created_at_ms) < $1 ORDER BY id LIMIT $2")
             .bind(limit.0).bind(PRUNE_BATCH).fetch_all(&mut *c).await)?;
         drop(reader);
@@ -28,7 +28,7 @@ impl Store {
                 let ids = ids.clone();
                 Box::pin(async move {
                     on!(tx.conn(), c => {
-                        let mut sql = sqlx::QueryBuilder::new("DELETE FROM queue_entries WHERE state IN ('relayed', 'delivered', 'bounced', 'expired') AND id IN (");
+                        let mut sql = sqlx::QueryBuilder::new("DELETE FROM queue_entries WHERE state IN ('relayed', 'delivered', 'bounced', 'expired', 'dropped') AND id IN (");
                         let mut list = sql.separated(", ");
                         ids.iter().for_each(|(id,)| {
                             list.push_bind(*id);

@@ -26,6 +26,8 @@ pub enum QueueState {
     Bounced,
     /// Given up after its time; the sender was told.
     Expired,
+    /// An administrator took it out.
+    Dropped,
 }
 
 impl QueueState {
@@ -38,6 +40,7 @@ impl QueueState {
             Self::Relayed => "relayed",
             Self::Bounced => "bounced",
             Self::Expired => "expired",
+            Self::Dropped => "dropped",
         }
     }
 }
@@ -46,12 +49,12 @@ impl std::str::FromStr for QueueState {
     type Err = UnknownWord;
 
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        [Self::Queued, Self::Deferred, Self::Held, Self::Relayed, Self::Bounced, Self::Expired]
+        [Self::Queued, Self::Deferred, Self::Held, Self::Relayed, Self::Bounced, Self::Expired, Self::Dropped]
             .into_iter()
             .find(|state| state.as_str() == word)
             .ok_or_else(|| UnknownWord {
                 word: word.to_owned(),
-                expected: "queued, deferred, held, relayed, bounced, expired",
+                expected: "queued, deferred, held, relayed, bounced, expired, dropped",
             })
     }
 }
@@ -125,6 +128,11 @@ pub enum AttemptOutcome {
         /// What was said last.
         reply: String,
     },
+    /// Not tried: an administrator took it out.
+    Dropped {
+        /// What its sender hears, if anybody is told.
+        reply: String,
+    },
 }
 
 impl AttemptOutcome {
@@ -135,15 +143,18 @@ impl AttemptOutcome {
             Self::Held { .. } => QueueState::Held,
             Self::Bounced { .. } => QueueState::Bounced,
             Self::Expired { .. } => QueueState::Expired,
+            Self::Dropped { .. } => QueueState::Dropped,
         }
     }
 
     const fn held_for(&self) -> Option<HeldFor> {
         match self {
             Self::Held { held_for, .. } => Some(*held_for),
-            Self::Relayed { .. } | Self::Deferred { .. } | Self::Bounced { .. } | Self::Expired { .. } => {
-                None
-            }
+            Self::Relayed { .. }
+            | Self::Deferred { .. }
+            | Self::Bounced { .. }
+            | Self::Expired { .. }
+            | Self::Dropped { .. } => None,
         }
     }
 
@@ -153,7 +164,8 @@ impl AttemptOutcome {
             | Self::Deferred { reply, .. }
             | Self::Held { reply, .. }
             | Self::Bounced { reply }
-            | Self::Expired { reply } => reply,
+            | Self::Expired { reply }
+            | Self::Dropped { reply } => reply,
         }
     }
 }
@@ -183,10 +195,34 @@ pub struct QueueRow {
     pub last_reply: Option<String>,
     /// What it waits for, if it is held.
     pub held_for: Option<HeldFor>,
+    /// Our mailbox that sent it.
+    pub sender_mailbox: Option<MailboxId>,
+    /// When it was tried last.
+    pub last_attempt_at: Option<Timestamp>,
+    /// Until when somebody is at it, if somebody is.
+    pub leased_until: Option<Timestamp>,
 }
 
-type QueueTuple = (i64, Vec<u8>, String, String, String, i64, i64, i64, i64, Option<String>, Option<String>);
-const QUEUE_COLUMNS: &str = "SELECT id, unit_id, state, reverse_path, recipient, attempts, created_at_ms, next_attempt_at_ms, expires_at_ms, last_reply, held_for FROM queue_entries";
+#[derive(sqlx::FromRow)]
+pub(crate) struct QueueColumns {
+    id: i64,
+    unit_id: Vec<u8>,
+    state: String,
+    reverse_path: String,
+    recipient: String,
+    attempts: i64,
+    created_at_ms: i64,
+    next_attempt_at_ms: i64,
+    expires_at_ms: i64,
+    last_reply: Option<String>,
+    held_for: Option<String>,
+    sender_mailbox_id: Option<i64>,
+    last_attempt_at_ms: Option<i64>,
+    lease_until_ms: Option<i64>,
+}
+
+pub(crate) const QUEUE_COLUMNS: &str = "SELECT id, unit_id, state, reverse_path, recipient, attempts, created_at_ms, next_attempt_at_ms, expires_at_ms, last_reply, held_for, \
+                                        sender_mailbox_id, last_attempt_at_ms, lease_until_ms FROM queue_entries";
 
 impl Store {
     /// Claims up to `limit` due entries for `lease_ms`. An entry whose lease has run out (its holder died) is due again.
@@ -311,7 +347,7 @@ impl Store {
                 "{QUEUE_COLUMNS} WHERE id > $1 AND state IN ('queued', 'deferred', 'held') ORDER BY id LIMIT $2"
             )
         };
-        let rows: Vec<QueueTuple> = on!(reader.conn(), c => sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(after.0).bind(i64::from(limit)).fetch_all(&mut *c).await)?;
+        let rows: Vec<QueueColumns> = on!(reader.conn(), c => sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(after.0).bind(i64::from(limit)).fetch_all(&mut *c).await)?;
         rows.into_iter().map(queue_row).collect()
     }
 
@@ -319,7 +355,7 @@ impl Store {
     pub async fn queue_entry(&self, id: QueueId) -> Result<Option<QueueRow>, Error> {
         let mut reader = self.reader().await?;
         let sql = format!("{QUEUE_COLUMNS} WHERE id = $1");
-        let row: Option<QueueTuple> = on!(reader.conn(), c => sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(id.0).fetch_optional(&mut *c).await)?;
+        let row: Option<QueueColumns> = on!(reader.conn(), c => sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(id.0).fetch_optional(&mut *c).await)?;
         row.map(queue_row).transpose()
     }
 
@@ -349,28 +385,31 @@ impl Store {
     }
 }
 
-fn queue_row(
-    (id, unit, state, reverse_path, recipient, attempts, created, next, expires, last_reply, held_for): QueueTuple,
-) -> Result<QueueRow, Error> {
+pub(crate) fn queue_row(row: QueueColumns) -> Result<QueueRow, Error> {
     Ok(QueueRow {
-        id: QueueId(id),
+        id: QueueId(row.id),
         unit: UnitId(
-            unit.as_slice()
+            row.unit_id
+                .as_slice()
                 .try_into()
                 .map_err(|_| Error::Inconsistent("a unit id does not have 16 octets"))?,
         ),
-        state: state.parse().map_err(|_| Error::Inconsistent("a queue entry has an unknown state"))?,
-        reverse_path,
-        recipient,
-        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
-        created_at: Timestamp(created),
-        next_attempt_at: Timestamp(next),
-        expires_at: Timestamp(expires),
-        last_reply,
-        held_for: held_for
+        state: row.state.parse().map_err(|_| Error::Inconsistent("a queue entry has an unknown state"))?,
+        reverse_path: row.reverse_path,
+        recipient: row.recipient,
+        attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+        created_at: Timestamp(row.created_at_ms),
+        next_attempt_at: Timestamp(row.next_attempt_at_ms),
+        expires_at: Timestamp(row.expires_at_ms),
+        last_reply: row.last_reply,
+        held_for: row
+            .held_for
             .map(|word| word.parse())
             .transpose()
             .map_err(|_| Error::Inconsistent("a queue entry is held for an unknown reason"))?,
+        sender_mailbox: row.sender_mailbox_id.map(MailboxId),
+        last_attempt_at: row.last_attempt_at_ms.map(Timestamp),
+        leased_until: row.lease_until_ms.map(Timestamp),
     })
 }
 
@@ -430,7 +469,7 @@ impl WriteTx {
         Ok(())
     }
 
-    async fn claimed(&mut self, id: i64, lease: [u8; 16]) -> Result<Claimed, Error> {
+    pub(crate) async fn claimed(&mut self, id: i64, lease: [u8; 16]) -> Result<Claimed, Error> {
         let row: ClaimRow = on!(self.conn(), c => sqlx::query_as(
             "SELECT unit_id, body_id, wrapped_key, content_offset, eight_bit, reverse_path, sender_mailbox_id, recipient, original_recipient, notify, ret, envid, \
              attempts, created_at_ms, expires_at_ms FROM queue_entries WHERE id = $1").bind(id).fetch_one(&mut *c).await)?;
@@ -474,6 +513,7 @@ impl WriteTx {
         let now = self.now.0;
         let held_for = outcome.held_for().map(HeldFor::as_str);
         let is_finished = held_for.is_none() && !matches!(outcome, AttemptOutcome::Deferred { .. });
+        let is_attempt = held_for.is_none() && !matches!(outcome, AttemptOutcome::Dropped { .. });
         let next = if let AttemptOutcome::Deferred { next_attempt_at, .. } = outcome {
             next_attempt_at.0
         } else {
@@ -482,10 +522,10 @@ impl WriteTx {
         // Another operator's words: PostgreSQL text cannot hold a NUL, and the entry must not stay for want of storing one.
         let reply = outcome.reply().replace('\0', "\u{fffd}");
         let updated = on!(self.conn(), c => sqlx::query(
-            "UPDATE queue_entries SET state = $3, held_for = $8, attempts = CASE WHEN $8 IS NULL THEN attempts + 1 ELSE attempts END, \
-             last_attempt_at_ms = CASE WHEN $8 IS NULL THEN $4 ELSE last_attempt_at_ms END, last_reply = $5, next_attempt_at_ms = $6, lease_token = NULL, lease_until_ms = NULL, body_id = CASE WHEN $7 = 1 THEN NULL ELSE body_id END, \
+            "UPDATE queue_entries SET state = $3, held_for = $8, attempts = attempts + $9, \
+             last_attempt_at_ms = CASE WHEN $9 = 1 THEN $4 ELSE last_attempt_at_ms END, last_reply = $5, next_attempt_at_ms = $6, lease_token = NULL, lease_until_ms = NULL, body_id = CASE WHEN $7 = 1 THEN NULL ELSE body_id END, \
              wrapped_key = CASE WHEN $7 = 1 THEN NULL ELSE wrapped_key END WHERE id = $1 AND lease_token = $2")
-            .bind(entry.id.0).bind(entry.lease.as_slice()).bind(outcome.state().as_str()).bind(now).bind(&reply).bind(next).bind(i64::from(is_finished)).bind(held_for)
+            .bind(entry.id.0).bind(entry.lease.as_slice()).bind(outcome.state().as_str()).bind(now).bind(&reply).bind(next).bind(i64::from(is_finished)).bind(held_for).bind(i64::from(is_attempt))
             .execute(&mut *c).await.map(|r| r.rows_affected()))?;
         if updated == 0 {
             return Ok(false);
@@ -503,12 +543,14 @@ impl WriteTx {
             AttemptOutcome::Held { .. } => "message.held",
             AttemptOutcome::Bounced { .. } => "message.bounced",
             AttemptOutcome::Expired { .. } => "message.expired",
+            AttemptOutcome::Dropped { .. } => "queue.dropped",
         };
+        let category = if action == "queue.dropped" { Category::Admin } else { Category::Mail };
         self.audit(&AuditEntry {
             mailbox: entry.sender_mailbox,
             unit: Some(entry.unit),
-            detail: format!("entry={} attempt={}", entry.id, entry.attempts + 1),
-            ..AuditEntry::new(Category::Mail, action)
+            detail: format!("entry={} attempt={}", entry.id, entry.attempts + u32::from(is_attempt)),
+            ..AuditEntry::new(category, action)
         })
         .await?;
         Ok(true)

@@ -3,7 +3,7 @@
 use crate::identity::Identities;
 use crate::inventory::Expiries;
 use crate::server_tls::ServerTls;
-use admin_api::{AdminApi, Api, Gauges};
+use admin_api::{AdminApi, Api, Gauges, Ports};
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
 use auth::Authenticator;
@@ -83,6 +83,22 @@ pub(crate) fn store_options(config: &Config) -> Result<StoreOptions> {
     })
 }
 
+/// What the door asks of the configuration.
+pub(crate) fn intake_settings(config: &Config, hostname: &str) -> Result<Settings> {
+    let postmaster = config.server.postmaster.as_ref().map(|address| address.parse()).transpose();
+    Ok(Settings {
+        hostname: hostname.to_owned(),
+        message_size_max: config.limits.message_size_max,
+        postmaster: postmaster.context("[server] postmaster")?,
+        lifetime_secs: i64::try_from(config.delivery.lifetime_secs).unwrap_or(i64::MAX),
+        author_rule: match config.trust.header_from {
+            config::HeaderFrom::Tag => policy::AuthorRule::Tag,
+            config::HeaderFrom::Reject => policy::AuthorRule::Reject,
+        },
+        life_cycle: crate::life_cycle::rules(config),
+    })
+}
+
 impl Operator {
     /// Builds every part, binds every listener, starts every task.
     pub(crate) async fn start(config: Config) -> Result<Self> {
@@ -154,24 +170,7 @@ impl Operator {
     }
 
     async fn start_tasks(&mut self, hostname: &str, mut registry: Registry) -> Result<()> {
-        let settings = Settings {
-            hostname: hostname.to_owned(),
-            message_size_max: self.config.limits.message_size_max,
-            postmaster: self
-                .config
-                .server
-                .postmaster
-                .as_ref()
-                .map(|address| address.parse())
-                .transpose()
-                .context("[server] postmaster")?,
-            lifetime_secs: i64::try_from(self.config.delivery.lifetime_secs).unwrap_or(i64::MAX),
-            author_rule: match self.config.trust.header_from {
-                config::HeaderFrom::Tag => policy::AuthorRule::Tag,
-                config::HeaderFrom::Reject => policy::AuthorRule::Reject,
-            },
-            life_cycle: crate::life_cycle::rules(&self.config),
-        };
+        let settings = intake_settings(&self.config, hostname)?;
         let intake = Intake::new(self.store.clone(), settings, self.parts.trust.list.clone());
         let smtp_metrics = SmtpMetrics::register(&mut registry);
         let imap_metrics = ImapMetrics::register(&mut registry);
@@ -204,7 +203,8 @@ impl Operator {
                     ));
                 }
                 Protocol::Https => {
-                    let api = self.admin_api(&section, hostname, registry.clone(), gauges.clone());
+                    let ports = self.ports(hostname, &intake);
+                    let api = self.admin_api(&section, hostname, ports, registry.clone(), gauges.clone());
                     let max = self.config.limits.http_connections_max;
                     self.tasks.spawn(api.serve(
                         listener,
@@ -302,6 +302,7 @@ impl Operator {
         &self,
         section: &Listener,
         hostname: &str,
+        ports: Ports,
         registry: Arc<Registry>,
         gauges: Gauges,
     ) -> AdminApi {
@@ -314,12 +315,18 @@ impl Operator {
                 hostname: hostname.to_owned(),
                 message_size_max: self.config.limits.message_size_max,
                 recipients_max: self.config.limits.recipients_max,
+                ports,
             }),
             registry,
             gauges,
             handshake_timeout: Duration::from_secs(self.config.limits.tls_handshake_timeout_secs),
             trust_changes: self.parts.trust.pki.changes(),
         }
+    }
+
+    /// What the API asks of the parts that run here.
+    fn ports(&self, hostname: &str, intake: &Intake) -> Ports {
+        crate::api::serving(&self.store, intake, hostname)
     }
 
     fn delivery(&self, hostname: &str, intake: Intake, metrics: DeliveryMetrics) -> Result<Delivery> {

@@ -4,6 +4,7 @@ mod delegations;
 mod description;
 mod domains;
 mod jobs;
+mod running;
 mod service;
 
 use crate::access::RouteRule;
@@ -17,6 +18,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .merge(description::routes())
         .merge(domains::routes())
         .merge(jobs::routes())
+        .merge(running::routes())
         .merge(service::routes())
 }
 
@@ -25,6 +27,7 @@ pub(crate) fn rules() -> impl Iterator<Item = &'static RouteRule> {
     [delegations::RULES, description::RULES, domains::RULES, jobs::RULES, service::RULES]
         .into_iter()
         .flatten()
+        .chain(running::rules())
 }
 
 #[cfg(test)]

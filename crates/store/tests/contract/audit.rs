@@ -135,7 +135,7 @@ async fn judgements_are_chained_and_read_newest_first(store: &Fixture) {
     store.record_judgements(vec![entry("{\"n\":1}"), entry("{\"n\":2}")]).await.unwrap();
     store.pass(1);
     store.record_judgements(vec![entry("{\"n\":3}"), JudgementEntry::lost(7)]).await.unwrap();
-    let latest = store.judgements(3).await.unwrap();
+    let latest = store.judgements(None, 3).await.unwrap();
     let details: Vec<&str> = latest.iter().map(|row| row.detail.as_str()).collect();
     assert_eq!(details, ["{\"count\":7}", "{\"n\":3}", "{\"n\":2}"]);
     assert_eq!((latest[1].action.as_str(), latest[1].outcome.as_str()), ("trust.judged", "rejected"));

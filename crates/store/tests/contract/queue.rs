@@ -3,7 +3,7 @@
 use crate::support::{Fixture, START, on_both_engines};
 use mail_types::{QueueId, ReversePath};
 use std::time::Duration;
-use store::{AttemptOutcome, Claimed, QueueState};
+use store::{AttemptOutcome, Claimed, HeldFor, QueueAct, QueueFilter, QueueOrder, QueueRefusal, QueueState};
 use tokio::time::timeout;
 
 on_both_engines!(
@@ -22,6 +22,9 @@ on_both_engines!(
     an_administrator_retries_now,
     a_reply_with_any_octet_is_kept,
     the_queue_runner_wakes_when_something_is_queued,
+    an_administrator_acts_on_what_a_filter_finds,
+    an_entry_under_way_is_left_to_its_attempt,
+    an_entry_is_dropped_in_silence_or_with_a_word,
 );
 
 const LEASE: i64 = 60_000;
@@ -281,4 +284,67 @@ async fn the_queue_runner_wakes_when_something_is_queued(store: &Fixture) {
     let acceptance = store.submission(&marie, b"content", &["a@far.example"]).await;
     store.accept(acceptance).await.unwrap();
     timeout(Duration::from_secs(20), store.queue_changed()).await.unwrap();
+}
+
+async fn an_administrator_acts_on_what_a_filter_finds(store: &Fixture) {
+    submit(store, &["a@far.example", "b@far.example", "c@other.example"]).await;
+    let far = QueueFilter { domain: Some("far.example".parse().unwrap()), ..QueueFilter::default() };
+    let list = async |filter: &QueueFilter, order, after, limit| {
+        let rows = store.queue_page(filter, order, after, limit).await.unwrap();
+        rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    let begin = (i64::MIN, QueueId(0));
+    let all = list(&QueueFilter::default(), QueueOrder::CreatedAt, begin, 10).await;
+    assert_eq!(list(&far, QueueOrder::CreatedAt, begin, 10).await, all[..2]);
+    assert_eq!(list(&far, QueueOrder::CreatedAt, (0, all[0]), 10).await, all[1..2]);
+    assert_eq!(store.act_on_queue(&far, QueueAct::Hold).await.unwrap(), 2);
+    assert_eq!(store.act_on_queue(&far, QueueAct::Hold).await.unwrap(), 0, "they are held already");
+    let held = QueueFilter { held_for: Some(HeldFor::Administrator), ..QueueFilter::default() };
+    assert_eq!(list(&held, QueueOrder::NextAttemptAt, begin, 1).await, all[..1]);
+    assert_eq!(list(&held, QueueOrder::NextAttemptAt, (START.0, all[0]), 1).await, all[1..2]);
+    assert_eq!(
+        store.act_on_queue(&QueueFilter::default(), QueueAct::Retry).await.unwrap(),
+        1,
+        "held ones stay"
+    );
+    assert_eq!(claim_one(store).await.id, all[2]);
+    assert_eq!(
+        store.act_on_queue(&QueueFilter::default(), QueueAct::Retry).await.unwrap(),
+        0,
+        "it is under way"
+    );
+    assert_eq!(store.act_on_queue(&held, QueueAct::Release).await.unwrap(), 2);
+    assert_eq!(store.claim_due(10, LEASE).await.unwrap().len(), 2);
+}
+
+async fn an_entry_under_way_is_left_to_its_attempt(store: &Fixture) {
+    submit(store, &["a@far.example"]).await;
+    let entry = claim_one(store).await;
+    for act in [QueueAct::Retry, QueueAct::Hold] {
+        assert_eq!(store.act_on_entry(entry.id, act).await.unwrap(), Err(QueueRefusal::UnderWay));
+    }
+    assert_eq!(store.drop_entry(entry.id).await.unwrap(), Err(QueueRefusal::UnderWay));
+    assert_eq!(store.claim_entry(entry.id, LEASE).await.unwrap().unwrap_err(), QueueRefusal::UnderWay);
+    assert!(store.conclude(&entry, relayed(), None).await.unwrap());
+    let relayed = Err(QueueRefusal::State(QueueState::Relayed));
+    assert_eq!(store.act_on_entry(entry.id, QueueAct::Retry).await.unwrap(), relayed);
+    let nobody = store.act_on_entry(QueueId(4711), QueueAct::Hold).await.unwrap();
+    assert_eq!(nobody, Err(QueueRefusal::Unknown));
+}
+
+async fn an_entry_is_dropped_in_silence_or_with_a_word(store: &Fixture) {
+    submit(store, &["a@far.example", "b@far.example"]).await;
+    let rows = store.queue(QueueId(0), 10, false).await.unwrap();
+    store.act_on_entry(rows[0].id, QueueAct::Hold).await.unwrap().unwrap();
+    store.drop_entry(rows[0].id).await.unwrap().unwrap();
+    let entry = store.claim_entry(rows[1].id, LEASE).await.unwrap().unwrap();
+    let dropped = AttemptOutcome::Dropped { reply: "554 taken out".to_owned() };
+    assert!(store.conclude(&entry, dropped, None).await.unwrap());
+    for row in &rows {
+        let row = store.queue_entry(row.id).await.unwrap().unwrap();
+        assert_eq!((row.state, row.attempts, row.last_attempt_at), (QueueState::Dropped, 0, None));
+    }
+    assert!(store.claim_due(10, LEASE).await.unwrap().is_empty());
+    assert_eq!(store.sweep_later().await, 1);
+    assert_eq!(store.raw.int("SELECT COUNT(*) FROM bodies").await, 0, "nothing refers to the body any more");
 }

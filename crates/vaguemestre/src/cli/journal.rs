@@ -16,7 +16,7 @@ pub(super) struct JournalArguments {
 
 pub(super) async fn run(global: &Global, arguments: &JournalArguments) -> Result<ExitCode> {
     let (_, store) = global.open().await?;
-    let rows = store.judgements(arguments.limit).await?;
+    let rows = store.judgements(None, arguments.limit).await?;
     store.close().await;
     if global.json {
         print::json(&Value::Array(rows.iter().map(as_json).collect()));

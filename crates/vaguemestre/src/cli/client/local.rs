@@ -18,10 +18,12 @@ pub(super) struct Local {
 impl Local {
     pub(super) async fn open(global: &Global) -> Result<Self> {
         let (config, store) = global.open().await?;
+        let hostname = crate::operator::hostname(&config, &store).await?;
         let api = Api::new(Parts {
             store: store.clone(),
             authenticator: Authenticator::new(store.clone(), 1),
-            hostname: crate::operator::hostname(&config, &store).await?,
+            ports: crate::api::beside(&config, &store, &hostname)?,
+            hostname,
             message_size_max: config.limits.message_size_max,
             recipients_max: config.limits.recipients_max,
         });
