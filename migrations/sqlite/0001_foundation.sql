@@ -73,11 +73,16 @@ CREATE TABLE mailboxes (
     revision BIGINT NOT NULL DEFAULT 1,
     created_at_ms BIGINT NOT NULL,
     status_at_ms BIGINT NOT NULL,
-    -- A deleted mailbox can be restored until then.
-    restorable_until_ms BIGINT
+    -- A deleted mailbox can be restored until then, to what it was before; afterwards its content is erased.
+    status_before TEXT CHECK (status_before IN ('pending', 'active', 'suspended')),
+    restorable_until_ms BIGINT,
+    erased_at_ms BIGINT
 );
 CREATE INDEX mailboxes_by_owner ON mailboxes (owner_user_id);
 CREATE INDEX mailboxes_by_domain ON mailboxes (domain_id, address);
+-- Lists are filtered on this index alone. Nothing in it changes when mail comes.
+CREATE INDEX mailboxes_listed ON mailboxes (address, kind, status, domain_id, owner_user_id, id);
+CREATE INDEX mailboxes_to_erase ON mailboxes (restorable_until_ms) WHERE status = 'deleted' AND erased_at_ms IS NULL;
 
 -- The steps of a mailbox's creation and life, in order: who asked, who validated.
 CREATE TABLE mailbox_steps (

@@ -38,7 +38,7 @@ pub use ids::{
     ActorId, BodyId, DomainId, FolderId, JobId, MailboxId, ModSeq, QueueId, Uid, UidValidity, UnitId, UserId,
 };
 pub use life_cycle::{DeliveryRule, LifeCycle, StateRule};
-pub use mailbox::{MailboxKind, MailboxStatus, UnknownWord};
+pub use mailbox::{MailboxKind, MailboxStatus, UnknownWord, Workflow};
 pub use peer::{CertificateClaim, PeerIdentity, RevocationState};
 pub use principal::{Actor, ActorKind, Principal};
 pub use reply::{EnhancedCode, Reply};

@@ -73,3 +73,18 @@ words! {
         Deleted = "deleted",
     }
 }
+
+words! {
+    /// How far the creation of a mailbox is.
+    #[derive(PartialOrd, Ord)]
+    Workflow, "requested, validated, created, published" {
+        /// Somebody asked for it.
+        Requested = "requested",
+        /// What was said of it was found to be right.
+        Validated = "validated",
+        /// It has its key and its folders.
+        Created = "created",
+        /// The directory was told of it.
+        Published = "published",
+    }
+}

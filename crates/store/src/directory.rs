@@ -1,7 +1,7 @@
 //! What the tables of domains, persons, mailboxes and grants have in common.
 
 use crate::{AuditEntry, Category, Error};
-use mail_types::{MailboxId, MailboxKind};
+use mail_types::{MailboxId, MailboxKind, MailboxStatus, Workflow};
 
 /// Why a change to the directory was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +24,24 @@ pub enum DirectoryError {
     /// The address was a mailbox that is deleted.
     #[error("this address belonged to a deleted mailbox and is never given to another holder")]
     Tombstone,
+    /// The address is a mailbox already.
+    #[error("there is a mailbox of this address already")]
+    AddressTaken,
+    /// The login is another person's.
+    #[error("another person has this login")]
+    LoginTaken,
+    /// The RPPS number is another person's.
+    #[error("another person has this RPPS number")]
+    RppsTaken,
+    /// The ADELI number is another person's.
+    #[error("another person has this ADELI number")]
+    AdeliTaken,
+    /// It is not in a state in which this can be done.
+    #[error("this cannot be done while it is {0} and its creation is {1}")]
+    State(MailboxStatus, Workflow),
+    /// The time in which it could be restored is over.
+    #[error("the time in which it could be restored is over")]
+    NotRestorable,
     /// The address exists and belongs to another user.
     #[error("the mailbox exists and belongs to another user")]
     OtherOwner,

@@ -177,6 +177,11 @@ impl Keyring {
         Ok(key)
     }
 
+    /// Lets go of the opened key of a mailbox.
+    pub(crate) fn forget(&self, mailbox: MailboxId) {
+        self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner).remove(&mailbox);
+    }
+
     /// Wraps the key of a body for queue entries.
     pub(crate) fn wrap_for_queue(&self, body: BodyId, key: &ContentKey) -> Vec<u8> {
         wrap(&self.queue, &body.0, key.raw())

@@ -1,36 +1,14 @@
-//! Mailboxes: how they are made, listed, changed and deleted.
+//! Mailboxes that the command line makes at once, and what every new mailbox is furnished with.
 
 use crate::dialect::on;
 use crate::directory::{DirectoryError, Refusable, admin, word};
 use crate::folders::DEFAULT_FOLDERS;
-use crate::revisions::Revision;
+use crate::mailbox_life::LifeStep;
+use crate::mailbox_rows::find;
 use crate::users::{USER, UserRow, user_row};
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, Store};
 use mail_types::{Address, MailboxId, MailboxKind, MailboxStatus, Role, Timestamp};
-
-/// A mailbox as an administrator sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MailboxRow {
-    /// Row.
-    pub id: MailboxId,
-    /// Address.
-    pub address: String,
-    /// Kind.
-    pub kind: MailboxKind,
-    /// Life cycle state.
-    pub status: MailboxStatus,
-    /// Login of the holder.
-    pub owner: Option<String>,
-    /// Quota in octets.
-    pub quota_bytes: u64,
-    /// Octets used.
-    pub used_bytes: u64,
-    /// Messages held.
-    pub used_messages: u64,
-    /// When it was made.
-    pub created_at: Timestamp,
-}
 
 /// A mailbox to be made.
 #[derive(Clone, Debug)]
@@ -55,26 +33,6 @@ impl Store {
         .await
     }
 
-    /// Every mailbox by address, after `after`, at most `limit`.
-    pub async fn mailboxes(&self, after: &str, limit: u32) -> Result<Vec<MailboxRow>, Error> {
-        let mut reader = self.reader().await?;
-        let rows: Vec<MailboxTuple> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT m.id, m.address, m.kind, m.status, u.login, m.quota_bytes, m.used_bytes, m.used_messages, m.created_at_ms FROM mailboxes m \
-             LEFT JOIN users u ON u.id = m.owner_user_id WHERE m.address > $1 ORDER BY m.address LIMIT $2")
-            .bind(after).bind(i64::from(limit)).fetch_all(&mut *c).await)?;
-        rows.into_iter().map(mailbox_row).collect()
-    }
-
-    /// The mailbox of that address, deleted or not.
-    pub async fn mailbox(&self, address: &Address) -> Result<Option<MailboxRow>, Error> {
-        let mut reader = self.reader().await?;
-        let row: Option<MailboxTuple> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT m.id, m.address, m.kind, m.status, u.login, m.quota_bytes, m.used_bytes, m.used_messages, m.created_at_ms FROM mailboxes m \
-             LEFT JOIN users u ON u.id = m.owner_user_id WHERE m.address = $1")
-            .bind(address.canonical()).fetch_optional(&mut *c).await)?;
-        row.map(mailbox_row).transpose()
-    }
-
     /// Sets a quota in octets.
     pub async fn set_quota(&self, mailbox: MailboxId, quota_bytes: u64) -> Result<(), Error> {
         let quota = i64::try_from(quota_bytes).unwrap_or(i64::MAX);
@@ -87,40 +45,11 @@ impl Store {
         .await
     }
 
-    /// Marks a mailbox deleted: it receives nothing and nobody logs in. The row stays as a tombstone. False when it was so already.
-    pub async fn delete_mailbox(&self, mailbox: MailboxId) -> Result<bool, Error> {
-        self.write(Touches::from(mailbox), move |tx| {
-            Box::pin(async move {
-                let now = tx.now.0;
-                let changed = on!(tx.conn(), c => sqlx::query("UPDATE mailboxes SET status = 'deleted', status_at_ms = $2 WHERE id = $1 AND status <> 'deleted'")
-                    .bind(mailbox.0).bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?;
-                if changed > 0 {
-                    tx.audit(&admin("mailbox.deleted", Some(mailbox), String::new())).await?;
-                    tx.revised(Revision::Directory).await?;
-                }
-                Ok(changed > 0)
-            })
-        })
-        .await
+    /// Deletes a mailbox: it receives nothing and nobody logs in, and until then it can be restored. The row stays as a tombstone. False when it was
+    /// deleted already.
+    pub async fn delete_mailbox(&self, mailbox: MailboxId, until: Timestamp) -> Result<bool, Error> {
+        Ok(self.take_step(mailbox, None, LifeStep::Delete(until)).await?.is_ok())
     }
-}
-
-type MailboxTuple = (i64, String, String, String, Option<String>, i64, i64, i64, i64);
-
-fn mailbox_row(
-    (id, address, kind, status, owner, quota, used, messages, created): MailboxTuple,
-) -> Result<MailboxRow, Error> {
-    Ok(MailboxRow {
-        id: MailboxId(id),
-        address,
-        kind: word(&kind)?,
-        status: word(&status)?,
-        owner,
-        quota_bytes: quota.unsigned_abs(),
-        used_bytes: used.max(0).unsigned_abs(),
-        used_messages: messages.max(0).unsigned_abs(),
-        created_at: Timestamp(created),
-    })
 }
 
 impl WriteTx {
@@ -149,7 +78,12 @@ impl WriteTx {
         if let (Some(owner), MailboxKind::Organizational | MailboxKind::Cabinet) = (&owner, new.kind) {
             self.grant(mailbox, owner.actor, Role::Administrator).await?;
         }
-        self.audit(&admin("mailbox.created", Some(mailbox), format!("kind={}", new.kind))).await?;
+        for step in ["requested", "validated", "created", "activated"] {
+            self.step(mailbox, step).await?;
+        }
+        let facts = find(self.conn(), mailbox).await?.map(|row| row.facts()).unwrap_or_default();
+        let entry = admin("mailbox.created", Some(mailbox), format!("kind={}", new.kind));
+        self.audit(&entry.after(facts)).await?;
         Ok(Ok((mailbox, true)))
     }
 
@@ -192,7 +126,7 @@ impl WriteTx {
     }
 
     /// Key and default folders of a new mailbox.
-    async fn furnish(&mut self, mailbox: MailboxId, owner: Option<&UserRow>) -> Result<(), Error> {
+    pub(crate) async fn furnish(&mut self, mailbox: MailboxId, owner: Option<&UserRow>) -> Result<(), Error> {
         let now = self.now;
         if let Some(absent) = self.keyring.absent_generation(now) {
             let (wrapped,): (i64,) = on!(self.conn(), c => sqlx::query_as("SELECT COUNT(*) FROM mailbox_keys WHERE generation = $1")

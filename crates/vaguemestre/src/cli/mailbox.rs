@@ -74,7 +74,8 @@ pub(super) async fn run(global: &Global, command: MailboxCommand) -> Result<Exit
         }
         MailboxCommand::Delete { address } => {
             let row = find(&store, &address).await?;
-            store.delete_mailbox(row.id).await?;
+            let grace = i64::from(config.mailboxes.restore_days) * 86_400_000;
+            store.delete_mailbox(row.id, store.now().plus_millis(grace)).await?;
         }
         MailboxCommand::Import { file } => import::run(global, &store, &file, quota_default).await?,
     }
