@@ -8,7 +8,10 @@ use crate::mailbox_rows::find;
 use crate::users::{USER, UserRow, user_row};
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, Store};
-use mail_types::{Address, MailboxId, MailboxKind, MailboxStatus, Role, Timestamp};
+use mail_types::{Address, MailboxId, MailboxKind, MailboxStatus, Role};
+
+/// How long a deleted mailbox can be restored, unless said otherwise.
+const GRACE_MS: i64 = 30 * 86_400_000;
 
 /// A mailbox to be made.
 #[derive(Clone, Debug)]
@@ -45,9 +48,10 @@ impl Store {
         .await
     }
 
-    /// Deletes a mailbox: it receives nothing and nobody logs in, and until then it can be restored. The row stays as a tombstone. False when it was
-    /// deleted already.
-    pub async fn delete_mailbox(&self, mailbox: MailboxId, until: Timestamp) -> Result<bool, Error> {
+    /// Deletes a mailbox: it receives nothing and nobody logs in. It can be restored for thirty days; [`LifeStep::Delete`] for another time. The row stays
+    /// as a tombstone. False when it was deleted already.
+    pub async fn delete_mailbox(&self, mailbox: MailboxId) -> Result<bool, Error> {
+        let until = self.now().plus_millis(GRACE_MS);
         Ok(self.take_step(mailbox, None, LifeStep::Delete(until)).await?.is_ok())
     }
 }

@@ -1,6 +1,6 @@
 //! Applications, their certificate rules and their mailboxes.
 
-use crate::support::{DAY_MS, Fixture, START, on_both_engines};
+use crate::support::{Fixture, START, on_both_engines};
 use mail_types::{
     ActorId, ActorKind, Address, CertificateCriteria, CertificateFacts, CertificateUsage, DistinguishedName,
     Fingerprint, MailboxStatus, PeerIdentity, RevocationState, Role, Timestamp,
@@ -187,7 +187,7 @@ async fn an_application_opens_what_it_was_granted_and_nothing_else(store: &Fixtu
     assert!(!store.revoke_grant(labo.mailbox, lims).await.unwrap());
     assert_eq!(all(START).await.unwrap(), []);
     store.grant(marie.mailbox, lims, Role::Reader).await.unwrap();
-    store.delete_mailbox(marie.mailbox, START.plus_millis(DAY_MS)).await.unwrap();
+    store.delete_mailbox(marie.mailbox).await.unwrap();
     assert_eq!(all(START).await.unwrap(), []);
     store.grant(labo.mailbox, lims, Role::Reader).await.unwrap();
     store.raw.execute(&format!("UPDATE grants SET expires_at_ms = {}", START.0 + 1000)).await;
@@ -211,7 +211,7 @@ async fn what_takes_away_is_counted_and_what_adds_is_not(store: &Fixture) {
             2 => assert!(store.remove_certificate_rule(lims, rule).await.unwrap()),
             3 => assert!(store.revoke_grant(labo.mailbox, lims).await.unwrap()),
             4 => assert!(store.delete_application(lims).await.unwrap()),
-            _ => assert!(store.delete_mailbox(labo.mailbox, START.plus_millis(DAY_MS)).await.unwrap()),
+            _ => assert!(store.delete_mailbox(labo.mailbox).await.unwrap()),
         }
         let now = store.revision(Revision::Directory).await.unwrap();
         assert_eq!(now, seen + 1, "step {step}");

@@ -4,11 +4,11 @@ use super::quantity::octets;
 use super::{Global, import, print};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand};
-use mail_types::{Address, MailboxId, MailboxKind, Secret};
+use mail_types::{Address, MailboxId, MailboxKind, MailboxStatus, Secret};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use store::{MailboxRow, NewMailbox, Store};
+use store::{LifeStep, MailboxRow, NewMailbox, Store};
 
 /// Rows read at a time by `list`.
 const PAGE: u32 = 1000;
@@ -75,7 +75,12 @@ pub(super) async fn run(global: &Global, command: MailboxCommand) -> Result<Exit
         MailboxCommand::Delete { address } => {
             let row = find(&store, &address).await?;
             let grace = i64::from(config.mailboxes.restore_days) * 86_400_000;
-            store.delete_mailbox(row.id, store.now().plus_millis(grace)).await?;
+            let until = store.now().plus_millis(grace);
+            if row.status != MailboxStatus::Deleted
+                && let Err(refusal) = store.take_step(row.id, None, LifeStep::Delete(until)).await?
+            {
+                bail!("{address}: {refusal}");
+            }
         }
         MailboxCommand::Import { file } => import::run(global, &store, &file, quota_default).await?,
     }
