@@ -3,7 +3,7 @@
 use crate::Intake;
 use crate::spool::Spool;
 use mail_types::{Address, ReversePath};
-use store::{Acceptance, AuditEntry, Category, Error, LocalDelivery};
+use store::{Acceptance, AuditEntry, Category, Error, LocalDelivery, Via};
 
 /// Why a notification cannot be delivered.
 #[derive(Debug, thiserror::Error)]
@@ -51,9 +51,10 @@ impl Intake {
             ret: None,
             envid: None,
             audit: AuditEntry {
-                mailbox: Some(row.mailbox),
+                via: Some(Via::System),
                 unit: Some(unit),
-                ..AuditEntry::new(Category::Mail, "notification.delivered")
+                detail: "origin=notification local=1 remote=0".to_owned(),
+                ..AuditEntry::new(Category::Mail, "message.accepted")
             },
         })
     }

@@ -12,7 +12,7 @@ use message::trace::Received;
 use policy::{Reason, RecipientFacts};
 use store::{
     Acceptance, Accepted, Appended, AuditEntry, Category, Error, LocalDelivery, RemoteDelivery, SentCopy,
-    SpecialUse,
+    SpecialUse, Subject, Via,
 };
 
 /// Room for our own trace fields beside the message.
@@ -289,19 +289,26 @@ impl Transaction {
     }
 
     fn audit(&self) -> AuditEntry {
-        let (origin, actor, mailbox) = match &self.session.origin {
-            Origin::Mx { .. } => ("mx", None, None),
+        let (via, actor, mailbox) = match &self.session.origin {
+            Origin::Mx { .. } => (Via::Mx, None, None),
             Origin::Submission { principal } => {
-                ("submission", Some(principal.actor.id), Some(principal.mailbox))
+                (Via::Submission, Some(principal.actor.id), Some(principal.mailbox))
             }
         };
-        AuditEntry {
+        let (local, remote) = (self.local.len(), self.remote.len());
+        let entry = AuditEntry {
             actor,
+            via: Some(via),
             mailbox,
             unit: Some(self.unit),
-            detail: format!("origin={origin} local={} remote={}", self.local.len(), self.remote.len()),
+            detail: format!("origin={} local={local} remote={remote}", via.as_str()),
             ..AuditEntry::new(Category::Mail, "message.accepted")
-        }
+        };
+        let entry = match (&self.reverse_path, mailbox) {
+            (ReversePath::Address(address), None) => entry.subject(Subject::address(address)),
+            _ => entry,
+        };
+        entry.personal("from", self.reverse_path.to_string()).whence(self.session.peer_ip)
     }
 }
 

@@ -1,11 +1,11 @@
 //! The task that writes the journal, in batches.
 
 use crate::recurrence::{Recurrence, Windows};
-use crate::{Dated, JournalMetrics};
+use crate::{Item, JournalMetrics, Lost};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use store::{JudgementEntry, Store};
+use store::{AuditEntry, Category, Store};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -24,18 +24,18 @@ const CLOSE_MAX: Duration = Duration::from_secs(2);
 
 pub(crate) struct Writer {
     store: Store,
-    waiting: mpsc::Receiver<Dated>,
-    lost: Arc<AtomicU64>,
+    waiting: mpsc::Receiver<Item>,
+    lost: Arc<Lost>,
     metrics: JournalMetrics,
     windows: Windows,
-    rows: Vec<JudgementEntry>,
+    rows: Vec<AuditEntry>,
 }
 
 impl Writer {
     pub(crate) fn new(
         store: Store,
-        waiting: mpsc::Receiver<Dated>,
-        lost: Arc<AtomicU64>,
+        waiting: mpsc::Receiver<Item>,
+        lost: Arc<Lost>,
         metrics: JournalMetrics,
     ) -> Self {
         Self { store, waiting, lost, metrics, windows: Windows::default(), rows: Vec::new() }
@@ -53,11 +53,11 @@ impl Writer {
                     }
                     if count < BATCH_MAX && !self.waiting.is_closed() {
                         tokio::time::sleep(GATHER).await;
-                        while taken.len() < BATCH_MAX && let Ok(dated) = self.waiting.try_recv() {
-                            taken.push(dated);
+                        while taken.len() < BATCH_MAX && let Ok(item) = self.waiting.try_recv() {
+                            taken.push(item);
                         }
                     }
-                    taken.drain(..).for_each(|dated| self.note(dated));
+                    taken.drain(..).for_each(|item| self.note(item));
                 }
                 _ = look.tick() => {
                     let closed = self.windows.close(Instant::now());
@@ -71,26 +71,40 @@ impl Writer {
         self.write().await;
     }
 
-    fn note(&mut self, dated: Dated) {
-        match self.windows.note(&dated, Instant::now()) {
-            Recurrence::Row => self.rows.push(row(&dated, 0)),
+    fn note(&mut self, item: Item) {
+        match self.windows.note(&item, Instant::now()) {
+            Recurrence::Row => self.rows.push(row(item, 0)),
             Recurrence::Counted => {}
             Recurrence::Lost => {
                 self.metrics.lost.inc();
-                self.lost.fetch_add(1, Ordering::Relaxed);
+                let lost = match item {
+                    Item::Judged(_) => &self.lost.judgements,
+                    Item::Noted(_) => &self.lost.notes,
+                };
+                lost.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
 
-    fn take_counts(&mut self, closed: Vec<(Dated, u64)>) {
-        self.rows.extend(closed.iter().map(|(dated, repeats)| row(dated, *repeats)));
-        let lost = self.lost.swap(0, Ordering::Relaxed);
-        if lost > 0 {
+    fn take_counts(&mut self, closed: Vec<(Item, u64)>) {
+        self.rows.extend(closed.into_iter().map(|(item, repeats)| row(item, repeats)));
+        let judgements = self.lost.judgements.swap(0, Ordering::Relaxed);
+        let notes = self.lost.notes.swap(0, Ordering::Relaxed);
+        if judgements + notes > 0 {
             tracing::error!(
-                lost,
-                "the journal of judgements could not keep up; their number is in a row of its own"
+                judgements,
+                notes,
+                "the journal could not keep up; their number is in a row of its own"
             );
-            self.rows.push(JudgementEntry::lost(lost));
+        }
+        if judgements > 0 {
+            let detail = format!("{{\"count\":{judgements}}}");
+            let entry = AuditEntry::new(Category::Trust, "trust.judgements_lost");
+            self.rows.push(AuditEntry { outcome: "lost", detail, ..entry });
+        }
+        if notes > 0 {
+            let entry = AuditEntry::new(Category::Access, "access.notes_lost");
+            self.rows.push(AuditEntry { outcome: "lost", detail: format!("count={notes}"), ..entry });
         }
     }
 
@@ -101,7 +115,7 @@ impl Writer {
         while !self.rows.is_empty() {
             let batch = self.rows[..self.rows.len().min(BATCH_MAX)].to_vec();
             let count = batch.len();
-            match self.store.record_judgements(batch).await {
+            match self.store.record_audit(batch).await {
                 Ok(()) => {
                     self.metrics.rows.inc_by(count as u64);
                     self.rows.drain(..count);
@@ -115,16 +129,13 @@ impl Writer {
                     return self.rows.clear();
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the journal of judgements could not be written; trying again");
+                    tracing::warn!(%error, "the journal could not be written; trying again");
                 }
             }
             if self.waiting.is_closed()
                 && closing_since.get_or_insert_with(Instant::now).elapsed() >= CLOSE_MAX
             {
-                tracing::error!(
-                    rows = self.rows.len(),
-                    "the journal of judgements ends without its last rows"
-                );
+                tracing::error!(rows = self.rows.len(), "the journal ends without its last rows");
                 return self.rows.clear();
             }
             tokio::time::sleep(pause).await;
@@ -133,11 +144,19 @@ impl Writer {
     }
 }
 
-fn row(dated: &Dated, repeats: u64) -> JudgementEntry {
-    JudgementEntry {
-        action: "trust.judged",
-        outcome: dated.judgement.ruling.as_str(),
-        actor: dated.judgement.actor,
-        detail: dated.judgement.line(dated.at, repeats),
+/// The row of what came; `repeats` says for how many more like it the row stands.
+fn row(item: Item, repeats: u64) -> AuditEntry {
+    match item {
+        Item::Judged(dated) => AuditEntry {
+            outcome: dated.judgement.ruling.as_str(),
+            actor: dated.judgement.actor,
+            detail: dated.judgement.line(dated.at, repeats),
+            ..AuditEntry::new(Category::Trust, "trust.judged")
+        },
+        Item::Noted(entry) if repeats > 0 => {
+            let space = if entry.detail.is_empty() { "" } else { " " };
+            AuditEntry { detail: format!("{}{space}repeats={repeats}", entry.detail), ..*entry }
+        }
+        Item::Noted(entry) => *entry,
     }
 }

@@ -4,7 +4,7 @@ use crate::dialect::on;
 use crate::writer::WriteTx;
 use crate::{AuditEntry, Error, MailboxKey, SealedBody, Store};
 use mail_types::{
-    ActorId, Address, FolderId, MailboxId, ModSeq, ReversePath, Timestamp, Uid, UidValidity, UnitId,
+    ActorId, Address, FolderId, MailboxId, ModSeq, QueueId, ReversePath, Timestamp, Uid, UidValidity, UnitId,
 };
 use std::sync::Arc;
 
@@ -127,21 +127,21 @@ impl WriteTx {
         &mut self,
         acceptance: &Acceptance,
         delivery: &RemoteDelivery,
-    ) -> Result<(), Error> {
+    ) -> Result<QueueId, Error> {
         let body = acceptance.body.id();
         let wrapped = self.keyring.wrap_for_queue(body, acceptance.body.key());
         let (unit, now) = (acceptance.unit.0, self.now.0);
         let offset = i64::try_from(acceptance.content_offset).map_err(|_| Error::TooBig)?;
         let recipient = delivery.recipient.to_string();
-        on!(self.conn(), c => sqlx::query(
+        let (id,): (i64,) = on!(self.conn(), c => sqlx::query_as(
             "INSERT INTO queue_entries (unit_id, body_id, wrapped_key, content_offset, eight_bit, reverse_path, sender_mailbox_id, recipient, \
              recipient_domain, original_recipient, notify, ret, envid, state, created_at_ms, next_attempt_at_ms, expires_at_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'queued', $14, $14, $15)")
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'queued', $14, $14, $15) RETURNING id")
             .bind(unit.as_slice()).bind(body.0.as_slice()).bind(wrapped.as_slice()).bind(offset).bind(i64::from(acceptance.eight_bit))
             .bind(acceptance.reverse_path.to_string()).bind(acceptance.sender_mailbox.map(|id| id.0)).bind(&recipient)
             .bind(delivery.recipient.domain().as_str()).bind(delivery.original_recipient.as_deref()).bind(delivery.notify.as_deref())
             .bind(acceptance.ret.as_deref()).bind(acceptance.envid.as_deref()).bind(now).bind(acceptance.expires_at.0)
-            .execute(&mut *c).await.map(|_| ()))?;
-        Ok(())
+            .fetch_one(&mut *c).await)?;
+        Ok(QueueId(id))
     }
 }

@@ -5,10 +5,10 @@ use crate::accept::{Acceptance, Accepted, Appended, SentCopy, WINDOW_MS};
 use crate::dialect::{Conn, answered};
 use crate::rows::{BodyRow, MessageEntry, ROWS_MAX};
 use crate::writer::WriteTx;
-use crate::{AuditEntry, Error, LocalDelivery, RemoteDelivery};
-use mail_types::{ModSeq, SystemFlags, Uid, UidValidity};
+use crate::{AuditEntry, Category, Error, LocalDelivery, RemoteDelivery, Subject};
+use mail_types::{FolderId, ModSeq, QueueId, SystemFlags, Uid, UidValidity};
 use sqlx::QueryBuilder;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// One recipient of one message of the batch.
@@ -40,9 +40,10 @@ impl WriteTx {
         let bodies: Vec<BodyRow<'_>> = news.map(|(acceptance, _)| BodyRow::of(&acceptance.body)).collect();
         let mut entries = self.entries(&candidates)?;
         let validities = self.enter(&bodies, &mut entries).await?;
+        let mut queued = Vec::new();
         for candidate in &candidates {
             if let Target::Remote(delivery) = candidate.target {
-                self.enqueue(candidate.acceptance, delivery).await?;
+                queued.push(self.enqueue(candidate.acceptance, delivery).await?);
                 self.queue_changed();
             }
         }
@@ -52,11 +53,9 @@ impl WriteTx {
                 accepted[candidate.unit] = Accepted::Filed(filed);
             }
         }
-        let audit = batch.iter().zip(&accepted).map(|(acceptance, outcome)| match outcome {
-            Accepted::Stored | Accepted::Filed(_) => acceptance.audit.clone(),
-            Accepted::Duplicate => AuditEntry { outcome: "duplicate", ..acceptance.audit.clone() },
-        });
-        self.audit_many(audit.collect()).await?;
+        if self.keyring.audits_mail() {
+            self.audit_many(audit_rows(batch, &accepted, &candidates, &entries, &queued)).await?;
+        }
         Ok(accepted)
     }
 
@@ -155,6 +154,48 @@ impl WriteTx {
         entries.sort_by_key(|entry| entry.folder);
         Ok(entries)
     }
+}
+
+/// What the audit trail says: of each message that it was accepted, or came again; of each recipient that it was delivered or queued.
+fn audit_rows(
+    batch: &[Arc<Acceptance>],
+    accepted: &[Accepted],
+    candidates: &[Candidate<'_>],
+    entries: &[MessageEntry<'_>],
+    queued: &[QueueId],
+) -> Vec<AuditEntry> {
+    let messages = batch.iter().zip(accepted).map(|(acceptance, outcome)| match outcome {
+        Accepted::Stored | Accepted::Filed(_) => acceptance.audit.clone(),
+        Accepted::Duplicate => AuditEntry { outcome: "duplicate", ..acceptance.audit.clone() },
+    });
+    let uids: HashMap<(&[u8], FolderId), i64> =
+        entries.iter().map(|entry| ((entry.body, entry.folder), entry.uid)).collect();
+    let mut queued = queued.iter();
+    let recipients = candidates.iter().map(|candidate| {
+        let acceptance = candidate.acceptance;
+        let entry = |action| AuditEntry {
+            actor: acceptance.audit.actor,
+            via: acceptance.audit.via,
+            unit: Some(acceptance.unit),
+            ..AuditEntry::new(Category::Mail, action)
+        };
+        let placed = |to: &LocalDelivery, action| {
+            let uid = uids.get(&(acceptance.body.id.0.as_slice(), to.folder)).copied().unwrap_or(0);
+            let detail = format!("uid={uid}");
+            AuditEntry { mailbox: Some(to.mailbox), detail, ..entry(action) }.on("folder", to.folder)
+        };
+        match candidate.target {
+            Target::Local(delivery) => placed(delivery, "message.delivered"),
+            Target::Sent(copy) => placed(&copy.to, "message.filed"),
+            Target::Remote(delivery) => {
+                let entry = AuditEntry { mailbox: acceptance.sender_mailbox, ..entry("message.queued") };
+                let entry = entry.subject(Subject::address(&delivery.recipient));
+                let entry = entry.personal("to", delivery.recipient.to_string());
+                queued.next().map_or(entry.clone(), |id| entry.on("queue", id))
+            }
+        }
+    });
+    messages.chain(recipients).collect()
 }
 
 /// A fingerprint and its unit.

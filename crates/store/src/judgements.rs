@@ -1,34 +1,8 @@
-//! Rows of the journal of judgements: audit rows of category `trust`, written a batch at a time.
+//! Judgements read back from the audit trail: rows of category `trust`.
 
 use crate::dialect::on;
-use crate::writer::Touches;
-use crate::{AuditEntry, Category, Error, Store};
-use mail_types::{ActorId, Timestamp, UnknownWord};
-
-/// A judgement to be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JudgementEntry {
-    /// `trust.judged`, or another dotted word.
-    pub action: &'static str,
-    /// How it was judged.
-    pub outcome: &'static str,
-    /// Who logged in.
-    pub actor: Option<ActorId>,
-    /// One line of JSON.
-    pub detail: String,
-}
-
-impl JudgementEntry {
-    /// The row that stands for judgements without one.
-    pub fn lost(count: u64) -> Self {
-        Self {
-            action: "trust.judgements_lost",
-            outcome: "lost",
-            actor: None,
-            detail: format!("{{\"count\":{count}}}"),
-        }
-    }
-}
+use crate::{Category, Error, Store};
+use mail_types::{Timestamp, UnknownWord};
 
 /// A judgement as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,24 +20,6 @@ pub struct JudgementRow {
 }
 
 impl Store {
-    /// Writes judgements, in one unit of work.
-    pub async fn record_judgements(&self, entries: Vec<JudgementEntry>) -> Result<(), Error> {
-        let rows: Vec<AuditEntry> = entries
-            .into_iter()
-            .map(|entry| AuditEntry {
-                outcome: entry.outcome,
-                actor: entry.actor,
-                detail: entry.detail,
-                ..AuditEntry::new(Category::Trust, entry.action)
-            })
-            .collect();
-        self.write(Touches::nothing(), move |tx| {
-            let rows = rows.clone();
-            Box::pin(async move { tx.audit_many(rows).await })
-        })
-        .await
-    }
-
     /// The latest judgements, newest first: all, or those before a row.
     pub async fn judgements(
         &self,

@@ -77,7 +77,7 @@ pub use flags::{FlagAction, FlagChange, KEYWORDS_MAX};
 pub use folders::{FolderError, FolderRow, FolderStatus, SpecialUse};
 pub use fsck::FsckReport;
 pub use jobs::{JobRow, JobState, JobsSeen};
-pub use judgements::{JudgementEntry, JudgementPlace, JudgementRow};
+pub use judgements::{JudgementPlace, JudgementRow};
 pub use keys::MailboxKey;
 pub use logins::{LoginActor, LoginMailbox, RecipientRow};
 pub use mailbox_life::{LifeStep, MailboxChange};

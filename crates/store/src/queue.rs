@@ -7,7 +7,7 @@ use crate::messages::body_id;
 use crate::node::Node;
 use crate::queue_held::HeldFor;
 use crate::writer::{Touches, WriteTx};
-use crate::{AuditEntry, BodyReader, Category, Error, Store};
+use crate::{AuditEntry, BodyReader, Category, Error, Store, Subject};
 use mail_types::{Address, BodyId, MailboxId, QueueId, ReversePath, Timestamp, UnitId, UnknownWord};
 use std::sync::Arc;
 
@@ -546,13 +546,15 @@ impl WriteTx {
             AttemptOutcome::Dropped { .. } => "queue.dropped",
         };
         let category = if action == "queue.dropped" { Category::Admin } else { Category::Mail };
-        self.audit(&AuditEntry {
+        let told = AuditEntry {
+            outcome: if category == Category::Admin { "ok" } else { outcome.state().as_str() },
             mailbox: entry.sender_mailbox,
             unit: Some(entry.unit),
-            detail: format!("entry={} attempt={}", entry.id, entry.attempts + u32::from(is_attempt)),
+            detail: format!("attempt={}", entry.attempts + u32::from(is_attempt)),
             ..AuditEntry::new(category, action)
-        })
-        .await?;
+        };
+        let told = told.on("queue", entry.id).subject(Subject::address(&entry.recipient));
+        self.audit(&told.personal("to", entry.recipient.to_string()).personal("reply", reply)).await?;
         Ok(true)
     }
 }

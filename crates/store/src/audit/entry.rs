@@ -205,6 +205,11 @@ impl AuditEntry {
         self.personal("why", reason.into())
     }
 
+    /// From where, if that is said.
+    pub fn said_whence(&self) -> Option<IpAddr> {
+        self.personal.0.as_deref()?.get("whence")?.as_str()?.parse().ok()
+    }
+
     /// Fills in what the act says and the entry does not.
     pub(super) fn stamp(&mut self, act: &crate::Act) {
         self.actor = self.actor.or(act.actor);

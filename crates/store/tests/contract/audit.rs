@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use mail_types::{FolderId, UserId};
 use std::collections::HashMap;
 use std::net::IpAddr;
-use store::{Act, AuditEntry, Category, JudgementEntry, Subject, Via};
+use store::{Act, AuditEntry, Category, Subject, Via};
 
 on_both_engines!(
     rows_are_chained_by_hash,
@@ -119,22 +119,23 @@ async fn rows_are_chained_by_hash(store: &Fixture) {
         store.pass(7);
         store.deliver(&marie, b"content").await;
     }
-    // Three deliveries; domain, user and mailbox.
-    assert_eq!(chains(&rows(store).await), Some(vec![3, 3]));
+    // Three messages, accepted and delivered; domain, user and mailbox.
+    assert_eq!(chains(&rows(store).await), Some(vec![3, 6]));
     let categories = store.raw.texts("SELECT category FROM audit_chains ORDER BY category").await;
     assert_eq!(categories, ["admin", "mail"]);
 }
 
 async fn judgements_are_chained_and_read_newest_first(store: &Fixture) {
-    let entry = |detail: &str| JudgementEntry {
-        action: "trust.judged",
+    let entry = |detail: &str| AuditEntry {
         outcome: "rejected",
-        actor: None,
         detail: detail.to_owned(),
+        ..AuditEntry::new(Category::Trust, "trust.judged")
     };
-    store.record_judgements(vec![entry("{\"n\":1}"), entry("{\"n\":2}")]).await.unwrap();
+    store.record_audit(vec![entry("{\"n\":1}"), entry("{\"n\":2}")]).await.unwrap();
     store.pass(1);
-    store.record_judgements(vec![entry("{\"n\":3}"), JudgementEntry::lost(7)]).await.unwrap();
+    let lost = AuditEntry::new(Category::Trust, "trust.judgements_lost");
+    let lost = AuditEntry { detail: "{\"count\":7}".to_owned(), ..lost };
+    store.record_audit(vec![entry("{\"n\":3}"), lost]).await.unwrap();
     let latest = store.judgements(None, 3).await.unwrap();
     let details: Vec<&str> = latest.iter().map(|row| row.detail.as_str()).collect();
     assert_eq!(details, ["{\"count\":7}", "{\"n\":3}", "{\"n\":2}"]);
@@ -160,9 +161,9 @@ async fn a_failing_unit_leaves_no_gap_in_the_chain(store: &Fixture) {
     }
     let outcomes = tasks.join_all().await;
     let stored = i64::try_from(outcomes.into_iter().filter(|is_stored| *is_stored).count()).unwrap();
-    assert_eq!((stored, chains(&rows(store).await)), (26, Some(vec![3, 26])));
+    assert_eq!((stored, chains(&rows(store).await)), (26, Some(vec![3, 52])));
     store.deliver(&marie, b"after").await;
-    assert_eq!(chains(&rows(store).await), Some(vec![3, 27]));
+    assert_eq!(chains(&rows(store).await), Some(vec![3, 54]));
 }
 
 async fn each_process_begins_a_chain_of_its_own(store: &Fixture) {
@@ -174,7 +175,7 @@ async fn each_process_begins_a_chain_of_its_own(store: &Fixture) {
         writer.accept(acceptance).await.unwrap();
     }
     other.close().await;
-    assert_eq!(chains(&rows(store).await), Some(vec![2, 2, 3]));
+    assert_eq!(chains(&rows(store).await), Some(vec![3, 4, 4]));
 }
 
 async fn a_changed_row_breaks_the_chain(store: &Fixture) {
@@ -198,7 +199,7 @@ async fn a_month_begins_new_chains(store: &Fixture) {
     store.pass(31 * DAY_MS);
     store.deliver(&marie, b"content").await;
     store.deliver(&marie, b"content").await;
-    assert_eq!(chains(&rows(store).await), Some(vec![1, 2, 3]));
+    assert_eq!(chains(&rows(store).await), Some(vec![2, 3, 4]));
     let months = store.raw.texts("SELECT DISTINCT month FROM audit_chains ORDER BY month").await;
     assert_eq!(months, ["2030-03", "2030-04"]);
 }
