@@ -23,6 +23,7 @@ mod explorer;
 mod instant;
 mod jobs;
 mod json;
+mod once;
 mod openapi;
 mod page;
 mod pages;

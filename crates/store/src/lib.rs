@@ -12,6 +12,8 @@
 mod accept;
 mod accept_many;
 mod act;
+mod admin_roles;
+mod api_keys;
 mod applications;
 mod audit;
 mod bodies;
@@ -43,6 +45,7 @@ mod mailboxes;
 mod messages;
 mod node;
 mod notices;
+mod passwords;
 mod persons;
 mod prune;
 mod queue;
@@ -60,6 +63,8 @@ pub mod writer;
 
 pub use accept::{Acceptance, Accepted, Appended, LocalDelivery, RemoteDelivery, SentCopy};
 pub use act::{Act, Via};
+pub use admin_roles::{AdminRoleRow, GivenAdminRole};
+pub use api_keys::{KeyError, KeyRow, KeySecret, KeyTerms};
 pub use applications::{ApplicationGrant, ApplicationRow};
 pub use audit::{AuditEntry, Category, Personal, Subject};
 pub use bodies::{BodyReader, BodyWriter, ContentKey, SealedBody};
@@ -86,6 +91,7 @@ pub use mailbox_rows::{Delegate, Holder, MailboxFilter, MailboxOrder, MailboxRow
 pub use mailboxes::NewMailbox;
 pub use messages::{FolderChanges, MessageRow, Selected, ViewRow, WithBody};
 pub use notices::FolderWatch;
+pub use passwords::{NewPassword, NewPasswordError, PASSWORDS_MAX, PasswordRow};
 pub use persons::{Identity, NewPerson, PersonChange, PersonFilter, PersonKey, PersonRow};
 pub use queue::{AttemptOutcome, Claimed, QueueRow, QueueState};
 pub use queue_acts::{QueueAct, QueueFilter, QueueOrder, QueueRefusal};

@@ -243,8 +243,8 @@ pub(crate) struct DelegationQuery {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ForceQuery {
-    /// Also when it leaves the mailbox without an administrator. The operator's administrators only.
-    force: Option<bool>,
+    /// Also when nobody is left who administers. The operator's administrators only.
+    pub(super) force: Option<bool>,
 }
 
 /// Lists who may open a mailbox
@@ -514,7 +514,7 @@ fn may_give(caller: &Caller, rights: Rights) -> Result<(), Problem> {
     }
 }
 
-fn may_force(caller: &Caller, force: Option<bool>) -> Result<bool, Problem> {
+pub(super) fn may_force(caller: &Caller, force: Option<bool>) -> Result<bool, Problem> {
     let may = match &caller.standing {
         Standing::Machine => true,
         Standing::Administrator { roles, .. } => roles.iter().any(|(role, _)| *role == AdminRole::Operator),

@@ -4,6 +4,9 @@ mod delegations;
 mod description;
 mod domains;
 mod jobs;
+mod keys;
+mod passwords;
+mod roles;
 mod running;
 mod service;
 
@@ -18,16 +21,28 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .merge(description::routes())
         .merge(domains::routes())
         .merge(jobs::routes())
+        .merge(keys::routes())
+        .merge(passwords::routes())
+        .merge(roles::routes())
         .merge(running::routes())
         .merge(service::routes())
 }
 
 /// Every line of the table of rules.
 pub(crate) fn rules() -> impl Iterator<Item = &'static RouteRule> {
-    [delegations::RULES, description::RULES, domains::RULES, jobs::RULES, service::RULES]
-        .into_iter()
-        .flatten()
-        .chain(running::rules())
+    [
+        delegations::RULES,
+        description::RULES,
+        domains::RULES,
+        jobs::RULES,
+        keys::RULES,
+        passwords::RULES,
+        roles::RULES,
+        service::RULES,
+    ]
+    .into_iter()
+    .flatten()
+    .chain(running::rules())
 }
 
 #[cfg(test)]
