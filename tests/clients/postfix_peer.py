@@ -280,7 +280,7 @@ def from_us_greylisting_is_deferred_then_accepted_once(world):
 
 def from_us_while_postfix_is_down_the_message_waits_and_a_retry_delivers_it_once(world):
     waits_while_down(world, "depuis-arret")
-    assert world.queue("retry")["due"] >= 1
+    assert world.queue("retry")["entries"] >= 1
     arrives_once(world, "depuis-arret")
 
 
@@ -359,7 +359,7 @@ def waits_while_down(world, subject):
         def deferred():
             return [entry for entry in world.waiting(DOCTOR) if entry["state"] == "deferred"]
         entry = eventually(deferred)[0]
-        assert entry["attempts"] >= 1 and entry["last_reply"].startswith("451 4.4"), entry
+        assert entry["attempts"] >= 1 and entry["lastReply"].startswith("451 4.4"), entry
     finally:
         world.postfix.start()
 
@@ -378,7 +378,7 @@ def is_deferred(world, address, subject):
     def deferred():
         return [entry for entry in world.waiting(address) if entry["state"] == "deferred" and entry["attempts"] >= 1]
     entry = eventually(deferred)[0]
-    assert entry["last_reply"].startswith("451 4."), entry
+    assert entry["lastReply"].startswith("451 4."), entry
     assert not world.postfix.letters(address, f"Subject: {subject}")
     assert address not in world.postfix.log()[before:]
 

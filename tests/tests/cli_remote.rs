@@ -1,6 +1,6 @@
 //! The command line on the local store and on a server: the same commands, the same answers.
 
-use scenarios::{Demo, Finished, finish, program};
+use scenarios::{Demo, Finished, Letter, Wire, finish, free_port, program, until};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -147,7 +147,7 @@ fn a_server_that_cannot_be_asked_is_told_with_the_way_out() {
     let plain = |arguments: &[&str]| finish(Command::new(program()).args(arguments), "");
     let (key, ca) = (desk.key_file(), desk.ca_file());
     let (key, ca) = (key.to_str().unwrap(), ca.to_str().unwrap());
-    let closed = format!("https://localhost:{}", scenarios::free_port());
+    let closed = format!("https://localhost:{}", free_port());
     told(
         plain(&["domain", "list", "--url", &closed, "--key-file", key, "--ca-file", ca]),
         1,
@@ -170,4 +170,83 @@ fn the_environment_names_a_server_too() {
         .env("VAGUEMESTRE_KEY_FILE", desk.key_file())
         .env("VAGUEMESTRE_CA_FILE", desk.ca_file());
     assert!(finish(&mut command, "").ok().contains(&desk.demo.north().domain));
+}
+
+#[tokio::test]
+async fn the_queue_is_worked_on_by_either_door() {
+    let desk = Desk::new();
+    let (third, sender) = (desk.demo.certificate("third.example"), desk.demo.north().personal(0));
+    desk.demo.list("third.example", &third.subject);
+    desk.demo.route("third.example", free_port());
+    desk.demo.reload();
+    for door in DOORS {
+        let mut wire = Wire::submission(&desk.demo, desk.demo.north(), sender).await;
+        let letter = Letter::new("en souffrance", b"a\r\n");
+        wire.letter(&sender.address, &["a@third.example"], &letter.content).await;
+        let waiting = desk.json(door, &["queue", "list", "--domain", "third.example"]);
+        let id = waiting[0]["id"].as_str().expect("an entry waits").to_owned();
+        until("an attempt", async || {
+            (desk.json(door, &["queue", "show", &id])["state"] == "deferred").then_some(())
+        })
+        .await;
+        assert_eq!(desk.json(door, &["queue", "hold", &id])["state"], "held");
+        assert_eq!(desk.json(door, &["queue", "list", "--state", "held"])[0]["id"], id.as_str());
+        assert_eq!(desk.json(door, &["queue", "release", "--domain", "third.example"])["entries"], 1);
+        until("the attempt has ended", async || {
+            desk.run(door, &["queue", "hold", &id]).is_success.then_some(())
+        })
+        .await;
+        let silent = desk.run(door, &["queue", "drop", &id]);
+        assert!(silent.code == Some(1) && silent.stderr.contains("Reason"), "{silent:?}");
+        desk.run(door, &["queue", "drop", &id, "--reason", "sent by mistake"]).ok();
+        assert_eq!(desk.json(door, &["queue", "list"]), json!([]));
+        let shown = desk.run(door, &["queue", "show", &id]).ok();
+        assert!(shown.lines().any(|line| line.starts_with("state") && line.ends_with("dropped")), "{shown}");
+    }
+    for door in DOORS {
+        assert_eq!(desk.json(door, &["job", "list"]), json!([]));
+        assert_eq!(desk.run(door, &["job", "show", "1"]).code, Some(1));
+    }
+}
+
+#[tokio::test]
+async fn the_journal_is_read_by_either_door() {
+    let desk = Desk::new();
+    let mut wire = Wire::mx(desk.demo.north().ports["smtp"], &desk.demo.anonymous()).await;
+    wire.ask("MAIL FROM:<a@unlisted.example>", "550 5.7.1").await;
+    let local = until("a judgement in the journal", async || {
+        let rows = desk.json(Door::Local, &["journal", "--limit", "1000"]);
+        rows.as_array()
+            .is_some_and(|rows| rows.iter().any(|row| row["reason"] == "no_certificate"))
+            .then_some(rows)
+    })
+    .await;
+    assert_eq!(desk.json(Door::Remote, &["journal", "--limit", "1000"]), local);
+    assert_eq!(desk.json(Door::Remote, &["journal", "--limit", "1"]).as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn delegations_are_given_changed_and_taken_by_either_door() {
+    let desk = Desk::new();
+    let north = desk.demo.north();
+    let (mailbox, user) = (&north.personal(0).address, &north.personal(1).address);
+    for door in DOORS {
+        let given = desk
+            .json(door, &["delegation", "give", mailbox, user, "--role", "write", "--until", "2099-01-31"]);
+        assert_eq!(
+            (&given["role"], &given["expiresAt"]),
+            (&json!("write"), &json!("2099-01-31T23:59:59.000Z"))
+        );
+        let again = desk.run(door, &["delegation", "give", mailbox, user, "--role", "read"]);
+        assert!(again.code == Some(1) && again.stderr.contains("conflict"), "{again:?}");
+        let changed =
+            desk.json(door, &["delegation", "change", mailbox, user, "--role", "read", "--until", "none"]);
+        assert_eq!((&changed["role"], &changed["expiresAt"]), (&json!("read"), &Value::Null));
+        let of_mailbox = desk.json(door, &["delegation", "list", mailbox]);
+        assert_eq!(of_mailbox, desk.json(door, &["delegation", "list", "--user", user]));
+        assert_eq!(of_mailbox[0], desk.json(door, &["delegation", "show", mailbox, user]));
+        assert_eq!(desk.json(door, &["delegation", "take", mailbox, user])["taken"], true);
+        assert_eq!(desk.json(door, &["delegation", "list", mailbox]), json!([]));
+        assert_eq!(desk.run(door, &["delegation", "take", mailbox, user]).code, Some(1));
+    }
 }

@@ -132,7 +132,7 @@ async fn an_author_for_whom_it_does_not_speak_is_marked_and_journalled() {
         assert_eq!(tag(&stored).as_deref(), Some(expected), "{}", stored.escape_ascii());
         assert_eq!(without_trace(&stored).1, content, "the message itself is as it was");
         let row = third.row("author_not_listed", domain).await;
-        assert_eq!((&row["verdict"], &row["direction"]), (&"tagged".into(), &"inbound".into()), "{row}");
+        assert_eq!((&row["outcome"], &row["direction"]), (&"tagged".into(), &"inbound".into()), "{row}");
     }
 }
 
@@ -173,7 +173,7 @@ async fn an_operator_may_choose_to_refuse() {
         Some(of_author.collect::<Vec<_>>()).filter(|rows| rows.len() == 2)
     })
     .await;
-    assert!(rows.iter().all(|row| row["verdict"] == "rejected"), "{rows:?}");
+    assert!(rows.iter().all(|row| row["outcome"] == "rejected"), "{rows:?}");
 }
 
 #[tokio::test]
@@ -186,7 +186,7 @@ async fn a_certificate_that_is_not_valid_yet_fails_the_handshake() {
     until("the failed handshake in the journal", async || {
         let rows = demo.south().cli(&["journal", "--json"]).json();
         let row = rows.as_array()?.iter().find(|row| row["reason"] == "not_yet_valid")?.clone();
-        (row["verdict"] == "handshake_failed").then_some(())
+        (row["outcome"] == "handshake_failed").then_some(())
     })
     .await;
 }

@@ -90,8 +90,8 @@ async fn mail_of_a_domain_that_leaves_is_held_and_alarmed_and_sent_when_it_is_ba
     site.publish(false, 1);
     site.reload();
     let held = site.in_state("held").await;
-    assert_eq!(held["held_for"], "departure", "{held}");
-    assert!(held["last_reply"].as_str().unwrap().starts_with("450 4.7.1"), "{held}");
+    assert_eq!(held["heldFor"], "departure", "{held}");
+    assert!(held["lastReply"].as_str().unwrap().starts_with("450 4.7.1"), "{held}");
     assert!(held["attempts"].as_i64().unwrap() >= deferred["attempts"].as_i64().unwrap());
     assert!(site.operator.cli(&["queue", "list"]).ok().contains("held (departure)"));
     until("the metric", async || (site.gauge("queue_held_domains").await == "1").then_some(())).await;
@@ -106,7 +106,7 @@ async fn mail_of_a_domain_that_leaves_is_held_and_alarmed_and_sent_when_it_is_ba
     wire.ask(&format!("MAIL FROM:<{}>", site.mailbox.address), "250").await;
     wire.ask("RCPT TO:<y@third.example>", "450 4.7.1").await;
     // It is looked at again, not sent, and no attempt is counted.
-    let id = held["id"].to_string();
+    let id = held["id"].as_str().unwrap().to_owned();
     site.operator.cli(&["queue", "retry", &id]).ok();
     let again =
         until("held again", async || site.queue().into_iter().find(|entry| entry["state"] == "held")).await;
@@ -159,7 +159,7 @@ async fn a_list_from_another_source_lets_domains_leave_as_the_same_source_would(
     site.operator.edit("trust/whitelist.txt", "trust/other.txt");
     site.reload();
     let held = site.in_state("held").await;
-    assert_eq!(held["held_for"], "departure", "{held}");
+    assert_eq!(held["heldFor"], "departure", "{held}");
 }
 
 #[tokio::test]
@@ -214,7 +214,7 @@ async fn what_is_held_stays_held_over_a_restart() {
             .then_some(())
     })
     .await;
-    assert_eq!(site.in_state("held").await["held_for"], "departure");
+    assert_eq!(site.in_state("held").await["heldFor"], "departure");
     site.server.follow(Script::default());
     site.publish(true, 2);
     site.reload();

@@ -210,7 +210,7 @@ async fn a_server_of_unknown_revocation_hears_of_no_message_until_there_is_a_lis
     let letter = Letter::new("sans-liste", b"a\r\n");
     site.send("x@third.example", &letter).await;
     let entry = site.deferred().await;
-    assert!(entry["last_reply"].as_str().unwrap().contains("revocation_unknown"), "{entry}");
+    assert!(entry["lastReply"].as_str().unwrap().contains("revocation_unknown"), "{entry}");
     assert!(site.server.heard("STARTTLS"));
     heard_of_no_message(&site.server);
     std::fs::rename(site.operator.file("trust/away"), &lists).unwrap();
@@ -225,7 +225,7 @@ async fn where_ocsp_is_required_and_nobody_answers_both_sides_wait() {
     let mut site = site.restarted();
     site.send("x@third.example", &Letter::new("ocsp", b"a\r\n")).await;
     let entry = site.deferred().await;
-    assert!(entry["last_reply"].as_str().unwrap().contains("revocation_unknown"), "{entry}");
+    assert!(entry["lastReply"].as_str().unwrap().contains("revocation_unknown"), "{entry}");
     assert!(site.server.heard("STARTTLS"));
     heard_of_no_message(&site.server);
     let mut wire = Wire::mx(site.operator.ports["smtp"], &site.third).await;
@@ -249,7 +249,7 @@ async fn without_a_white_list_mail_is_taken_and_waits_and_nobody_is_connected_to
     let letter = Letter::new("sans-liste-blanche", b"a\r\n");
     site.send("x@third.example", &letter).await;
     let entry = site.deferred().await;
-    assert!(entry["last_reply"].as_str().unwrap().starts_with("451 4.7.0"), "{entry}");
+    assert!(entry["lastReply"].as_str().unwrap().starts_with("451 4.7.0"), "{entry}");
     assert!(site.server.commands().is_empty(), "{:?}", site.server.commands());
     site.white_list_comes_back();
     site.delivered().await;
@@ -297,7 +297,7 @@ async fn a_connection_that_is_kept_open_is_judged_again_when_trust_changes() {
     let entry = until("an entry that was refused for the list", async || {
         let list = site.operator.cli(&["queue", "list", "--json"]).json();
         let is_it =
-            |entry: &&Value| entry["last_reply"].as_str().is_some_and(|reply| reply.contains("not_listed"));
+            |entry: &&Value| entry["lastReply"].as_str().is_some_and(|reply| reply.contains("not_listed"));
         list.as_array().unwrap().iter().find(is_it).cloned()
     })
     .await;
@@ -345,7 +345,7 @@ async fn a_machine_without_dns_servers_starts_and_mail_waits_until_there_is_one(
             list.as_array().unwrap().iter().find(|entry| entry["state"] == "deferred").cloned()
         })
         .await;
-        assert!(waiting["last_reply"].as_str().unwrap().contains("dns_servers"), "{waiting}");
+        assert!(waiting["lastReply"].as_str().unwrap().contains("dns_servers"), "{waiting}");
         let mut imap = Imap::connect(operator.ports["imaps"], &tls).await;
         imap.ok(&format!("LOGIN {} correct-horse-battery", mailbox.address)).await;
         assert_eq!(

@@ -176,7 +176,7 @@ async fn mail_waits_while_the_next_hop_cannot_be_asked_after() {
     let told = async |to: &str, word: &str| {
         let queue = site.queue();
         let entry = queue.as_array().unwrap().iter().find(|entry| entry["recipient"] == to).unwrap();
-        entry["last_reply"].as_str().is_some_and(|reply| reply.contains(word)).then_some(())
+        entry["lastReply"].as_str().is_some_and(|reply| reply.contains(word)).then_some(())
     };
     until("a deferral", async || told("b@good.example", "revocation_unknown").await).await;
     assert!(good.commands().iter().all(|command| !command.starts_with("MAIL")), "{:?}", good.commands());

@@ -66,7 +66,7 @@ impl Site {
         until(&format!("an entry that waits for {cause}"), async || {
             let list = self.operator.cli(&["queue", "list", "--json"]).json();
             let is_it =
-                |entry: &&Value| entry["last_reply"].as_str().is_some_and(|reply| reply.contains(cause));
+                |entry: &&Value| entry["lastReply"].as_str().is_some_and(|reply| reply.contains(cause));
             list.as_array().unwrap().iter().find(is_it).cloned()
         })
         .await
@@ -124,7 +124,7 @@ async fn mail_that_was_queued_for_a_suspended_domain_waits_and_nobody_is_connect
     site.operator.cli(&["trust", "quarantine", "domain", DOMAIN, "--reason", "incident"]).ok();
     let entry = site.waiting_for("suspended").await;
     assert_eq!(entry["state"], "deferred", "{entry}");
-    assert!(entry["last_reply"].as_str().unwrap().starts_with("450 4.7.1"), "{entry}");
+    assert!(entry["lastReply"].as_str().unwrap().starts_with("450 4.7.1"), "{entry}");
     site.server.follow(Script::default());
     assert!(!site.server.heard("EHLO"), "{:?}", site.server.commands());
     site.release();

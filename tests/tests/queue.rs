@@ -157,7 +157,7 @@ async fn each_recipient_has_its_own_result() {
     assert!(!bounce.contains("yes@") && !bounce.contains("later@"), "the others are not at fault:\n{bounce}");
     let entry = third.deferred().await;
     assert_eq!(entry["recipient"], "later@third.example");
-    assert!(entry["last_reply"].as_str().unwrap().contains("450"), "{entry}");
+    assert!(entry["lastReply"].as_str().unwrap().contains("450"), "{entry}");
     third.server.follow(Script::default());
     third.retry();
     assert_eq!(third.delivered(2).await[1].to, ["later@third.example"]);
@@ -197,7 +197,7 @@ async fn a_refusal_after_the_content_bounces_and_a_deferral_waits() {
     let third = Third::start(Script { content: Some("451 4.3.0 Disk".into()), ..Script::default() }).await;
     let letter = Letter::new("contenu", b"a\r\n");
     third.send(&["a@third.example"], &letter).await;
-    assert!(third.deferred().await["last_reply"].as_str().unwrap().contains("451"));
+    assert!(third.deferred().await["lastReply"].as_str().unwrap().contains("451"));
     third.server.follow(Script { content: Some("554 5.6.0 Unreadable".into()), ..Script::default() });
     third.retry();
     assert_eq!(field(&third.bounce(&letter).await, "Status"), Some("5.6.0"));
@@ -242,7 +242,7 @@ async fn hears_nothing_until_in_order(third: Third, cause: &str) {
     let letter = Letter::new("methode", b"confidential\r\n");
     third.send(&["a@third.example"], &letter).await;
     let entry = third.deferred().await;
-    let reply = entry["last_reply"].as_str().unwrap().to_owned();
+    let reply = entry["lastReply"].as_str().unwrap().to_owned();
     assert!(reply.to_lowercase().contains(cause), "not for its cause: {reply}");
     assert!(third.server.heard("EHLO"), "the peer was never asked");
     for verb in ["MAIL", "RCPT", "DATA"] {
@@ -251,7 +251,7 @@ async fn hears_nothing_until_in_order(third: Third, cause: &str) {
     until("the judgement in the journal", async || {
         let rows = third.demo.north().cli(&["journal", "--json"]).json();
         let is_it = |row: &&Value| row["direction"] == "outbound" && row["domain"] == DOMAIN;
-        let verdict = rows.as_array()?.iter().find(is_it)?["verdict"].as_str()?.to_owned();
+        let verdict = rows.as_array()?.iter().find(is_it)?["outcome"].as_str()?.to_owned();
         ["handshake_failed", "deferred"].contains(&verdict.as_str()).then_some(())
     })
     .await;
@@ -296,7 +296,7 @@ async fn a_revoked_peer_hears_of_no_message() {
     third.server.present(&revoked);
     let letter = Letter::new("revoque", b"confidential\r\n");
     third.send(&["a@third.example"], &letter).await;
-    assert!(third.deferred().await["last_reply"].as_str().unwrap().contains("revoked"));
+    assert!(third.deferred().await["lastReply"].as_str().unwrap().contains("revoked"));
     assert!(third.server.heard("STARTTLS") && !third.server.heard("MAIL"));
     third.server.present(&third.certificate);
     third.retry();
@@ -360,11 +360,11 @@ async fn a_peer_that_was_down_gets_its_mail_once_it_is_up() {
     })
     .await;
     assert_eq!(deferred["sender"], demo.north().personal(0).address.as_str());
-    assert!(deferred["next_attempt_at_ms"].as_i64() > deferred["created_at_ms"].as_i64(), "{deferred}");
-    let id = deferred["id"].as_i64().unwrap().to_string();
+    assert!(deferred["nextAttemptAt"].as_str() > deferred["createdAt"].as_str(), "{deferred}");
+    let id = deferred["id"].as_str().unwrap().to_owned();
     let server = FakeServer::start_at(port, &certificate, Script::default()).await;
     let due = demo.north().cli(&["queue", "retry", &id, "--json"]);
-    assert_eq!(due.json()["due"], 1, "{due:?}");
+    assert_eq!(due.json()["id"], id.as_str(), "{due:?}");
     until("the letter arrives", async || (server.received().len() == 1).then_some(())).await;
     until("an empty queue", async || queue(&demo).is_empty().then_some(())).await;
     let shown = demo.north().cli(&["queue", "show", &id, "--json"]).json();
@@ -435,7 +435,7 @@ async fn a_server_that_puts_off_any_step_gets_the_letter_later() {
         third.server.follow(script);
         let letter = Letter::new(&format!("remise-{step}"), b"a\r\n");
         third.send(&["a@third.example", "b@third.example"], &letter).await;
-        let reply = third.deferred().await["last_reply"].as_str().unwrap().to_owned();
+        let reply = third.deferred().await["lastReply"].as_str().unwrap().to_owned();
         assert!(reply.contains("Later"), "{step}: {reply}");
         third.server.follow(Script::default());
         third.retry();

@@ -9,12 +9,17 @@ mod certificate;
 mod check_config;
 mod client;
 mod conformance;
+mod delegation;
 mod domain;
 mod fsck;
 mod import;
 pub(crate) mod init;
+mod instant;
+mod job;
 mod journal;
+mod key;
 pub(crate) mod mailbox;
+mod password;
 pub(crate) mod print;
 mod quantity;
 mod queue;
@@ -121,6 +126,15 @@ enum Command {
     /// Mailboxes.
     #[command(subcommand)]
     Mailbox(mailbox::MailboxCommand),
+    /// Who may open whose mailbox.
+    #[command(subcommand)]
+    Delegation(delegation::DelegationCommand),
+    /// Application passwords.
+    #[command(subcommand)]
+    Password(password::PasswordCommand),
+    /// API keys.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Certificates of this operator and its applications.
     #[command(subcommand)]
     Certificate(certificate::CertificateCommand),
@@ -135,6 +149,9 @@ enum Command {
     /// Play the auditing operator against a running server.
     #[command(subcommand)]
     Conformance(conformance::ConformanceCommand),
+    /// Long work that goes on beside requests.
+    #[command(subcommand)]
+    Job(job::JobCommand),
     /// What a server is and what it takes.
     Service,
     /// Any operation of the REST API, on the local store or on a server.
@@ -184,11 +201,15 @@ async fn obey(global: &Global, command: Command) -> Result<ExitCode> {
         Command::User(command) => user::run(global, command).await,
         Command::Application(command) => application::run(global, command).await,
         Command::Mailbox(command) => mailbox::run(global, command).await,
+        Command::Delegation(command) => delegation::run(global, command).await,
+        Command::Password(command) => password::run(global, command).await,
+        Command::Key(command) => key::run(global, command).await,
         Command::Certificate(command) => certificate::run(global, command).await,
         Command::Queue(command) => queue::run(global, command).await,
         Command::Trust(command) => trust::run(global, command).await,
         Command::Journal(arguments) => journal::run(global, &arguments).await,
         Command::Conformance(command) => conformance::run(global, command).await,
+        Command::Job(command) => job::run(global, command).await,
         Command::Service => service::run(global).await,
         Command::Api(arguments) => api::run(global, arguments).await,
         Command::Fsck(arguments) => fsck::run(global, &arguments).await,
@@ -275,4 +296,14 @@ fn account() -> String {
 #[expect(clippy::disallowed_methods, reason = "the command line reads the environment")]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn no_command_contradicts_itself() {
+        super::Arguments::command().debug_assert();
+    }
 }

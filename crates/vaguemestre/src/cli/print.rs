@@ -32,6 +32,28 @@ pub(super) fn one(global: &super::Global, value: &Value) {
     if global.json { json(value) } else { members(value) }
 }
 
+/// Says in JSON what was done, where the API answers nothing.
+pub(super) fn done(global: &super::Global, value: &Value) {
+    if global.json {
+        json(value);
+    }
+}
+
+/// Prints rows of an answer, as a JSON array or for people.
+pub(super) fn many(global: &super::Global, columns: &[(&str, &str)], rows: Vec<Value>) {
+    if global.json { json(&Value::Array(rows)) } else { table_of(columns, &rows) }
+}
+
+/// Rows of an answer: under each heading the member that its pointer (RFC 6901) finds.
+fn table_of(columns: &[(&str, &str)], rows: &[Value]) {
+    let headings: Vec<&str> = columns.iter().map(|(heading, _)| *heading).collect();
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| columns.iter().map(|(_, pointer)| cell(row.pointer(pointer))).collect())
+        .collect();
+    table(&headings, &cells);
+}
+
 /// Prints one thing, a member a line: those of a member that has members itself under its name and theirs.
 fn members(value: &Value) {
     let mut lines = Vec::new();

@@ -1,14 +1,11 @@
 //! `vaguemestre queue`.
 
+use super::client::{Ask, Client};
 use super::{Global, print};
-use anyhow::{Context, Result};
-use clap::Subcommand;
-use mail_types::QueueId;
-use serde_json::{Value, json};
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
 use std::process::ExitCode;
-use store::{QueueRow, Store};
-
-const PAGE: u32 = 1000;
 
 #[derive(Subcommand)]
 pub(super) enum QueueCommand {
@@ -17,104 +14,138 @@ pub(super) enum QueueCommand {
         /// Those that are finished too.
         #[arg(long)]
         all: bool,
+        #[command(flatten)]
+        which: Which,
+        /// createdAt or nextAttemptAt.
+        #[arg(long, value_name = "MEMBER")]
+        sort: Option<String>,
+        /// How many, at most.
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
     },
     /// Show one.
     Show {
         /// Its id.
-        id: i64,
+        id: String,
     },
-    /// Try one now, or all without an id.
-    Retry {
+    /// Try one now, or all that wait without an id.
+    Retry(Target),
+    /// Hold one until it is released, or all that wait without an id.
+    Hold(Target),
+    /// Release one that is held, or all without an id.
+    Release(Target),
+    /// Take one out of the queue: it does not reach its recipient. `--reason` is required.
+    Drop {
         /// Its id.
-        id: Option<i64>,
+        id: String,
+        /// Do not tell the sender.
+        #[arg(long)]
+        no_notify: bool,
     },
+}
+
+#[derive(Args)]
+pub(super) struct Target {
+    /// Its id.
+    #[arg(conflicts_with_all = ["domain", "sender_mailbox", "state", "held_for"])]
+    id: Option<String>,
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Those that match everything that is given.
+#[derive(Args)]
+pub(super) struct Which {
+    /// To this domain.
+    #[arg(long)]
+    domain: Option<String>,
+    /// From the mailbox with this id.
+    #[arg(long, value_name = "ID")]
+    sender_mailbox: Option<String>,
+    /// queued, deferred, held; finished ones are relayed, bounced, expired, dropped.
+    #[arg(long)]
+    state: Option<String>,
+    /// Held for: departure, fault, administrator.
+    #[arg(long, value_name = "CAUSE")]
+    held_for: Option<String>,
+}
+
+impl Which {
+    fn members(self) -> [(&'static str, Option<String>); 4] {
+        [
+            ("domain", self.domain),
+            ("senderMailboxId", self.sender_mailbox),
+            ("state", self.state),
+            ("heldFor", self.held_for),
+        ]
+    }
 }
 
 pub(super) async fn run(global: &Global, command: QueueCommand) -> Result<ExitCode> {
-    let (_, store) = global.open().await?;
-    match command {
-        QueueCommand::List { all } => list(global, &store, all).await?,
-        QueueCommand::Show { id } => {
-            let row = store
-                .queue_entry(QueueId(id))
-                .await?
-                .with_context(|| format!("there is no queue entry {id}"))?;
-            if global.json { print::json(&as_json(&row)) } else { show(&row) }
-        }
-        QueueCommand::Retry { id } => {
-            let count = store.retry_now(id.map(QueueId)).await?;
-            if let (Some(id), 0) = (id, count) {
-                anyhow::bail!("queue entry {id} is not waiting; `queue list --all` shows what became of it");
-            }
-            if global.json {
-                print::json(&json!({"due": count}));
-            } else {
-                print::line(&format!("{count} due now; a running `serve` tries them within two seconds"));
-            }
-        }
-    }
-    store.close().await;
-    Ok(ExitCode::SUCCESS)
+    let client = Client::open(global).await?;
+    let done = obey(global, &client, command).await;
+    client.close().await;
+    done.map(|()| ExitCode::SUCCESS)
 }
 
-async fn list(global: &Global, store: &Store, all: bool) -> Result<()> {
-    let mut rows: Vec<QueueRow> = Vec::new();
-    loop {
-        let after = rows.last().map_or(QueueId(0), |row| row.id);
-        let page = store.queue(after, PAGE, all).await?;
-        let is_last = page.len() < PAGE as usize;
-        rows.extend(page);
-        if is_last {
-            break;
+async fn obey(global: &Global, client: &Client, command: QueueCommand) -> Result<()> {
+    match command {
+        QueueCommand::List { all, which, sort, limit } => {
+            let mut ask = Ask::get(&["queue"])?.query("all", all.then_some(true)).query("sort", sort);
+            for (name, value) in which.members() {
+                ask = ask.query(name, value);
+            }
+            list(global, client.list(&ask, limit).await?);
+        }
+        QueueCommand::Show { id } => print::one(global, &client.get(&["queue", &id]).await?),
+        QueueCommand::Retry(target) => act(global, client, "retry", target).await?,
+        QueueCommand::Hold(target) => act(global, client, "hold", target).await?,
+        QueueCommand::Release(target) => act(global, client, "release", target).await?,
+        QueueCommand::Drop { id, no_notify } => {
+            let ask = Ask::delete(&["queue", &id])?.query("notify", no_notify.then_some(false));
+            client.ask(&ask).await?;
+            print::done(global, &json!({"id": id, "state": "dropped"}));
         }
     }
-    if global.json {
-        print::json(&Value::Array(rows.iter().map(as_json).collect()));
-        return Ok(());
-    }
-    let cells: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| {
-            vec![
-                row.id.to_string(),
-                state(row),
-                row.attempts.to_string(),
-                message::date::rfc5322(row.next_attempt_at),
-                row.recipient.clone(),
-                row.last_reply.clone().unwrap_or_default(),
-            ]
-        })
-        .collect();
-    print::table(&["ID", "STATE", "ATTEMPTS", "NEXT ATTEMPT", "RECIPIENT", "LAST REPLY"], &cells);
     Ok(())
 }
 
-fn show(row: &QueueRow) {
-    let rows = [
-        ("id", row.id.to_string()),
-        ("message", row.unit.to_string()),
-        ("state", state(row)),
-        ("sender", row.reverse_path.clone()),
-        ("recipient", row.recipient.clone()),
-        ("attempts", row.attempts.to_string()),
-        ("created", message::date::rfc5322(row.created_at)),
-        ("next attempt", message::date::rfc5322(row.next_attempt_at)),
-        ("expires", message::date::rfc5322(row.expires_at)),
-        ("last reply", row.last_reply.clone().unwrap_or_else(|| "-".to_owned())),
+fn list(global: &Global, mut rows: Vec<Value>) {
+    if !global.json {
+        rows.iter_mut().for_each(|row| row["state"] = state(row).into());
+    }
+    let columns = [
+        ("ID", "/id"),
+        ("STATE", "/state"),
+        ("ATTEMPTS", "/attempts"),
+        ("NEXT ATTEMPT", "/nextAttemptAt"),
+        ("RECIPIENT", "/recipient"),
+        ("LAST REPLY", "/lastReply"),
     ];
-    rows.iter().for_each(|(key, value)| print::line(&format!("{key:<12} {value}")));
+    print::many(global, &columns, rows);
 }
 
 /// `held (departure)`.
-fn state(row: &QueueRow) -> String {
-    let held_for = row.held_for.map(|held_for| format!(" ({})", held_for.as_str())).unwrap_or_default();
-    format!("{}{held_for}", row.state.as_str())
+fn state(row: &Value) -> String {
+    let state = row["state"].as_str().unwrap_or_default();
+    row["heldFor"].as_str().map_or_else(|| state.to_owned(), |held_for| format!("{state} ({held_for})"))
 }
 
-fn as_json(row: &QueueRow) -> Value {
-    json!({
-        "id": row.id.0, "message": row.unit.to_string(), "state": row.state.as_str(), "sender": row.reverse_path, "recipient": row.recipient,
-        "attempts": row.attempts, "created_at_ms": row.created_at.0, "next_attempt_at_ms": row.next_attempt_at.0,
-        "expires_at_ms": row.expires_at.0, "last_reply": row.last_reply, "held_for": row.held_for.map(store::HeldFor::as_str),
-    })
+async fn act(global: &Global, client: &Client, act: &str, target: Target) -> Result<()> {
+    let answer = match target.id {
+        Some(id) => client.ask(&Ask::post(&["queue", &id, act])?).await?,
+        None => {
+            let members = target.which.members().into_iter();
+            let members = members.filter_map(|(name, value)| Some((name.to_owned(), Value::String(value?))));
+            client.post(&["queue", act], &Value::Object(members.collect::<Map<_, _>>())).await?
+        }
+    };
+    if global.json {
+        print::json(&answer.value);
+    } else if let Some(count) = answer.value["entries"].as_u64() {
+        print::line(&format!("{act}: {count}; a running `serve` obeys within two seconds"));
+    } else {
+        print::one(global, &answer.value);
+    }
+    Ok(())
 }

@@ -2,7 +2,8 @@
 
 mod certificate;
 
-use super::{Global, mailbox, print};
+use super::client::{Ask, Client};
+use super::{Global, key, mailbox, print};
 use anyhow::{Context, Result, anyhow};
 use certificate::CertificateCommand;
 use clap::Subcommand;
@@ -50,6 +51,19 @@ pub(super) enum ApplicationCommand {
         /// Address of the mailbox.
         address: String,
     },
+    /// Show what an application administers through the REST API.
+    Roles {
+        /// Its name.
+        name: String,
+    },
+    /// Set what an application administers through the REST API, in place of what it had; nothing without --role.
+    SetRoles {
+        /// Its name.
+        name: String,
+        /// operator, auditor, support, or domain:NAME; as often as there are roles.
+        #[arg(long, value_parser = key::role)]
+        role: Vec<Value>,
+    },
     /// Take an application out of service. Open sessions end within five seconds; the mailboxes stay.
     Delete {
         /// Its name.
@@ -58,8 +72,31 @@ pub(super) enum ApplicationCommand {
 }
 
 pub(super) async fn run(global: &Global, command: ApplicationCommand) -> Result<ExitCode> {
+    match command {
+        ApplicationCommand::Roles { name } => roles(global, &name, None).await?,
+        ApplicationCommand::SetRoles { name, role } => roles(global, &name, Some(role)).await?,
+        command => on_store(global, command).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows the roles, or sets them.
+async fn roles(global: &Global, name: &str, new: Option<Vec<Value>>) -> Result<()> {
+    let segments = ["applications", name, "roles"];
+    let client = Client::open(global).await?;
+    let shown = match new {
+        None => client.get(&segments).await,
+        Some(roles) => client.as_it_is(&Ask::put(&segments)?.json(&json!({"roles": roles}))).await,
+    };
+    client.close().await;
+    print::one(global, &shown?);
+    Ok(())
+}
+
+async fn on_store(global: &Global, command: ApplicationCommand) -> Result<()> {
     let (_, store) = global.open().await?;
     match command {
+        ApplicationCommand::Roles { .. } | ApplicationCommand::SetRoles { .. } => {}
         ApplicationCommand::Create { name } => {
             let created = store.create_application(&name).await?;
             let (actor, is_new) = created.map_err(|refusal| anyhow!("{name}: {refusal}"))?;
@@ -88,7 +125,7 @@ pub(super) async fn run(global: &Global, command: ApplicationCommand) -> Result<
         }
     }
     store.close().await;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 async fn find(store: &Store, name: &str) -> Result<ApplicationRow> {

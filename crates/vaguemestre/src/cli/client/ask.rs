@@ -44,8 +44,16 @@ impl Ask {
         Self::to(Method::POST, segments)
     }
 
+    pub(in crate::cli) fn put(segments: &[&str]) -> Result<Self> {
+        Self::to(Method::PUT, segments)
+    }
+
     pub(in crate::cli) fn patch(segments: &[&str]) -> Result<Self> {
         Self::to(Method::PATCH, segments)
+    }
+
+    pub(in crate::cli) fn delete(segments: &[&str]) -> Result<Self> {
+        Self::to(Method::DELETE, segments)
     }
 
     /// With a parameter of the query, unless there is none.
@@ -64,6 +72,13 @@ impl Ask {
     pub(in crate::cli) fn body(mut self, body: Bytes) -> Self {
         self.body = body;
         self
+    }
+
+    /// Reads what this one is about.
+    pub(super) fn reading(&self) -> Self {
+        let mut url = self.url.clone();
+        url.set_query(None);
+        Self { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new() }
     }
 
     /// Only of what has this tag.

@@ -18,7 +18,9 @@ pub(super) struct Local {
 impl Local {
     pub(super) async fn open(global: &Global) -> Result<Self> {
         let (config, store) = global.open().await?;
-        let hostname = crate::operator::hostname(&config, &store).await?;
+        // An operator without a domain has no name yet, and its first domain is added here.
+        let hostname = crate::operator::hostname(&config, &store).await;
+        let hostname = hostname.unwrap_or_else(|_| "localhost".to_owned());
         let api = Api::new(Parts {
             store: store.clone(),
             authenticator: Authenticator::new(store.clone(), 1),

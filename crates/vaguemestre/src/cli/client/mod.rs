@@ -106,17 +106,17 @@ impl Client {
 
     /// Changes one thing as it is now (RFC 7396).
     pub(super) async fn patch(&self, segments: &[&str], body: &Value) -> Result<Value> {
-        self.as_it_is(segments, Ask::patch(segments)?.json(body)).await
+        self.as_it_is(&Ask::patch(segments)?.json(body)).await
     }
 
     /// Makes a request of what is read first; once more when it changed in between.
-    async fn as_it_is(&self, segments: &[&str], ask: Ask) -> Result<Value> {
-        let read = self.ask(&Ask::get(segments)?).await?;
-        let first = self.ask(&ask.clone().if_match(read.etag())).await;
-        match first {
+    pub(super) async fn as_it_is(&self, ask: &Ask) -> Result<Value> {
+        let reading = ask.reading();
+        let etag = self.ask(&reading).await?.etag();
+        match self.ask(&ask.clone().if_match(etag)).await {
             Err(error) if Refused::of(&error).is_some_and(Refused::is_stale) => {
-                let read = self.ask(&Ask::get(segments)?).await?;
-                Ok(self.ask(&ask.if_match(read.etag())).await?.value)
+                let etag = self.ask(&reading).await?.etag();
+                Ok(self.ask(&ask.clone().if_match(etag)).await?.value)
             }
             answered => Ok(answered?.value),
         }

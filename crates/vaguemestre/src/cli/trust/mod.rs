@@ -3,11 +3,10 @@
 mod check;
 mod decide;
 mod diff;
-mod instant;
 mod status;
 mod sync;
 
-use super::{Global, print};
+use super::{Global, instant, print};
 use anyhow::Result;
 use clap::Subcommand;
 use config::Config;

@@ -1,6 +1,21 @@
 //! Dates on the command line.
 
 use mail_types::Timestamp;
+use serde_json::Value;
+
+/// An end, as the API has it (RFC 3339); null for none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Until(pub(super) Value);
+
+/// What [`parse`] takes, or `none`.
+pub(super) fn until(text: &str) -> Result<Until, String> {
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(Until(Value::Null));
+    }
+    parse(text)?;
+    // The last second of a day belongs to it.
+    Ok(Until(if text.contains('T') { text.into() } else { format!("{text}T23:59:59Z").into() }))
+}
 
 /// `YYYY-MM-DD`, which is the end of that day, or `YYYY-MM-DDTHH:MM:SSZ`; both in UTC.
 pub(super) fn parse(text: &str) -> Result<Timestamp, String> {
