@@ -24,6 +24,7 @@
 #![warn(missing_docs)]
 
 mod address_list;
+mod body_decoder;
 mod continuations;
 mod encoded_word;
 mod html;

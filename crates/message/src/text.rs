@@ -7,6 +7,7 @@
 use encoding_rs::{Encoding as Charset, UTF_8, WINDOWS_1252};
 use std::borrow::Cow;
 
+pub use crate::body_decoder::BodyDecoder;
 pub use crate::html::strip_html;
 
 /// How a body is encoded for transfer.

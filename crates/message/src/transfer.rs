@@ -33,7 +33,7 @@ pub(crate) fn base64(raw: &[u8]) -> Vec<u8> {
     out
 }
 
-fn sextet(b: u8) -> Option<u8> {
+pub(crate) fn sextet(b: u8) -> Option<u8> {
     match b {
         b'A'..=b'Z' => Some(b - b'A'),
         b'a'..=b'z' => Some(b - b'a' + 26),
@@ -72,7 +72,7 @@ pub(crate) fn hex_pair(bytes: &[u8]) -> Option<u8> {
 
 /// The length of a line end after an `=`, trailing white space included. The look-ahead is bounded: a run of
 /// `= = =` must not cost a scan each.
-fn soft_break(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn soft_break(bytes: &[u8]) -> Option<usize> {
     let blanks = bytes.iter().take(80).take_while(|b| matches!(b, b' ' | b'\t' | b'\r')).count();
     match bytes.get(blanks) {
         Some(b'\n') => Some(blanks + 1),

@@ -7,8 +7,8 @@ use crate::mime_fields::Parameter;
 const QUOTED_MAX: usize = 1000;
 
 // Dovecot's markers: NIL would make a group of an address that has no local part or no domain (RFC 9051 §7.5.2).
-const MISSING_LOCAL_PART: &[u8] = b"MISSING_MAILBOX";
-const MISSING_DOMAIN: &[u8] = b"MISSING_DOMAIN";
+pub(super) const MISSING_LOCAL_PART: &[u8] = b"MISSING_MAILBOX";
+pub(super) const MISSING_DOMAIN: &[u8] = b"MISSING_DOMAIN";
 
 /// A text or NIL.
 pub(super) fn nstring(text: Option<&[u8]>, out: &mut Vec<u8>) {

@@ -17,14 +17,19 @@ mod codec;
 pub mod downgrade;
 mod envelope;
 mod imap_text;
+mod letterhead;
+mod parts;
 mod render;
 mod scanner;
 mod section;
+mod value;
 
 use mail_types::Timestamp;
 use std::ops::Range;
 
 pub use codec::DecodeError;
+pub use letterhead::{Correspondent, Letterhead};
+pub use parts::{Part, PartRole};
 pub use scanner::StructureScanner;
 pub use section::SectionKind;
 
