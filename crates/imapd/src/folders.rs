@@ -5,11 +5,6 @@ use imap_session::command::SpecialUse;
 use imap_session::response::{self, Code, Status};
 use store::FolderError;
 
-/// Octets of a folder name.
-const NAME_MAX: usize = 512;
-/// Levels of a folder name.
-const LEVELS_MAX: usize = 32;
-
 impl Connection {
     /// CREATE.
     pub(crate) async fn create(&mut self, name: &str, uses: &[SpecialUse]) -> Answer {
@@ -94,28 +89,10 @@ fn refusal(error: FolderError) -> Failure {
     }
 }
 
-/// No empty level, no wildcard (a pattern could not name it), and bounds.
 fn must_be_name(name: &str) -> Result<(), Failure> {
-    let levels = name.split('/');
-    let fits = name.len() <= NAME_MAX && levels.clone().count() <= LEVELS_MAX;
-    if fits && levels.clone().all(|level| !level.is_empty()) && !name.contains(['*', '%']) {
+    if mail_types::is_folder_name(name) {
         Ok(())
     } else {
         Err(Failure::No(Some(Code::Cannot), "This cannot be the name of a folder"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_have_no_empty_level_and_no_wildcard() {
-        for good in ["Patients", "Patients/2026", "Été"] {
-            assert!(must_be_name(good).is_ok(), "{good}");
-        }
-        for bad in ["", "/", "/a", "a/", "a//b", "a*", "100%", &"a/".repeat(40), &"x".repeat(600)] {
-            assert!(must_be_name(bad).is_err(), "{bad}");
-        }
     }
 }

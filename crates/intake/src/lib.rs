@@ -24,7 +24,7 @@ use mail_types::{Domain, LifeCycle, MailParameters, PeerIdentity, Principal, Rep
 use policy::{AuthorRule, DomainStanding, MxSenderFacts, Reason, SendAs, TrustList, Verdict};
 use std::net::IpAddr;
 use std::sync::Arc;
-use store::Store;
+use store::{Act, Store};
 
 /// Where a message comes from.
 #[derive(Clone, Debug)]
@@ -50,8 +50,10 @@ pub struct Session {
     pub hello: String,
     /// The peer's address.
     pub peer_ip: IpAddr,
-    /// The TLS version, `TLSv1.3`.
-    pub tls: &'static str,
+    /// The TLS version, `TLSv1.3`; none leaves it out.
+    pub tls: Option<&'static str>,
+    /// RFC 3848 word, or `HTTP`.
+    pub protocol: &'static str,
 }
 
 /// Settings that an operator chooses.
@@ -97,6 +99,11 @@ impl Intake {
     ) -> Result<Transaction, Refusal> {
         permit(self.may_send(&session.origin, &reverse_path))?;
         Ok(Transaction::new(self.clone(), session.clone(), reverse_path, parameters))
+    }
+
+    /// The same door, for what somebody does.
+    pub fn acting(&self, act: Act) -> Self {
+        Self { store: self.store.acting(act), ..self.clone() }
     }
 
     /// The date of the white list by which peers are judged now.

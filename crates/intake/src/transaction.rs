@@ -175,7 +175,7 @@ impl Transaction {
             .map_err(|e| Refusal::of_store(&e))?;
         let return_path = message::trace::return_path(&self.reverse_path);
         let now = self.intake.store().now();
-        let (protocol, peer_ip, rule) = match &self.session.origin {
+        let (peer_ip, rule) = match &self.session.origin {
             Origin::Mx { peer } => {
                 let vouching = Vouching {
                     peer: peer.clone(),
@@ -183,12 +183,12 @@ impl Transaction {
                     now,
                     rule: settings.author_rule,
                 };
-                ("ESMTPS", Some(self.session.peer_ip), HeaderRule::Vouched(vouching))
+                (Some(self.session.peer_ip), HeaderRule::Vouched(vouching))
             }
             Origin::Submission { principal } => {
                 let message_id = format!("<{}@{}>", self.unit, settings.hostname);
                 let principal = Box::new(principal.clone());
-                ("ESMTPSA", None, HeaderRule::Complete { principal, now, message_id })
+                (None, HeaderRule::Complete { principal, now, message_id })
             }
         };
         let id = self.unit.to_string();
@@ -196,9 +196,9 @@ impl Transaction {
             from_helo: &self.session.hello,
             peer_ip,
             by: &settings.hostname,
-            protocol,
+            protocol: self.session.protocol,
             id: &id,
-            tls: Some(self.session.tls),
+            tls: self.session.tls,
             at: now,
         });
         spool.write(&return_path).await.map_err(|e| Refusal::of_store(&e))?;

@@ -14,6 +14,7 @@ mod criteria;
 mod dn;
 mod envelope;
 mod flags;
+mod folder_name;
 mod identifiers;
 mod ids;
 mod life_cycle;
@@ -33,6 +34,7 @@ pub use criteria::{AlternativeName, AlternativeNameError, CertificateCriteria, T
 pub use dn::{DistinguishedName, DnError};
 pub use envelope::{BodyKind, DsnNotify, DsnRet, ForwardPath, MailParameters, RcptParameters, ReversePath};
 pub use flags::{SystemFlags, is_keyword};
+pub use folder_name::is_folder_name;
 pub use identifiers::{Adeli, Finess, IdentifierError, KeyCheck, Rpps, Siret};
 pub use ids::{
     ActorId, BodyId, DomainId, FolderId, JobId, MailboxId, ModSeq, QueueId, Uid, UidValidity, UnitId, UserId,

@@ -302,14 +302,15 @@ impl Connection {
 
     /// What `intake` needs to know of this connection.
     fn session(&self) -> Result<Session, Refusal> {
-        let origin = match self.shared.service {
-            Service::Mx => Origin::Mx { peer: self.certificate.clone() },
+        let (protocol, origin) = match self.shared.service {
+            Service::Mx => ("ESMTPS", Origin::Mx { peer: self.certificate.clone() }),
             Service::Submission => {
                 let login = self.login.as_ref().ok_or_else(out_of_order)?;
-                Origin::Submission { principal: login.principal.clone() }
+                ("ESMTPSA", Origin::Submission { principal: login.principal.clone() })
             }
         };
-        Ok(Session { origin, hello: self.hello.clone(), peer_ip: self.peer_ip, tls: self.protocol })
+        let (hello, tls) = (self.hello.clone(), Some(self.protocol));
+        Ok(Session { origin, hello, peer_ip: self.peer_ip, tls, protocol })
     }
 
     fn refuse(&self, refusal: Refusal) -> Reply {

@@ -62,7 +62,7 @@ impl Store {
 }
 
 impl WriteTx {
-    async fn store_flags(
+    pub(crate) async fn store_flags(
         &mut self,
         folder: FolderId,
         private_seen_of: Option<ActorId>,

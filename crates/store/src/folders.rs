@@ -306,7 +306,7 @@ impl WriteTx {
         Ok(FolderId(id))
     }
 
-    async fn delete_folder(
+    pub(crate) async fn delete_folder(
         &mut self,
         mailbox: MailboxId,
         name: &str,
@@ -351,7 +351,7 @@ impl WriteTx {
         Ok(rows)
     }
 
-    async fn rename_folder(
+    pub(crate) async fn rename_folder(
         &mut self,
         mailbox: MailboxId,
         from: &str,

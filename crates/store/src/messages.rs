@@ -76,9 +76,9 @@ pub struct MessageRow {
     pub body: BodyId,
     /// Its key as wrapped for the mailbox.
     pub wrapped_key: Vec<u8>,
-    structure: Option<Vec<u8>>,
-    place: Option<String>,
-    container: Option<Vec<u8>>,
+    pub(crate) structure: Option<Vec<u8>>,
+    pub(crate) place: Option<String>,
+    pub(crate) container: Option<Vec<u8>>,
 }
 
 impl MessageRow {
