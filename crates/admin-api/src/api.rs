@@ -14,6 +14,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use intake::Intake;
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::Store;
@@ -42,6 +43,8 @@ pub struct Parts {
     pub authenticator: Authenticator,
     /// Our name.
     pub hostname: String,
+    /// The door that messages are sent by; none where no mail is taken.
+    pub intake: Option<Intake>,
     /// Octets of one message.
     pub message_size_max: u64,
     /// Recipients of one message.

@@ -12,9 +12,6 @@
 
 // What the next resources are made with.
 use governor::{self as _};
-use intake::{self as _};
-use mail_builder::{self as _};
-use message::{self as _};
 
 mod access;
 mod api;
@@ -23,6 +20,7 @@ mod explorer;
 mod instant;
 mod jobs;
 mod json;
+mod mailbox;
 mod once;
 mod openapi;
 mod page;

@@ -5,8 +5,8 @@ use crate::spool::Spool;
 use crate::{Intake, Origin, Refusal, Session, permit};
 use aws_lc_rs::digest::{Context, SHA256};
 use mail_types::{
-    ActorId, Address, DsnNotify, DsnRet, ForwardPath, MailParameters, MailboxId, RcptParameters, Reply,
-    ReversePath, UnitId,
+    ActorId, Address, DsnNotify, DsnRet, FolderId, ForwardPath, MailParameters, MailboxId, RcptParameters,
+    Reply, ReversePath, UnitId,
 };
 use message::trace::Received;
 use policy::{Reason, RecipientFacts};
@@ -140,7 +140,7 @@ impl Transaction {
     }
 
     /// A copy of what is accepted goes to the folder for sent messages of a mailbox, in the same transaction, seen by everybody or by one
-    /// actor. False when the mailbox has no such folder, or no room left: the message is then accepted without.
+    /// actor. Which folder that is; none when the mailbox has no such folder, or no room left: the message is then accepted without.
     ///
     /// # Errors
     /// A cause of ours.
@@ -149,7 +149,7 @@ impl Transaction {
         mailbox: MailboxId,
         address: &Address,
         seen_by: Option<ActorId>,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<Option<FolderId>, Refusal> {
         let store = self.intake.store().clone();
         let refusal = |error: Error| Refusal::of_store(&error);
         let row = store.recipient(address).await.map_err(refusal)?;
@@ -158,11 +158,11 @@ impl Transaction {
             row.mailbox == mailbox && row.used_bytes.saturating_add(size) < row.quota_bytes
         });
         let folder = store.folder_with_use(mailbox, SpecialUse::SENT).await.map_err(refusal)?;
-        let Some(folder) = folder.filter(|_| has_room) else { return Ok(false) };
+        let Some(folder) = folder.filter(|_| has_room) else { return Ok(None) };
         let key = store.mailbox_key(mailbox).await.map_err(refusal)?;
         let to = LocalDelivery { mailbox, folder: folder.id, key };
         self.sent_copy = Some(SentCopy { to, seen_by });
-        Ok(true)
+        Ok(Some(folder.id))
     }
 
     /// Begins the content; at least one recipient was accepted.

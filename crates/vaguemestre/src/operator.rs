@@ -204,7 +204,8 @@ impl Operator {
                 }
                 Protocol::Https => {
                     let ports = self.ports(hostname, &intake);
-                    let api = self.admin_api(&section, hostname, ports, registry.clone(), gauges.clone());
+                    let api =
+                        self.admin_api(&section, hostname, ports, &intake, registry.clone(), gauges.clone());
                     let max = self.config.limits.http_connections_max;
                     self.tasks.spawn(api.serve(
                         listener,
@@ -303,6 +304,7 @@ impl Operator {
         section: &Listener,
         hostname: &str,
         ports: Ports,
+        intake: &Intake,
         registry: Arc<Registry>,
         gauges: Gauges,
     ) -> AdminApi {
@@ -313,6 +315,7 @@ impl Operator {
                 store: self.store.clone(),
                 authenticator: self.parts.authenticator.clone(),
                 hostname: hostname.to_owned(),
+                intake: Some(intake.clone()),
                 message_size_max: self.config.limits.message_size_max,
                 recipients_max: self.config.limits.recipients_max,
                 ports,

@@ -3,8 +3,10 @@
 mod delegations;
 mod description;
 mod domains;
+mod folders;
 mod jobs;
 mod keys;
+mod messages;
 mod passwords;
 mod roles;
 mod running;
@@ -20,10 +22,12 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .merge(delegations::routes())
         .merge(description::routes())
         .merge(domains::routes())
+        .merge(folders::routes())
         .merge(jobs::routes())
         .merge(keys::routes())
         .merge(passwords::routes())
         .merge(roles::routes())
+        .merge(messages::routes())
         .merge(running::routes())
         .merge(service::routes())
 }
@@ -34,8 +38,10 @@ pub(crate) fn rules() -> impl Iterator<Item = &'static RouteRule> {
         delegations::RULES,
         description::RULES,
         domains::RULES,
+        folders::RULES,
         jobs::RULES,
         keys::RULES,
+        messages::RULES,
         passwords::RULES,
         roles::RULES,
         service::RULES,

@@ -26,6 +26,7 @@ impl Local {
             authenticator: Authenticator::new(store.clone(), 1),
             ports: crate::api::beside(&config, &store, &hostname)?,
             hostname,
+            intake: None,
             message_size_max: config.limits.message_size_max,
             recipients_max: config.limits.recipients_max,
         });
