@@ -15,7 +15,7 @@ def refused(demo, operator=0):
     address = f"https://localhost:{demo.port(operator, 'https')}/metrics"
     with urllib.request.urlopen(address, context=demo.context(), timeout=30) as answer:
         lines = answer.read().decode().splitlines()
-    counts = [re.fullmatch(r'(?:imap|smtp)_logins_total\{[^}]*(?:outcome|reason)="refused"[^}]*\} (\d+)', line) for line in lines]
+    counts = [re.fullmatch(r'logins_total\{[^}]*outcome="refused"[^}]*\} (\d+)', line) for line in lines]
     return sum(int(count[1]) for count in counts if count)
 
 

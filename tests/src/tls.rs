@@ -44,7 +44,8 @@ impl ClientTls {
         Self { config: Arc::new(config) }
     }
 
-    pub(crate) fn connector(&self) -> TlsConnector {
+    /// What shakes hands as this client.
+    pub fn connector(&self) -> TlsConnector {
         TlsConnector::from(self.config.clone())
     }
 }

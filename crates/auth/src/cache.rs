@@ -1,11 +1,11 @@
-//! Credentials verified a moment ago.
+//! Credentials examined a moment ago.
 
 use aws_lc_rs::hmac;
 use mail_types::{ActorId, Secret, Timestamp};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// How long a password need not be hashed again.
+/// How long a password need not be hashed again, and a wrong one is no further guess.
 const LIFETIME_MS: i64 = 300_000;
 /// Entries kept; past it the cache starts again.
 const ENTRIES_MAX: usize = 20_000;
@@ -17,20 +17,20 @@ pub(crate) struct Proof {
     pub(crate) password: i64,
 }
 
-/// Proofs under a keyed hash of the whole credential: neither names nor secrets stand in it. A proof saves the hashing and nothing else:
-/// that the password, the grant and the mailbox are still in force is asked of the store each time.
-pub(crate) struct Cache {
+/// What is known of credentials, under a keyed hash of the whole credential: neither names nor secrets stand in it. A [`Proof`] saves the hashing
+/// and nothing else: that the password, the grant and the mailbox are still in force is asked of the store each time.
+pub(crate) struct Cache<T> {
     key: hmac::Key,
-    entries: Mutex<HashMap<[u8; 32], (Proof, Timestamp)>>,
+    entries: Mutex<HashMap<[u8; 32], (T, Timestamp)>>,
 }
 
-impl std::fmt::Debug for Cache {
+impl<T> std::fmt::Debug for Cache<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Cache")
     }
 }
 
-impl Cache {
+impl<T: Copy> Cache<T> {
     pub(crate) fn new() -> Self {
         let mut secret = [0; 32];
         aws_lc_rs::rand::fill(&mut secret).expect("the system's random source answers");
@@ -54,12 +54,12 @@ impl Cache {
         name: &str,
         password: &Secret<String>,
         now: Timestamp,
-    ) -> Option<Proof> {
+    ) -> Option<T> {
         let digest = self.digest(selected, name, password);
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let (proof, verified_at) = entries.get(&digest)?;
-        let age = now.0 - verified_at.0;
-        (0..LIFETIME_MS).contains(&age).then_some(*proof)
+        let (value, noted_at) = entries.get(&digest)?;
+        let age = now.0 - noted_at.0;
+        (0..LIFETIME_MS).contains(&age).then_some(*value)
     }
 
     pub(crate) fn insert(
@@ -67,7 +67,7 @@ impl Cache {
         selected: &str,
         name: &str,
         password: &Secret<String>,
-        proof: Proof,
+        value: T,
         now: Timestamp,
     ) {
         let digest = self.digest(selected, name, password);
@@ -75,6 +75,6 @@ impl Cache {
         if entries.len() >= ENTRIES_MAX {
             entries.clear();
         }
-        entries.insert(digest, (proof, now));
+        entries.insert(digest, (value, now));
     }
 }

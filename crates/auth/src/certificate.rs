@@ -4,7 +4,8 @@
 //! that application opens. The authorization identity only chooses among these.
 
 use crate::login::Credential;
-use crate::{AuthError, Authenticator, Login, unavailable};
+use crate::record::Entry;
+use crate::{AuthError, Authenticator, Login, Whence, unavailable};
 use mail_types::{ActorId, Address, MailboxStatus, PeerIdentity, RevocationState, Timestamp};
 use store::LoginMailbox;
 
@@ -54,33 +55,80 @@ impl CertificateRefusal {
     }
 }
 
+/// A certificate as [`store::Act::credential`] has it.
+pub fn certificate_credential(peer: &PeerIdentity) -> String {
+    let octets = peer.key_pin.iter().take(8);
+    octets.fold("certificate:".to_owned(), |text, octet| format!("{text}{octet:02x}"))
+}
+
 impl Authenticator {
     /// Logs an application in by the certificate that it showed. `authzid` is the address of one of its mailboxes, whatever the case of its
-    /// letters, or empty for the only one.
+    /// letters, or empty for the only one. When this returns, the login is written down.
     ///
     /// # Errors
     /// [`AuthError::Certificate`], or [`AuthError::Unavailable`] when it could not be decided: also while nobody can say whether the
     /// certificate is revoked.
-    pub async fn certificate(&self, authzid: &str, peer: &PeerIdentity) -> Result<Login, AuthError> {
+    pub async fn certificate(
+        &self,
+        whence: Whence,
+        authzid: &str,
+        peer: &PeerIdentity,
+    ) -> Result<Login, AuthError> {
+        let outcome = self.enter_by_certificate(whence, authzid, peer).await;
+        if let Err(error) = &outcome {
+            self.turned_away(whence, None, error);
+        }
+        outcome
+    }
+
+    async fn enter_by_certificate(
+        &self,
+        whence: Whence,
+        authzid: &str,
+        peer: &PeerIdentity,
+    ) -> Result<Login, AuthError> {
+        let login = self.by_certificate(authzid, peer).await?;
+        let (actor, mailbox) = (login.principal.actor.id, Some(login.principal.mailbox));
+        let credential = certificate_credential(peer);
+        let entry = Entry { actor, mailbox, credential, password: None, trace: None };
+        self.entered(whence, "certificate", entry).await?;
+        Ok(login)
+    }
+
+    pub(crate) async fn by_certificate(
+        &self,
+        authzid: &str,
+        peer: &PeerIdentity,
+    ) -> Result<Login, AuthError> {
         let revision = self.revision();
         let now = self.store.now();
-        let actor = self.application_of(peer, now).await?;
+        let (actor, until) = self.application_of(peer, now).await?;
         let mailbox = self.mailbox_of(actor, authzid, now).await?;
         // The store answers with the one actor that was asked for.
         let opened = mailbox.actors.iter().find(|candidate| candidate.actor.id == actor);
         let opened = opened.ok_or(AuthError::Certificate(CertificateRefusal::NoMailbox))?;
-        Ok(Login::new(&mailbox, opened, Credential::Certificate, revision))
+        let login = Login::new(&mailbox, opened, Credential::Certificate, revision);
+        Ok(login.until(until).until(Some(peer.not_after)))
     }
 
-    /// The one application that a certificate stands for, whether it opens a mailbox or none.
+    /// The one application that a certificate stands for, whether it opens a mailbox or none. Nobody is let in yet.
     ///
     /// # Errors
     /// As [`Authenticator::certificate`].
-    pub async fn application(&self, peer: &PeerIdentity) -> Result<ActorId, AuthError> {
-        self.application_of(peer, self.store.now()).await
+    pub async fn application(&self, whence: Whence, peer: &PeerIdentity) -> Result<ActorId, AuthError> {
+        let outcome = self.application_of(peer, self.store.now()).await;
+        if let Err(error) = &outcome {
+            self.turned_away(whence, None, error);
+        }
+        outcome.map(|(actor, _)| actor)
     }
 
-    async fn application_of(&self, peer: &PeerIdentity, now: Timestamp) -> Result<ActorId, AuthError> {
+    /// The application, and until when its rule says so.
+    async fn application_of(
+        &self,
+        peer: &PeerIdentity,
+        now: Timestamp,
+    ) -> Result<(ActorId, Option<Timestamp>), AuthError> {
         if let RevocationState::Unknown(cause) = peer.revocation {
             return Err(AuthError::Unavailable(format!("the certificate cannot be checked: {cause}")));
         }
@@ -98,7 +146,9 @@ impl Authenticator {
             );
             return Err(AuthError::Certificate(CertificateRefusal::Ambiguous));
         }
-        Ok(first.actor)
+        // As long as one of them stands, the certificate does.
+        let dates: Option<Vec<_>> = rules.iter().map(|rule| rule.expires_at).collect();
+        Ok((first.actor, dates.and_then(|dates| dates.into_iter().max())))
     }
 
     /// The mailbox that was named, or the only one.

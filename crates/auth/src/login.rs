@@ -1,15 +1,16 @@
 //! A login after its beginning: does it still stand?
 
-use crate::certificate::CertificateRefusal;
+use crate::cache::Proof;
+use crate::certificate::{CertificateRefusal, certificate_credential};
 use crate::{AuthError, Authenticator, unavailable};
-use mail_types::{PeerIdentity, Principal};
+use mail_types::{PeerIdentity, Principal, Timestamp};
 use std::time::Duration;
 use store::{LoginActor, LoginMailbox, Revision};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// Between two looks at the revision of the directory: another process may have changed it.
-const EVERY: Duration = Duration::from_secs(2);
+const EVERY: Duration = Duration::from_secs(1);
 
 /// What proved the actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct Login {
     credential: Credential,
     /// The revision of the directory under which it was found to stand.
     revision: u64,
+    /// The first date at which something that it rests on ends.
+    until: Option<Timestamp>,
 }
 
 impl Login {
@@ -45,15 +48,22 @@ impl Login {
             rights: actor.rights,
             may_send: actor.may_send,
             private_seen: mailbox.private_seen,
+            is_holder: actor.is_holder,
         };
-        Self { principal, credential, revision }
+        Self { principal, credential, revision, until: actor.until }
     }
 
-    /// The row of the application password that proved the actor, if one did.
-    pub fn password(&self) -> Option<i64> {
+    /// The same, not longer than until then.
+    pub(crate) fn until(self, date: Option<Timestamp>) -> Self {
+        let dates = [self.until, date];
+        Self { until: dates.into_iter().flatten().min(), ..self }
+    }
+
+    /// What proved the actor, as [`store::Act::credential`] has it; `peer` is the certificate of the connection.
+    pub fn credential_name(&self, peer: Option<&PeerIdentity>) -> Option<String> {
         match self.credential {
-            Credential::Password(password) => Some(password),
-            Credential::Certificate => None,
+            Credential::Password(password) => Some(format!("password:{password}")),
+            Credential::Certificate => peer.map(certificate_credential),
         }
     }
 
@@ -87,9 +97,15 @@ impl Authenticator {
         *self.directory.borrow()
     }
 
-    /// Whether the directory changed since the login was last found to stand. It costs nothing to ask.
+    /// Whether the directory changed since the login was last found to stand, or a date passed. It costs nothing to ask.
     pub fn may_have_changed(&self, login: &Login) -> bool {
-        login.revision != self.revision()
+        login.revision != self.revision() || login.until.is_some_and(|until| until <= self.store.now())
+    }
+
+    /// In how long something ends that the login rests on, if anything does.
+    pub fn ends_in(&self, login: &Login) -> Option<Duration> {
+        let left = login.until?.0.saturating_sub(self.store.now().0).max(0);
+        Some(Duration::from_millis(left.unsigned_abs()))
     }
 
     /// Asks whether a login still stands: the password or a rule for the certificate, the grant, the mailbox. Its rights become those of now.
@@ -104,7 +120,7 @@ impl Authenticator {
     ) -> Result<(), AuthError> {
         let stands = match (login.credential, peer) {
             (Credential::Certificate, Some(peer)) => {
-                self.certificate(&login.principal.address.canonical(), peer).await?
+                self.by_certificate(&login.principal.address.canonical(), peer).await?
             }
             (Credential::Certificate, None) => {
                 return Err(AuthError::Certificate(CertificateRefusal::NoRule));
@@ -124,14 +140,10 @@ impl Authenticator {
         let (revision, now) = (self.revision(), self.store.now());
         let (actor, address) = (login.principal.actor.id, login.principal.address.canonical());
         let mailbox = self.store.login_mailbox(&address, now).await.map_err(unavailable)?;
-        let mailbox = mailbox.and_then(|mailbox| self.opened(mailbox));
-        let mailbox = mailbox.ok_or(AuthError::Refused)?;
+        let mailbox = mailbox.and_then(|mailbox| self.opened(mailbox)).ok_or(AuthError::Refused)?;
         let candidate = mailbox.actors.iter().find(|candidate| candidate.actor.id == actor);
         let candidate = candidate.ok_or(AuthError::Refused)?;
-        let passwords = self.store.application_passwords(actor, now).await.map_err(unavailable)?;
-        if !passwords.iter().any(|known| known.id == password) {
-            return Err(AuthError::Refused);
-        }
-        Ok(Login::new(&mailbox, candidate, Credential::Password(password), revision))
+        let known = self.password_of(&mailbox, Proof { actor, password }).await?.ok_or(AuthError::Refused)?;
+        Ok(Login::new(&mailbox, candidate, Credential::Password(password), revision).until(known.expires_at))
     }
 }

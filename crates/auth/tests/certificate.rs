@@ -1,7 +1,7 @@
 //! What a certificate opens, and what no authorization identity makes it open.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use auth::{AuthError, Authenticator, CertificateRefusal};
+use auth::{AuthError, AuthMetrics, Authenticator, CertificateRefusal, Settings, Via, Whence};
 use mail_types::{
     ActorId, Address, CertificateCriteria, DistinguishedName, MailboxId, MailboxKind, PeerIdentity,
     RevocationState, Role, Secret, Timestamp,
@@ -11,6 +11,8 @@ use std::time::Duration;
 use store::{BodyOptions, Clock, NewMailbox, Store, StoreOptions};
 
 const NOW: Timestamp = Timestamp::from_secs(1_900_000_000);
+
+const WHENCE: Whence = Whence { via: Via::Imap, ip: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST) };
 
 struct House {
     store: Store,
@@ -73,7 +75,7 @@ impl House {
             let new = NewMailbox { address, kind, owner: None, quota_bytes: 1000 };
             store.create_mailbox(new).await.unwrap().unwrap();
         }
-        let authenticator = Authenticator::new(store.clone(), 1);
+        let authenticator = Authenticator::new(store.clone(), Settings::default(), AuthMetrics::default());
         let (lims, _) = store.create_application("lims").await.unwrap().unwrap();
         store.add_certificate_rule(lims, &by_serial(1), None, None).await.unwrap().unwrap();
         Self { store, authenticator, lims, _dir: dir }
@@ -88,7 +90,7 @@ impl House {
     }
 
     async fn login(&self, authzid: &str, peer: &PeerIdentity) -> Result<String, CertificateRefusal> {
-        match self.authenticator.certificate(authzid, peer).await {
+        match self.authenticator.certificate(WHENCE, authzid, peer).await {
             Ok(login) => Ok(login.principal.address.to_string()),
             Err(AuthError::Certificate(refusal)) => Err(refusal),
             Err(error) => panic!("{error}"),
@@ -117,7 +119,7 @@ async fn what_cannot_be_known_now_is_no_refusal_for_good_and_lets_nobody_in() {
     let house = House::new().await;
     house.grant("labo").await;
     let doubtful = PeerIdentity { revocation: RevocationState::Unknown("no list"), ..peer(1) };
-    let outcome = house.authenticator.certificate("", &doubtful).await;
+    let outcome = house.authenticator.certificate(WHENCE, "", &doubtful).await;
     assert!(matches!(outcome, Err(AuthError::Unavailable(_))), "{outcome:?}");
     let expired = PeerIdentity { not_after: NOW.plus_millis(-1), ..peer(1) };
     assert_eq!(house.login("", &expired).await, Err(CertificateRefusal::Expired));
@@ -150,7 +152,7 @@ async fn a_login_stands_for_as_long_as_what_it_rests_on() {
             authenticator.still_stands(&mut login, Some(&peer)).await.map(|()| login)
         }
     };
-    let login = house.authenticator.certificate("", &peer(1)).await.unwrap();
+    let login = house.authenticator.certificate(WHENCE, "", &peer(1)).await.unwrap();
     assert!(login.is_by_certificate());
     assert_eq!(stands(peer(1), login.clone()).await.unwrap(), login);
     // A second mailbox makes the choice ambiguous for a new login, not for this one.
@@ -174,7 +176,7 @@ async fn a_password_that_was_replaced_ends_its_login() {
     };
     set("first secret").await;
     let secret = Secret::new("first secret".to_owned());
-    let mut login = house.authenticator.password("", "claire@ch.example", &secret).await.unwrap();
+    let mut login = house.authenticator.password(WHENCE, "", "claire@ch.example", &secret).await.unwrap();
     assert!(!login.is_by_certificate());
     // A certificate beside a password changes nothing about who it is.
     house.authenticator.still_stands(&mut login, Some(&peer(1))).await.unwrap();
@@ -190,7 +192,7 @@ async fn a_change_by_another_process_is_told_within_seconds() {
     let authenticator = house.authenticator.clone();
     let following = tokio::spawn(async move { authenticator.follow().await });
     changes.changed().await.unwrap();
-    let login = house.authenticator.certificate("", &peer(1)).await.unwrap();
+    let login = house.authenticator.certificate(WHENCE, "", &peer(1)).await.unwrap();
     assert!(!house.authenticator.may_have_changed(&login));
     house.store.revoke_grant(house.mailbox("labo").await, house.lims).await.unwrap();
     tokio::time::timeout(Duration::from_secs(5), changes.changed()).await.unwrap().unwrap();
@@ -236,7 +238,7 @@ fn no_identity_opens_a_mailbox_that_the_certificate_s_application_was_not_grante
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(2000));
     runner
         .run(&(identities(), 0_u8..4), |(authzid, serial)| {
-            let outcome = runtime.block_on(house.authenticator.certificate(&authzid, &peer(serial)));
+            let outcome = runtime.block_on(house.authenticator.certificate(WHENCE, &authzid, &peer(serial)));
             match outcome {
                 Ok(login) => {
                     prop_assert_eq!(serial, 1);

@@ -6,12 +6,14 @@
 //! Read first: [`Config::load`].
 #![warn(missing_docs)]
 
+mod auth;
 mod mailboxes;
 mod reader;
 mod sections;
 mod tls;
 mod trust;
 
+pub use auth::Auth;
 pub use mailboxes::{DeliveryWord, Identifiers, MailboxState, Mailboxes};
 pub use reader::Fault;
 pub use sections::{
@@ -43,6 +45,8 @@ pub struct Config {
     pub routes: Routes,
     /// `[delivery]`
     pub delivery: Delivery,
+    /// `[auth]`
+    pub auth: Auth,
     /// `[limits]`
     pub limits: Limits,
     /// `[identifiers]`
@@ -90,6 +94,7 @@ impl Config {
             trust: TrustFiles::read(root.section("trust")),
             routes: Routes::read(root.section("routes")),
             delivery: Delivery::read(root.section("delivery")),
+            auth: Auth::read(root.section("auth")),
             limits: Limits::read(root.section("limits")),
             identifiers: Identifiers::read(root.section("identifiers")),
             mailboxes: Mailboxes::read(root.section("mailboxes")),

@@ -151,6 +151,8 @@ impl Connection {
         spool: Spool,
     ) -> Answer {
         let login = self.login.as_deref().ok_or(Failure::Bad("Log in first"))?;
+        // The right may have been withdrawn while the message came.
+        login.who.must("i")?;
         let body = spool.finish().await?;
         let private = login.who.private_seen_of;
         let appended = self

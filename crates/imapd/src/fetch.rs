@@ -3,7 +3,7 @@
 use crate::fetch_plan::Plan;
 use crate::section::{Place, clip, locate};
 use crate::sets::{page_len, uid_ranges};
-use crate::standing::Shown;
+use crate::standing::Watch;
 use crate::state::{Answer, Connection, Done, Failure, GONE, Selected, Who, keyword_names};
 use crate::sync::learn_keywords;
 use crate::transport::Wire;
@@ -59,7 +59,12 @@ impl Connection {
         };
         let mut fetch = Fetch {
             wire: &mut self.wire,
-            certificate: self.certificate.as_deref_mut(),
+            watch: Watch::new(
+                self.vigil.as_deref_mut(),
+                &self.shared.authenticator,
+                &login.proof,
+                self.certificate.as_deref().map(|shown| &shown.peer),
+            ),
             selected,
             store: &self.shared.store,
             who: login.who,
@@ -85,7 +90,7 @@ struct Part<'m> {
 
 struct Fetch<'c> {
     wire: &'c mut Wire,
-    certificate: Option<&'c mut Shown>,
+    watch: Watch<'c>,
     selected: &'c mut Selected,
     store: &'c Store,
     who: Who,
@@ -131,7 +136,7 @@ impl Fetch<'_> {
     async fn run<'m>(&mut self, messages: &'m [(u32, u32)]) -> Result<&'m [(u32, u32)], Failure> {
         let mut rest = messages;
         while !rest.is_empty() {
-            if self.certificate.as_mut().is_some_and(|shown| shown.is_due()) {
+            if self.watch.is_due() {
                 break;
             }
             let (span, gap) = self.page_bounds();
@@ -375,12 +380,13 @@ impl Fetch<'_> {
         };
         out.push(b' ');
         let place = locate(section, opened.structure.as_ref(), reader.size());
-        write_section(self.wire, &mut self.header, reader, place, partial).await
+        write_section(self.wire, &mut self.watch, &mut self.header, reader, place, partial).await
     }
 }
 
 async fn write_section(
     wire: &mut Wire,
+    watch: &mut Watch<'_>,
     header: &mut Vec<u8>,
     reader: &mut BodyReader,
     place: Place<'_>,
@@ -391,7 +397,7 @@ async fn write_section(
             wire.out.extend_from_slice(b"\"\"");
             Ok(())
         }
-        Place::Octets(range) => stream(wire, reader, clip(range, partial)).await,
+        Place::Octets(range) => stream(wire, watch, reader, clip(range, partial)).await,
         Place::Fields { header: range, names, negate } => {
             header.clear();
             let end = range.end.min(range.start.saturating_add(HEADER_MAX));
@@ -408,7 +414,12 @@ async fn write_section(
 }
 
 /// A literal of these octets of the message, opened and sent in pieces.
-async fn stream(wire: &mut Wire, reader: &mut BodyReader, range: Range<u64>) -> Result<(), Trouble> {
+async fn stream(
+    wire: &mut Wire,
+    watch: &mut Watch<'_>,
+    reader: &mut BodyReader,
+    range: Range<u64>,
+) -> Result<(), Trouble> {
     response::literal_header(&mut wire.out, range.end - range.start);
     let mut at = range.start;
     while at < range.end {
@@ -417,6 +428,10 @@ async fn stream(wire: &mut Wire, reader: &mut BodyReader, range: Range<u64>) -> 
         at = to;
         if at < range.end {
             wire.spill().await?;
+            // A client that takes its time may lose its access meanwhile. Within a literal no goodbye can be said.
+            if !watch.may_go_on().await {
+                return Err(Trouble::Lost);
+            }
         }
     }
     Ok(())

@@ -20,7 +20,7 @@ enum Wake {
     Changed,
     Drain,
     Timer,
-    /// The certificate is to be judged again.
+    /// The session is to be judged again.
     Due,
 }
 
@@ -65,7 +65,7 @@ impl Connection {
             read = self.wire.transport.read_into(&mut self.decoder) => Wake::Input(read.is_ok_and(|count| count > 0)),
             () = changed => Wake::Changed,
             () = self.drain.asked() => Wake::Drain,
-            () = due(self.certificate.as_deref_mut()) => Wake::Due,
+            () = due(self.vigil.as_deref_mut()) => Wake::Due,
             () = sleep_until(until) => Wake::Timer,
         }
     }

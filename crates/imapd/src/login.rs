@@ -1,21 +1,18 @@
 //! LOGIN, AUTHENTICATE PLAIN and AUTHENTICATE EXTERNAL (RFC 3501 §6.2, RFC 4616, RFC 4422 appendix A, RFC 4959).
 
-use crate::metrics::OutcomeLabel;
 use crate::session::Next;
 use crate::state::{Answer, Connection, Done, Failure, Login, Who};
 use crate::sync::Telling;
-use auth::AuthError;
+use auth::{AuthError, Whence};
 use imap_session::decoder::Limits;
 use imap_session::response::{self, Code};
 use imap_session::sasl::{self, SaslResponse};
 use journal::Ruling;
 use mail_types::{AuthorizationIdentity, Secret};
-use std::time::Duration;
+use store::Via;
 
 /// Logins that fail before the connection is ended.
 const FAILURES_MAX: u32 = 5;
-/// What the first failure costs; each further one costs twice as much.
-const FIRST_DELAY: Duration = Duration::from_millis(250);
 
 const NO_CERTIFICATE: Failure =
     Failure::No(Some(Code::AuthenticationFailed), "EXTERNAL needs a TLS client certificate; none was shown");
@@ -121,7 +118,7 @@ impl Connection {
         if !self.is_secure() {
             return Err(PRIVACY);
         }
-        let outcome = self.shared.authenticator.password(authzid, authcid, password).await;
+        let outcome = self.shared.authenticator.password(self.whence(), authzid, authcid, password).await;
         self.conclude(outcome).await
     }
 
@@ -130,63 +127,52 @@ impl Connection {
         let authzid = AuthorizationIdentity::from_octets(response.expose())
             .map_err(|_| Failure::Bad("Invalid authorization identity"))?;
         let Some(shown) = &self.certificate else { return Err(NO_CERTIFICATE) };
-        let outcome = self.shared.authenticator.certificate(authzid.as_str(), &shown.peer).await;
+        let outcome =
+            self.shared.authenticator.certificate(self.whence(), authzid.as_str(), &shown.peer).await;
         let (ruling, reason) = match &outcome {
             Ok(_) => (Ruling::Accepted, "login"),
-            Err(AuthError::Certificate(refusal)) => (Ruling::Rejected, refusal.as_str()),
-            Err(AuthError::Refused) => (Ruling::Rejected, "refused"),
-            Err(AuthError::Unavailable(_)) => (Ruling::Deferred, "unavailable"),
+            Err(error @ (AuthError::Certificate(_) | AuthError::Refused)) => {
+                (Ruling::Rejected, error.reason())
+            }
+            Err(error) => (Ruling::Deferred, error.reason()),
         };
         let actor = outcome.as_ref().ok().map(|login| login.principal.actor.id);
         self.note_judgement(ruling, reason, actor);
         self.conclude(outcome).await
     }
 
+    fn whence(&self) -> Whence {
+        Whence { via: Via::Imap, ip: self.peer.ip() }
+    }
+
     async fn conclude(&mut self, outcome: Result<auth::Login, AuthError>) -> Answer {
-        let failure = match outcome {
+        let error = match outcome {
             Ok(login) => return self.enter(login).await,
-            Err(AuthError::Unavailable(error)) => {
-                self.count_login("unavailable");
+            Err(error) => error,
+        };
+        let failure = match &error {
+            AuthError::Refused => Failure::No(Some(Code::AuthenticationFailed), "Invalid credentials"),
+            AuthError::Certificate(refusal) => Failure::No(Some(Code::AuthenticationFailed), refusal.text()),
+            AuthError::Held(_) => {
+                Failure::No(Some(Code::Unavailable), "Too many failed logins; try again later")
+            }
+            AuthError::Unavailable(error) => {
                 tracing::error!(error, "a login could not be decided");
-                return Err(Failure::No(
-                    Some(Code::Unavailable),
-                    "Temporary authentication failure; try again later",
-                ));
-            }
-            Err(AuthError::Refused) => {
-                self.count_login("refused");
-                tracing::info!(peer = %self.peer.ip(), "login refused");
-                Failure::No(Some(Code::AuthenticationFailed), "Invalid credentials")
-            }
-            Err(AuthError::Certificate(refusal)) => {
-                self.count_login(refusal.as_str());
-                let subject = self.certificate.as_ref().map(|shown| shown.peer.subject.to_string());
-                tracing::info!(peer = %self.peer.ip(), subject, reason = refusal.as_str(), "login by certificate refused");
-                Failure::No(Some(Code::AuthenticationFailed), refusal.text())
+                Failure::No(Some(Code::Unavailable), "Temporary authentication failure; try again later")
             }
         };
-        self.failed_logins += 1;
-        let doublings = self.failed_logins.min(FAILURES_MAX) - 1;
-        tokio::time::sleep(FIRST_DELAY * 2_u32.pow(doublings)).await;
+        let subject = self.certificate.as_ref().map(|shown| shown.peer.subject.to_string());
+        tracing::info!(peer = %self.peer.ip(), subject, reason = error.reason(), "login failed");
+        self.failed_logins += u32::from(!matches!(error, AuthError::Unavailable(_)));
         Err(failure)
     }
 
     async fn enter(&mut self, proof: auth::Login) -> Answer {
-        let key = match self.shared.store.mailbox_key(proof.principal.mailbox).await {
-            Ok(key) => key,
-            Err(error) => {
-                self.count_login("unavailable");
-                return Err(error.into());
-            }
-        };
-        self.count_login("ok");
-        self.login = Some(Box::new(Login { who: Who::of(&proof.principal), key, proof }));
+        let key = self.shared.store.mailbox_key(proof.principal.mailbox).await?;
+        self.watch_login(&proof);
+        self.login = Some(Box::new(Login { who: Who::of(&proof.principal), key, proof, opened: Vec::new() }));
         self.failed_logins = 0;
         self.decoder.set_limits(Limits::authenticated());
         Ok(Done::with(Code::Capability(self.capabilities()), "Logged in"))
-    }
-
-    fn count_login(&self, outcome: &'static str) {
-        self.shared.metrics.logins.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 }

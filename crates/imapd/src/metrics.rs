@@ -8,11 +8,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct OutcomeLabel {
-    pub(crate) outcome: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct CommandLabel {
     pub(crate) command: &'static str,
 }
@@ -27,7 +22,6 @@ pub(crate) struct CauseLabel {
 pub struct ImapMetrics {
     pub(crate) connections: Gauge,
     pub(crate) idle: Gauge,
-    pub(crate) logins: Family<OutcomeLabel, Counter>,
     pub(crate) commands: Family<CommandLabel, Counter>,
     pub(crate) handshake_failures: Family<CauseLabel, Counter>,
     pub(crate) unreadable: Counter,
@@ -39,7 +33,6 @@ impl ImapMetrics {
         let metrics = Self::default();
         registry.register("imap_connections", "Open IMAP connections", metrics.connections.clone());
         registry.register("imap_idle_sessions", "Sessions in IDLE", metrics.idle.clone());
-        registry.register("imap_logins", "Logins, by outcome", metrics.logins.clone());
         registry.register("imap_commands", "Commands, by name", metrics.commands.clone());
         registry.register(
             "imap_handshake_failures",

@@ -5,8 +5,11 @@ use crate::sync::SYSTEM;
 use imap_session::command::StatusItem;
 use imap_session::response::{self, Code, Status};
 use imap_session::view::{Entry, View};
-use mail_types::SystemFlags;
-use store::{FolderStatus, FolderWatch, KEYWORDS_MAX};
+use mail_types::{FolderId, SystemFlags};
+use store::{Act, AuditEntry, Category, FolderStatus, FolderWatch, KEYWORDS_MAX, Via};
+
+/// Folders that a session remembers to have told of; others are told of again.
+const OPENED_MAX: usize = 1000;
 
 const NONEXISTENT: Failure = Failure::No(Some(Code::NonExistent), "No such folder");
 
@@ -25,6 +28,7 @@ impl Connection {
         let watch = self.shared.store.watch(folder);
         let picture = self.shared.store.select(folder, who.private_seen_of, !is_read_only).await?;
         let picture = picture.ok_or(NONEXISTENT)?;
+        self.tell_opened(folder).await?;
         let status = picture.status;
         let selected = opened(&picture, watch, is_read_only);
         self.describe(&selected, status, who);
@@ -34,6 +38,36 @@ impl Connection {
             (true, false) => Done::with(Code::ReadOnly, "SELECT completed"),
             (true, true) => Done::with(Code::ReadOnly, "EXAMINE completed"),
         })
+    }
+
+    /// Lets the audit trail know, before the client does, that somebody opens a folder of another's mailbox; once in a session.
+    async fn tell_opened(&mut self, folder: FolderId) -> Result<(), Failure> {
+        let Some(login) = self.login.as_deref_mut() else { return Ok(()) };
+        if login.proof.principal.is_holder || login.opened.contains(&folder) {
+            return Ok(());
+        }
+        let act = Act {
+            actor: Some(login.who.actor),
+            whence: Some(self.peer.ip()),
+            credential: login.proof.credential_name(self.certificate.as_deref().map(|shown| &shown.peer)),
+            ..Act::via(Via::Imap)
+        };
+        let entry = AuditEntry {
+            mailbox: Some(login.who.mailbox),
+            ..AuditEntry::new(Category::Access, "folder.opened").on("folder", folder)
+        };
+        match self.shared.store.acting(act).record_audit(vec![entry]).await {
+            Ok(()) => {}
+            // Mail can still be read, and read it must be; the log tells of it.
+            Err(error @ store::Error::Full(_)) => {
+                tracing::error!(%error, actor = %login.who.actor, %folder, "a folder was opened without a row in the audit trail");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if login.opened.len() < OPENED_MAX {
+            login.opened.push(folder);
+        }
+        Ok(())
     }
 
     fn describe(&mut self, selected: &Selected, status: FolderStatus, who: Who) {
@@ -80,7 +114,7 @@ impl Connection {
     pub(crate) async fn write_status(
         &mut self,
         name: &str,
-        folder: mail_types::FolderId,
+        folder: FolderId,
         items: &[StatusItem],
     ) -> Result<(), Failure> {
         let private = self.who()?.private_seen_of;

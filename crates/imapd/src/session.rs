@@ -40,6 +40,7 @@ pub(crate) async fn run(shared: Arc<Imapd>, stream: TcpStream, peer: SocketAddr,
         began: Instant::now(),
         command_began: None,
         certificate: None,
+        vigil: None,
         login: None,
         selected: None,
         append: None,
@@ -113,7 +114,7 @@ impl Connection {
                 biased;
                 () = std::future::ready(()), if limit.is_zero() => break TOO_SLOW,
                 () = self.drain.asked(), if between_commands => break "Server is restarting",
-                () = due(self.certificate.as_deref_mut()), if between_commands => {}
+                () = due(self.vigil.as_deref_mut()), if between_commands => {}
                 read = timeout_at(ends_at, self.wire.transport.read_into(&mut self.decoder)) => match read {
                     Ok(read) => return read.is_ok_and(|count| count > 0),
                     Err(_) => break TOO_SLOW,

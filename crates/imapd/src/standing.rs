@@ -1,14 +1,14 @@
 //! An open session judged again: what its certificate and its login are worth now.
 //!
 //! A session with a certificate is judged each time trust or the directory changes, and now and then because dates pass. One with a password is
-//! asked about only when the directory changed, at its next command or look at the change log: waiting costs it nothing.
+//! judged when the directory changes and when a date comes at which its password or grant ends; also in IDLE and within a long FETCH.
 //!
 //! A certificate that cannot be checked any more (its revocation list is past its date) ends a session that rests on it too, with words that say
 //! that it is for a time: what could not begin now does not go on.
 
 use crate::session::Next;
 use crate::state::{Connection, Who};
-use auth::AuthError;
+use auth::{AuthError, Authenticator};
 use imap_session::response::{self, Code, Status};
 use journal::{Direction, Judgement, Ruling};
 use listener::Vigil;
@@ -20,6 +20,12 @@ use std::time::Duration;
 /// Between two judgements of a session that nothing else concerned.
 const EVERY: Duration = Duration::from_secs(55);
 
+/// The same, of a session without a certificate: what it rests on tells of each change.
+const RARELY: Duration = Duration::from_secs(3600);
+
+/// Sessions that follow the same ask within so many milliseconds of a change, not all at once.
+const SPREAD_MS: u16 = 1500;
+
 /// When a session that could not be judged is judged again.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 
@@ -29,21 +35,49 @@ pub(crate) struct Shown {
     /// TLS version and cipher suite.
     tls: (&'static str, &'static str),
     last: LastJudgement,
-    vigil: Vigil,
 }
 
-impl Shown {
-    /// Whether the session is to be judged again.
-    pub(crate) fn is_due(&mut self) -> bool {
-        self.vigil.is_due()
+/// Returns when a session is to be judged again; never before a certificate or a login. The future is small, and what it waits for on the heap.
+pub(crate) async fn due(vigil: Option<&mut Vigil>) {
+    match vigil {
+        Some(vigil) => Box::pin(vigil.due()).await,
+        None => pending().await,
     }
 }
 
-/// Returns when a session is to be judged again; never for one without a certificate. The future is small: few sessions have one.
-pub(crate) async fn due(shown: Option<&mut Shown>) {
-    match shown {
-        Some(shown) => Box::pin(shown.vigil.due()).await,
-        None => pending().await,
+/// What a long answer rests on while it is written.
+pub(crate) struct Watch<'c> {
+    pub(crate) vigil: Option<&'c mut Vigil>,
+    pub(crate) authenticator: &'c Authenticator,
+    pub(crate) proof: &'c auth::Login,
+    pub(crate) peer: Option<&'c PeerIdentity>,
+    /// It was asked within a message, and the session is to be judged as a whole after it.
+    is_owed: bool,
+}
+
+impl<'c> Watch<'c> {
+    pub(crate) fn new(
+        vigil: Option<&'c mut Vigil>,
+        authenticator: &'c Authenticator,
+        proof: &'c auth::Login,
+        peer: Option<&'c PeerIdentity>,
+    ) -> Self {
+        Self { vigil, authenticator, proof, peer, is_owed: false }
+    }
+
+    /// Whether the session is to be judged again.
+    pub(crate) fn is_due(&mut self) -> bool {
+        self.is_owed || self.vigil.as_deref_mut().is_some_and(Vigil::is_due)
+    }
+
+    /// Whether a message may be sent further whose literal has begun.
+    pub(crate) async fn may_go_on(&mut self) -> bool {
+        if !self.vigil.as_deref_mut().is_some_and(Vigil::is_due) {
+            return true;
+        }
+        self.is_owed = true;
+        let asked = self.authenticator.still_stands(&mut self.proof.clone(), self.peer).await;
+        !matches!(asked, Err(AuthError::Refused | AuthError::Certificate(_)))
     }
 }
 
@@ -56,18 +90,37 @@ struct Goodbye {
 impl Connection {
     /// A vigil over what a certificate is judged by, from now on.
     pub(crate) fn vigil(&self) -> Vigil {
-        Vigil::new([self.shared.trust_changes.clone(), self.shared.authenticator.changes()], EVERY)
+        let sources = [self.shared.trust_changes.clone(), self.shared.authenticator.changes()];
+        Vigil::new(sources, EVERY).spread(self.spread())
+    }
+
+    fn spread(&self) -> Duration {
+        Duration::from_millis(u64::from(self.peer.port() % SPREAD_MS))
+    }
+
+    /// Follows what a login rests on, from now on.
+    pub(crate) fn watch_login(&mut self, proof: &auth::Login) {
+        let authenticator = &self.shared.authenticator;
+        let spread = self.spread();
+        let vigil = self
+            .vigil
+            .get_or_insert_with(|| Box::new(Vigil::over(authenticator.changes(), RARELY).spread(spread)));
+        vigil.set_end(authenticator.ends_in(proof));
+        if authenticator.may_have_changed(proof) {
+            vigil.ask_again_in(Duration::ZERO);
+        }
     }
 
     /// Keeps what the handshake showed.
     pub(crate) fn shown(&mut self, peer: PeerIdentity, tls: (&'static str, &'static str), vigil: Vigil) {
-        self.certificate = Some(Box::new(Shown { peer, tls, last: LastJudgement::default(), vigil }));
+        self.certificate = Some(Box::new(Shown { peer, tls, last: LastJudgement::default() }));
+        self.vigil = Some(Box::new(vigil));
         self.note_judgement(Ruling::Accepted, "handshake", None);
     }
 
     /// Judges the session again if anything that it rests on may have changed since. False when it was told goodbye.
     pub(crate) async fn stands_if_due(&mut self) -> bool {
-        let is_due = self.certificate.as_mut().is_some_and(|shown| shown.is_due());
+        let is_due = self.vigil.as_deref_mut().is_some_and(Vigil::is_due);
         let login = self.login.as_deref();
         let may_have_changed =
             || login.is_some_and(|login| self.shared.authenticator.may_have_changed(&login.proof));
@@ -101,16 +154,23 @@ impl Connection {
         match self.shared.authenticator.still_stands(&mut login.proof, peer).await {
             Ok(()) => {
                 login.who = Who::of(&login.proof.principal);
+                if let Some(vigil) = self.vigil.as_deref_mut() {
+                    vigil.set_end(self.shared.authenticator.ends_in(&login.proof));
+                }
+                // What is open is read without being asked each time.
+                if self.selected.is_some() && !login.who.rights.has('r') {
+                    return Err(self.goodbye(Ruling::Ended, "withdrawn", None, "Your access was withdrawn"));
+                }
                 Ok(())
             }
             Err(AuthError::Refused | AuthError::Certificate(_)) => {
                 Err(self.goodbye(Ruling::Ended, "withdrawn", None, "Your access was withdrawn"))
             }
-            Err(AuthError::Unavailable(error)) => {
+            Err(error @ (AuthError::Unavailable(_) | AuthError::Held(_))) => {
                 // The store fails every command meanwhile; the session is asked about again soon.
-                tracing::warn!(error, "whether an open session still stands could not be decided");
-                if let Some(shown) = self.certificate.as_deref_mut() {
-                    shown.vigil.ask_again_in(ASK_AGAIN);
+                tracing::warn!(%error, "whether an open session still stands could not be decided");
+                if let Some(vigil) = self.vigil.as_deref_mut() {
+                    vigil.ask_again_in(ASK_AGAIN);
                 }
                 Ok(())
             }

@@ -9,7 +9,7 @@ use imap_session::decoder::Decoder;
 use imap_session::response::Code;
 use imap_session::sequence::SequenceSet;
 use imap_session::view::{OutOfRange, View};
-use listener::Drain;
+use listener::{Drain, Vigil};
 use mail_types::{ActorId, FolderId, MailboxId, ModSeq, Principal, Rights, SystemFlags};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub(crate) struct Connection {
     pub(crate) command_began: Option<Instant>,
     /// The certificate that the client showed.
     pub(crate) certificate: Option<Box<Shown>>,
+    /// Of a session with a certificate or a login: when it is to be judged again.
+    pub(crate) vigil: Option<Box<Vigil>>,
     pub(crate) login: Option<Box<Login>>,
     pub(crate) selected: Option<Box<Selected>>,
     pub(crate) append: Option<Box<Append>>,
@@ -43,6 +45,8 @@ pub(crate) struct Login {
     pub(crate) key: MailboxKey,
     /// What it rests on.
     pub(crate) proof: auth::Login,
+    /// Folders of another's mailbox of which the audit trail knows that they were opened.
+    pub(crate) opened: Vec<FolderId>,
 }
 
 /// Who acts, in which mailbox, with what rights.

@@ -5,8 +5,8 @@ use crate::spool::Spool;
 use crate::{Intake, Origin, Refusal, Session, permit};
 use aws_lc_rs::digest::{Context, SHA256};
 use mail_types::{
-    ActorId, Address, DsnNotify, DsnRet, FolderId, ForwardPath, MailParameters, MailboxId, RcptParameters,
-    Reply, ReversePath, UnitId,
+    ActorId, Address, DsnNotify, DsnRet, FolderId, ForwardPath, MailParameters, MailboxId, Principal,
+    RcptParameters, Reply, ReversePath, UnitId,
 };
 use message::trace::Received;
 use policy::{Reason, RecipientFacts};
@@ -137,6 +137,13 @@ impl Transaction {
             self.remote.push(RemoteDelivery { recipient, original_recipient: parameters.orcpt, notify });
         }
         Ok(())
+    }
+
+    /// The rights of whoever submits are these now; they are asked again when the message ends.
+    pub fn act_as(&mut self, now: &Principal) {
+        if let Origin::Submission { principal } = &mut self.session.origin {
+            principal.clone_from(now);
+        }
     }
 
     /// A copy of what is accepted goes to the folder for sent messages of a mailbox, in the same transaction, seen by everybody or by one

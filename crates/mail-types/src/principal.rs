@@ -40,4 +40,6 @@ pub struct Principal {
     pub may_send: bool,
     /// Whether `\Seen` is kept for each actor apart.
     pub private_seen: bool,
+    /// Whether the mailbox is the actor's own, or an application's that nobody else holds; what others read in it is told of.
+    pub is_holder: bool,
 }

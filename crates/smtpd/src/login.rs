@@ -1,11 +1,10 @@
 //! AUTH: a password or the certificate of the connection, and what it comes to.
 
-use crate::metrics::ReasonLabel;
 use crate::session::{Connection, basis};
-use auth::{AuthError, Login};
+use auth::Via;
+use auth::{AuthError, Login, Whence};
 use journal::Ruling;
 use mail_types::{AuthorizationIdentity, Reply, Secret};
-use std::time::Duration;
 
 /// Failed logins in one session.
 const FAILED_LOGINS_MAX: u32 = 5;
@@ -13,7 +12,7 @@ const FAILED_LOGINS_MAX: u32 = 5;
 impl Connection {
     /// PLAIN and LOGIN.
     pub(crate) async fn login(&mut self, authzid: &str, authcid: &str, password: &Secret<String>) -> Reply {
-        let outcome = self.shared.authenticator.password(authzid, authcid, password).await;
+        let outcome = self.shared.authenticator.password(self.whence(), authzid, authcid, password).await;
         self.conclude(outcome).await
     }
 
@@ -22,12 +21,13 @@ impl Connection {
         let Some(peer) = self.certificate.clone() else {
             return Reply::new(535, (5, 7, 8), "EXTERNAL needs a TLS client certificate; none was shown");
         };
-        let outcome = self.shared.authenticator.certificate(authzid.as_str(), &peer).await;
+        let outcome = self.shared.authenticator.certificate(self.whence(), authzid.as_str(), &peer).await;
         let (ruling, reason) = match &outcome {
             Ok(_) => (Ruling::Accepted, "login"),
-            Err(AuthError::Certificate(refusal)) => (Ruling::Rejected, refusal.as_str()),
-            Err(AuthError::Refused) => (Ruling::Rejected, "refused"),
-            Err(AuthError::Unavailable(_)) => (Ruling::Deferred, "unavailable"),
+            Err(error @ (AuthError::Certificate(_) | AuthError::Refused)) => {
+                (Ruling::Rejected, error.reason())
+            }
+            Err(error) => (Ruling::Deferred, error.reason()),
         };
         let actor = outcome.as_ref().ok().map(|login| login.principal.actor.id);
         let basis = basis(&self.shared, Some(&peer), &self.hello);
@@ -35,36 +35,31 @@ impl Connection {
         self.conclude(outcome).await
     }
 
+    fn whence(&self) -> Whence {
+        Whence { via: Via::Submission, ip: self.peer_ip }
+    }
+
     async fn conclude(&mut self, outcome: Result<Login, AuthError>) -> Reply {
-        let service = self.shared.service.as_str();
-        let (reason, reply) = match outcome {
+        let error = match outcome {
             Ok(login) => {
+                self.watch_login(&login);
                 self.login = Some(login);
-                ("ok", Reply::new(235, (2, 7, 0), "Authentication successful"))
+                return Reply::new(235, (2, 7, 0), "Authentication successful");
             }
-            Err(AuthError::Refused) => {
-                ("refused", Reply::new(535, (5, 7, 8), "Authentication credentials invalid"))
-            }
-            Err(AuthError::Certificate(refusal)) => {
-                (refusal.as_str(), Reply::new(535, (5, 7, 8), refusal.text()))
-            }
-            Err(AuthError::Unavailable(error)) => {
+            Err(error) => error,
+        };
+        let reply = match &error {
+            AuthError::Refused => Reply::new(535, (5, 7, 8), "Authentication credentials invalid"),
+            AuthError::Certificate(refusal) => Reply::new(535, (5, 7, 8), refusal.text()),
+            AuthError::Held(_) => Reply::new(454, (4, 7, 0), "Too many failed logins; try again later"),
+            AuthError::Unavailable(error) => {
                 tracing::error!(error, "a login could not be decided");
-                (
-                    "unavailable",
-                    Reply::new(454, (4, 7, 0), "Temporary authentication failure; try again later"),
-                )
+                Reply::new(454, (4, 7, 0), "Temporary authentication failure; try again later")
             }
         };
-        self.shared.metrics.logins.get_or_create(&ReasonLabel { service, reason }).inc();
-        if reason == "ok" {
-            return reply;
-        }
         let subject = self.certificate.as_ref().map(|peer| peer.subject.to_string());
-        tracing::info!(service, reason, peer = %self.peer_ip, subject, "login failed");
+        tracing::info!(reason = error.reason(), peer = %self.peer_ip, subject, "login failed");
         self.failed_logins += 1;
-        // Guessing gets slower, and then ends.
-        tokio::time::sleep(Duration::from_millis(250 << self.failed_logins.min(4))).await;
         if self.failed_logins >= FAILED_LOGINS_MAX {
             return Reply::new(421, (4, 7, 0), "Too many failed logins; closing connection");
         }

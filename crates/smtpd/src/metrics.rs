@@ -24,7 +24,6 @@ pub struct SmtpMetrics {
     pub(crate) accepted: Family<ServiceLabel, Counter>,
     pub(crate) refused: Family<ReasonLabel, Counter>,
     pub(crate) handshake_failures: Family<ReasonLabel, Counter>,
-    pub(crate) logins: Family<ReasonLabel, Counter>,
 }
 
 impl SmtpMetrics {
@@ -47,7 +46,6 @@ impl SmtpMetrics {
             "TLS handshakes that failed, by cause",
             metrics.handshake_failures.clone(),
         );
-        registry.register("smtp_logins", "Logins, by outcome", metrics.logins.clone());
         metrics
     }
 }

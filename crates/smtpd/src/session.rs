@@ -38,6 +38,7 @@ pub(crate) async fn run(shared: Arc<Smtpd>, stream: TcpStream, peer: SocketAddr,
         server: Server::new(options(&shared, tls)),
         transport: Transport::Clear(stream),
         peer_ip: peer.ip(),
+        peer_port: peer.port(),
         judgements: Judgements::new(shared.journal.clone(), shared.service, peer.ip()),
         hello: String::new(),
         certificate: None,
@@ -79,17 +80,18 @@ pub(crate) struct Connection {
     server: Server,
     pub(crate) transport: Transport,
     pub(crate) peer_ip: IpAddr,
+    pub(crate) peer_port: u16,
     pub(crate) judgements: Judgements,
     pub(crate) hello: String,
     pub(crate) certificate: Option<Arc<PeerIdentity>>,
-    /// Of a session with a certificate: when it is to be judged again.
+    /// Of a session with a certificate or a login: when it is to be judged again.
     pub(crate) vigil: Option<Box<Vigil>>,
     pub(crate) last_judgement: LastJudgement,
     pub(crate) failed_logins: u32,
     unknown_recipients: u32,
     pub(crate) login: Option<Login>,
     protocol: &'static str,
-    transaction: Option<Transaction>,
+    pub(crate) transaction: Option<Transaction>,
     patience: Patience,
     drain: Drain,
 }
@@ -266,12 +268,14 @@ impl Connection {
     }
 
     async fn end_of_content(&mut self, fault: Option<ContentFault>) -> Reply {
-        let transaction = self.transaction.take();
         if let Some(fault) = fault {
+            self.transaction = None;
             return self.refuse(Refusal { reply: fault.reply(), reason: "content" });
         }
-        // What was revoked while the message came is not accepted any more.
-        if let Err(goodbye) = self.judge_if_due().await {
+        // What was revoked while the message came is not accepted any more, and what was withdrawn in part is asked again.
+        let standing = self.judge_if_due().await;
+        let transaction = self.transaction.take();
+        if let Err(goodbye) = standing {
             return goodbye;
         }
         let concluded = match transaction {

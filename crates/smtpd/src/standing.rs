@@ -1,11 +1,11 @@
 //! An open session judged again: what its certificate and its login are worth now.
 //!
 //! A session with a certificate is judged each time trust or the directory changes, and now and then because dates pass. One with a password is
-//! asked about only when the directory changed, at its next message.
+//! judged when the directory changes and when a date comes at which its password or grant ends.
 
 use crate::session::{Connection, basis};
 use crate::transport::{Tls, Transport};
-use auth::AuthError;
+use auth::{AuthError, Login};
 use journal::Ruling;
 use listener::Vigil;
 use mail_types::{Reply, RevocationState};
@@ -15,10 +15,14 @@ use std::time::Duration;
 
 /// Between two judgements of a session that nothing else concerned.
 const EVERY: Duration = Duration::from_secs(55);
+/// The same, of a session without a certificate: what it rests on tells of each change.
+const RARELY: Duration = Duration::from_secs(3600);
+/// Sessions that follow the same ask within so many milliseconds of a change, not all at once.
+const SPREAD_MS: u16 = 1500;
 /// When a session that could not be judged is judged again.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 
-/// Returns when a session is to be judged again; never for one without a certificate. The future is small: few sessions have a vigil.
+/// Returns when a session is to be judged again; never before a certificate or a login. The future is small, and what it waits for on the heap.
 pub(crate) async fn due(vigil: Option<&mut Vigil>) {
     match vigil {
         Some(vigil) => Box::pin(vigil.due()).await,
@@ -29,7 +33,25 @@ pub(crate) async fn due(vigil: Option<&mut Vigil>) {
 impl Connection {
     /// A vigil over what a certificate is judged by, from now on.
     pub(crate) fn vigil(&self) -> Vigil {
-        Vigil::new([self.shared.trust_changes.clone(), self.shared.authenticator.changes()], EVERY)
+        let sources = [self.shared.trust_changes.clone(), self.shared.authenticator.changes()];
+        Vigil::new(sources, EVERY).spread(self.spread())
+    }
+
+    fn spread(&self) -> Duration {
+        Duration::from_millis(u64::from(self.peer_port % SPREAD_MS))
+    }
+
+    /// Follows what a login rests on, from now on.
+    pub(crate) fn watch_login(&mut self, login: &Login) {
+        let authenticator = &self.shared.authenticator;
+        let spread = self.spread();
+        let vigil = self
+            .vigil
+            .get_or_insert_with(|| Box::new(Vigil::over(authenticator.changes(), RARELY).spread(spread)));
+        vigil.set_end(authenticator.ends_in(login));
+        if authenticator.may_have_changed(login) {
+            vigil.ask_again_in(Duration::ZERO);
+        }
     }
 
     /// Judges the session again if anything that it rests on may have changed since. `Err`: the reply that ends it.
@@ -58,13 +80,21 @@ impl Connection {
             ));
         }
         match self.shared.authenticator.still_stands(login, self.certificate.as_deref()).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                if let Some(vigil) = self.vigil.as_deref_mut() {
+                    vigil.set_end(self.shared.authenticator.ends_in(login));
+                }
+                if let Some(transaction) = &mut self.transaction {
+                    transaction.act_as(&login.principal);
+                }
+                Ok(())
+            }
             Err(AuthError::Refused | AuthError::Certificate(_)) => {
                 Err(self.end(Ruling::Ended, "withdrawn", "Access was withdrawn; closing connection"))
             }
-            Err(AuthError::Unavailable(error)) => {
+            Err(error @ (AuthError::Unavailable(_) | AuthError::Held(_))) => {
                 // The store fails every message meanwhile; the session is asked about again at the next one.
-                tracing::warn!(error, "whether an open session still stands could not be decided");
+                tracing::warn!(%error, "whether an open session still stands could not be decided");
                 if let Some(vigil) = self.vigil.as_deref_mut() {
                     vigil.ask_again_in(ASK_AGAIN);
                 }

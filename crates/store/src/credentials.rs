@@ -5,7 +5,7 @@ use crate::directory::word;
 use crate::revisions::Revision;
 use crate::writer::{Touches, WriteTx};
 use crate::{AuditEntry, Category, Error, Store};
-use mail_types::{ActorId, AdminRole, DomainId, Timestamp};
+use mail_types::{ActorId, AdminRole, DomainId, MailboxId, Timestamp};
 
 /// An application password, hashed (PHC string).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,10 @@ pub struct ApplicationPassword {
     pub id: i64,
     /// Argon2id, PHC string format.
     pub hash: String,
+    /// The one mailbox that it opens; `None` for all that its actor may.
+    pub mailbox: Option<MailboxId>,
+    /// Until when it is in force.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// An API key in force.
@@ -44,11 +48,18 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<ApplicationPassword>, Error> {
         let mut reader = self.reader().await?;
-        let rows: Vec<(i64, String)> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT id, hash FROM application_passwords WHERE actor_id = $1 AND revoked_at_ms IS NULL \
+        let rows: Vec<(i64, String, Option<i64>, Option<i64>)> = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT id, hash, mailbox_id, expires_at_ms FROM application_passwords WHERE actor_id = $1 AND revoked_at_ms IS NULL \
              AND (expires_at_ms IS NULL OR expires_at_ms > $2) ORDER BY id DESC LIMIT 16")
             .bind(actor.0).bind(now.0).fetch_all(&mut *c).await)?;
-        Ok(rows.into_iter().map(|(id, hash)| ApplicationPassword { id, hash }).collect())
+        let password =
+            |(id, hash, mailbox, expires_at): (i64, String, Option<i64>, Option<i64>)| ApplicationPassword {
+                id,
+                hash,
+                mailbox: mailbox.map(MailboxId),
+                expires_at: expires_at.map(Timestamp),
+            };
+        Ok(rows.into_iter().map(password).collect())
     }
 
     /// Gives an actor one more password, or replaces the one of that label.

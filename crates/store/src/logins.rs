@@ -49,7 +49,13 @@ pub struct LoginActor {
     pub rights: Rights,
     /// Whether they may send with its address.
     pub may_send: bool,
+    /// Whether they hold it, rather than were given access by its holder.
+    pub is_holder: bool,
+    /// When the grant ends that this rests on.
+    pub until: Option<Timestamp>,
 }
+
+type GrantTuple = (i64, i64, String, Option<String>, Option<i64>);
 
 impl Store {
     /// The mailbox of an address, as a recipient.
@@ -95,17 +101,19 @@ impl Store {
         let mut actors = Vec::new();
         let holders: Vec<(i64, i64)> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT a.id, a.user_id FROM mailboxes m JOIN actors a ON a.user_id = m.owner_user_id JOIN users u ON u.id = a.user_id \
-             WHERE m.id = $1 AND u.disabled_at_ms IS NULL").bind(id).fetch_all(&mut *c).await)?;
+             WHERE m.id = $1 AND u.disabled_at_ms IS NULL AND a.disabled_at_ms IS NULL").bind(id).fetch_all(&mut *c).await)?;
         actors.extend(holders.into_iter().map(|(actor, user)| LoginActor {
             actor: Actor { id: ActorId(actor), kind: ActorKind::User(UserId(user)) },
             rights: Rights::ALL,
             may_send: true,
+            is_holder: true,
+            until: None,
         }));
-        let grants: Vec<(i64, i64, String, Option<String>)> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT a.id, a.user_id, g.rights, g.role FROM grants g JOIN actors a ON a.id = g.actor_id JOIN users u ON u.id = a.user_id \
-             WHERE g.mailbox_id = $1 AND g.folder_id IS NULL AND (g.expires_at_ms IS NULL OR g.expires_at_ms > $2) AND u.disabled_at_ms IS NULL ORDER BY g.id")
+        let grants: Vec<GrantTuple> = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT a.id, a.user_id, g.rights, g.role, g.expires_at_ms FROM grants g JOIN actors a ON a.id = g.actor_id JOIN users u ON u.id = a.user_id \
+             WHERE g.mailbox_id = $1 AND g.folder_id IS NULL AND (g.expires_at_ms IS NULL OR g.expires_at_ms > $2) AND u.disabled_at_ms IS NULL AND a.disabled_at_ms IS NULL ORDER BY g.id")
             .bind(id).bind(now.0).fetch_all(&mut *c).await)?;
-        for (actor, user, rights, role) in grants {
+        for (actor, user, rights, role, until) in grants {
             if actors.iter().any(|known| known.actor.id == ActorId(actor)) {
                 continue;
             }
@@ -114,6 +122,8 @@ impl Store {
                 actor: Actor { id: ActorId(actor), kind: ActorKind::User(UserId(user)) },
                 rights: Rights::from_letters(&rights),
                 may_send: role.is_some_and(Role::may_send_as),
+                is_holder: false,
+                until: until.map(Timestamp),
             });
         }
         Ok(Some(LoginMailbox {

@@ -12,6 +12,7 @@ mod identity;
 mod inventory;
 mod life_cycle;
 mod log;
+mod login;
 mod ocsp;
 mod operator;
 mod routes;

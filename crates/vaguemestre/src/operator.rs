@@ -146,8 +146,7 @@ impl Operator {
             ocsp,
             peer,
             routes: Arc::new(ArcSwap::from_pointee(routes)),
-            authenticator: Authenticator::new(store.clone(), 4)
-                .with_life_cycle(crate::life_cycle::rules(&config)),
+            authenticator: crate::login::authenticator(&config, &store, &mut registry),
             trust,
         };
         let journal = Journal::start(store.clone(), JournalMetrics::register(&mut registry));
@@ -224,6 +223,7 @@ impl Operator {
             tokio::select! {
                 () = drain.asked() => {}
                 () = authenticator.follow() => {}
+                () = authenticator.keep_refusals() => {}
             }
         });
         let mut drain = self.drain.handle();
@@ -410,6 +410,9 @@ impl Operator {
         if tokio::time::timeout(CLOSE_MAX, self.journal.close()).await.is_err() {
             tracing::warn!("the journal of judgements was not written to its end");
         }
+        if tokio::time::timeout(CLOSE_MAX, self.parts.authenticator.write_refusals()).await.is_err() {
+            tracing::warn!("the last refusals are not in the audit trail");
+        }
         if tokio::time::timeout(CLOSE_MAX, self.store.close()).await.is_err() {
             tracing::warn!("the store did not close in time; nothing acknowledged is lost");
         }
@@ -504,6 +507,7 @@ async fn sweep_all(store: &Store) -> Result<(), store::Error> {
 
 async fn prune_all(store: &Store, queue_keep_days: u32) -> Result<(), store::Error> {
     store.sweep_orphans().await?;
+    while store.forget_addresses().await? > 0 {}
     while store.prune_queue(queue_keep_days).await? > 0 {}
     store.interrupt_silent_jobs().await?;
     while store.prune_jobs(JOBS_KEEP_DAYS).await? > 0 {}

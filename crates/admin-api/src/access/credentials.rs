@@ -8,13 +8,14 @@ use super::gate::Peer;
 use super::{Permission, Standing};
 use crate::api::Api;
 use crate::problem::{Code, Problem};
-use auth::{AuthError, CertificateRefusal, Login};
+use auth::{AuthError, CertificateRefusal, Login, Whence, certificate_credential};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use mail_types::{ActorId, PeerIdentity, Secret};
-use store::{ApiKey, hash_token};
+use std::net::{IpAddr, Ipv4Addr};
+use store::{ApiKey, Via, hash_token};
 
 /// Which of its mailboxes a certificate opens.
 pub(crate) const MAILBOX: HeaderName = HeaderName::from_static("mailbox");
@@ -33,17 +34,19 @@ pub(super) async fn identify(
     headers: &HeaderMap,
     peer: Option<&Peer>,
 ) -> Result<Identified, Problem> {
+    let ip = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.ip);
+    let whence = Whence { via: Via::Rest, ip };
     let Some(value) = headers.get(AUTHORIZATION) else {
         return match peer.and_then(|peer| peer.identity.as_deref()) {
-            Some(identity) => by_certificate(api, headers, identity).await,
+            Some(identity) => by_certificate(api, headers, whence, identity).await,
             None => Ok((None, Standing::Nobody, None)),
         };
     };
     let value = value.to_str().map_err(|_| refused())?;
     let (scheme, credential) = value.split_once(' ').ok_or_else(refused)?;
     match scheme.to_ascii_lowercase().as_str() {
-        "bearer" => by_key(api, credential.trim()).await,
-        "basic" => by_password(api, credential.trim()).await,
+        "bearer" => by_key(api, whence, credential.trim()).await,
+        "basic" => by_password(api, whence, credential.trim()).await,
         _ => Err(refused()),
     }
 }
@@ -52,10 +55,15 @@ fn refused() -> Problem {
     Problem::new(Code::Unauthenticated)
 }
 
-async fn by_key(api: &Api, token: &str) -> Result<Identified, Problem> {
+async fn by_key(api: &Api, whence: Whence, token: &str) -> Result<Identified, Problem> {
     let now = api.store.now();
-    let key = api.store.api_key(&hash_token(token), now).await?.ok_or_else(refused)?;
+    let Some(key) = api.store.api_key(&hash_token(token), now).await? else {
+        return Err(problem(api.authenticator.failed_key(whence)));
+    };
     let scopes = scopes(&key)?;
+    let credential = format!("key:{}", key.id);
+    let entered = api.authenticator.administrator_entered(whence, "key", key.actor, credential.clone());
+    entered.await.map_err(problem)?;
     let roles = api.store.admin_roles(key.actor, now).await?;
     if key.last_used_at.is_none_or(|last| now.0 - last.0 >= USE_MS)
         && let Err(error) = api.store.note_api_key_used(key.id).await
@@ -64,7 +72,7 @@ async fn by_key(api: &Api, token: &str) -> Result<Identified, Problem> {
         tracing::warn!(key = key.id, %error, "the last use of an API key could not be written down");
     }
     let standing = Standing::Administrator { roles, scopes };
-    Ok((Some(key.actor), standing, Some(format!("key:{}", key.id))))
+    Ok((Some(key.actor), standing, Some(credential)))
 }
 
 /// What the key was narrowed to. With a word that this program does not know it opens nothing: left out, it could open everything.
@@ -80,13 +88,13 @@ fn scopes(key: &ApiKey) -> Result<Vec<Permission>, Problem> {
 }
 
 /// RFC 7617, in UTF-8: the name selects the mailbox, as it does in IMAP.
-async fn by_password(api: &Api, credential: &str) -> Result<Identified, Problem> {
+async fn by_password(api: &Api, whence: Whence, credential: &str) -> Result<Identified, Problem> {
     let octets = Secret::new(BASE64.decode(credential).map_err(|_| refused())?);
     let text = std::str::from_utf8(octets.expose()).map_err(|_| refused())?;
     let (name, password) = text.split_once(':').ok_or_else(refused)?;
     let password = Secret::new(password.to_owned());
-    let login = api.authenticator.password("", name, &password).await.map_err(problem)?;
-    let credential = login.password().map(|password| format!("password:{password}"));
+    let login = api.authenticator.password(whence, "", name, &password).await.map_err(problem)?;
+    let credential = login.credential_name(None);
     Ok(holder(login, credential))
 }
 
@@ -94,16 +102,18 @@ async fn by_password(api: &Api, credential: &str) -> Result<Identified, Problem>
 async fn by_certificate(
     api: &Api,
     headers: &HeaderMap,
+    whence: Whence,
     identity: &PeerIdentity,
 ) -> Result<Identified, Problem> {
-    let octets = &identity.key_pin[..8];
-    let credential =
-        octets.iter().fold("certificate:".to_owned(), |text, octet| format!("{text}{octet:02x}"));
-    let actor = api.authenticator.application(identity).await.map_err(problem)?;
+    let credential = certificate_credential(identity);
     let mailbox = headers.get(MAILBOX).map(|value| std::str::from_utf8(value.as_bytes()).unwrap_or("?"));
     if mailbox.is_none() {
+        let actor = api.authenticator.application(whence, identity).await.map_err(problem)?;
         let roles = api.store.admin_roles(actor, api.store.now()).await?;
         if !roles.is_empty() {
+            let entered =
+                api.authenticator.administrator_entered(whence, "certificate", actor, credential.clone());
+            entered.await.map_err(problem)?;
             return Ok((
                 Some(actor),
                 Standing::Administrator { roles, scopes: Vec::new() },
@@ -111,8 +121,9 @@ async fn by_certificate(
             ));
         }
     }
-    let login = api.authenticator.certificate(mailbox.unwrap_or_default().trim(), identity).await;
-    Ok(holder(login.map_err(problem)?, Some(credential)))
+    let mailbox = mailbox.unwrap_or_default().trim();
+    let login = api.authenticator.certificate(whence, mailbox, identity).await.map_err(problem)?;
+    Ok(holder(login, Some(credential)))
 }
 
 fn holder(login: Login, credential: Option<String>) -> Identified {
@@ -123,6 +134,10 @@ fn problem(error: AuthError) -> Problem {
     match error {
         AuthError::Refused => refused(),
         AuthError::Certificate(refusal) => certificate_problem(refusal),
+        AuthError::Held(held) => Problem::new(Code::RateLimited).retry_after(held.retry_after_secs).detail(
+            "Too many logins failed: wait, then try again with the right credential",
+            "Trop de connexions ont échoué : attendez, puis réessayez avec le bon moyen d'identification",
+        ),
         AuthError::Unavailable(cause) => {
             tracing::error!(cause, "an API credential could not be examined");
             Problem::new(Code::Unavailable).retry_after(5)

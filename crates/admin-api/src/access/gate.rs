@@ -3,6 +3,7 @@
 use super::{Caller, Permission, RouteRule, Standing, credentials};
 use crate::api::Api;
 use crate::problem::{Code, Language, Problem};
+use auth::Refusal;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::ACCEPT_LANGUAGE;
 use axum::http::request::Parts;
@@ -14,6 +15,7 @@ use pki::Accepted;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use store::Via;
 
 /// Octets of a reason.
 const REASON_MAX: usize = 500;
@@ -47,9 +49,26 @@ async fn admit(api: &Api, parts: &mut Parts) -> Result<(), Problem> {
         Some(caller) => caller.clone(),
         None => caller(api, parts).await?,
     };
-    permit(rule, &caller)?;
+    if let Err(problem) = permit(rule, &caller) {
+        note_refusal(api, rule, &caller, &problem);
+        return Err(problem);
+    }
     parts.extensions.insert(caller);
     Ok(())
+}
+
+/// Lets the audit trail know that somebody asked for what they may not.
+fn note_refusal(api: &Api, rule: &RouteRule, caller: &Caller, problem: &Problem) {
+    let Some(ip) = caller.whence else { return };
+    api.authenticator.note_refusal(Refusal {
+        action: "request",
+        reason: problem.code().as_str(),
+        via: Via::Rest,
+        ip,
+        actor: caller.actor,
+        mailbox: caller.principal().map(|principal| principal.mailbox),
+        what: Some(format!("{}:{}", rule.method, rule.path)),
+    });
 }
 
 async fn caller(api: &Api, parts: &Parts) -> Result<Caller, Problem> {

@@ -4,7 +4,7 @@ use super::{Ask, language};
 use crate::cli::Global;
 use admin_api::{Api, Caller, Parts};
 use anyhow::Result;
-use auth::Authenticator;
+use auth::{AuthMetrics, Authenticator, Settings};
 use axum::body::Body;
 use axum::http::{Request, Response};
 use store::Store;
@@ -23,7 +23,7 @@ impl Local {
         let hostname = hostname.unwrap_or_else(|_| "localhost".to_owned());
         let api = Api::new(Parts {
             store: store.clone(),
-            authenticator: Authenticator::new(store.clone(), 1),
+            authenticator: Authenticator::new(store.clone(), Settings::default(), AuthMetrics::default()),
             ports: crate::api::beside(&config, &store, &hostname)?,
             hostname,
             intake: None,

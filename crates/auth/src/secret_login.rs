@@ -1,0 +1,283 @@
+//! A login by an application password, from the name to the principal.
+
+use crate::cache::Proof;
+use crate::login::Credential;
+use crate::record::Entry;
+use crate::tally::Key;
+use crate::throttle::{Guess, Turn};
+use crate::{AuthError, Authenticator, Login, Whence, password, unavailable};
+use mail_types::{ActorId, Address, MailboxId, Secret, Timestamp};
+use std::time::Duration;
+use store::{ApplicationPassword, LoginActor, LoginMailbox, LoginTrace};
+use tokio::sync::SemaphorePermit;
+use tokio::time::{Instant, sleep_until};
+
+/// Refusals are answered at multiples of this after their examination began: what it took tells nothing of how many passwords there are.
+const GRID: Duration = Duration::from_millis(500);
+/// An account seen at an address so long ago is written down again.
+const SEEN_MS: i64 = 86_400_000;
+
+/// What a client sent.
+#[derive(Clone, Copy)]
+struct Claim<'c> {
+    authzid: &'c str,
+    name: &'c str,
+    password: &'c Secret<String>,
+}
+
+impl Claim<'_> {
+    /// The name that selects the mailbox.
+    fn selected(&self) -> &str {
+        if self.authzid.is_empty() { self.name } else { self.authzid }
+    }
+
+    /// The selected name in the one form that its failures are counted under.
+    fn account(&self) -> String {
+        let name = self.selected().trim();
+        name.parse::<Address>().map_or_else(|_| name.to_lowercase(), |address| address.canonical())
+    }
+}
+
+/// Who a claim turned out to be.
+struct Proven {
+    mailbox: LoginMailbox,
+    actor: LoginActor,
+    password: ApplicationPassword,
+}
+
+impl Proven {
+    fn login(&self, revision: u64) -> Login {
+        let credential = Credential::Password(self.password.id);
+        Login::new(&self.mailbox, &self.actor, credential, revision).until(self.password.expires_at)
+    }
+}
+
+impl Authenticator {
+    /// Verifies an application password. `authzid`, when not empty, must select the same mailbox as the name. A guess that follows failures waits
+    /// first. When this returns, the login is written down.
+    ///
+    /// # Errors
+    /// [`AuthError::Refused`]; [`AuthError::Held`] unseen; or [`AuthError::Unavailable`] when it could not be decided.
+    pub async fn password(
+        &self,
+        whence: Whence,
+        authzid: &str,
+        name: &str,
+        password: &Secret<String>,
+    ) -> Result<Login, AuthError> {
+        let claim = Claim { authzid, name, password };
+        let mut mailbox = None;
+        let outcome = Box::pin(self.examine(whence, claim, &mut mailbox)).await;
+        if let Err(error) = &outcome {
+            self.turned_away(whence, mailbox, error);
+        }
+        outcome
+    }
+
+    async fn examine(
+        &self,
+        whence: Whence,
+        claim: Claim<'_>,
+        concerned: &mut Option<MailboxId>,
+    ) -> Result<Login, AuthError> {
+        let revision = self.revision();
+        if let Some(proven) = self.proven_lately(claim).await? {
+            let login = proven.login(revision);
+            self.entered(whence, "password", entry(&login, proven.password.id, None)).await?;
+            return Ok(login);
+        }
+        let trace = self.store.login_trace(&claim.account(), whence.ip);
+        let known_since = self.store.known_since(&trace, self.store.now()).await.map_err(unavailable)?;
+        let turn = self.turn(whence, &trace, known_since.is_some()).await?;
+        // While it waited, another connection may have proven the same.
+        let proven = match self.proven_lately(claim).await? {
+            Some(proven) => proven,
+            None => self.look_at(claim, &turn, known_since.is_some(), concerned).await?,
+        };
+        let now = self.store.now();
+        let is_new = known_since.is_none_or(|since| now.0 - since.0 >= SEEN_MS);
+        let login = proven.login(revision);
+        let trace = is_new.then_some(trace);
+        self.entered(whence, "password", entry(&login, proven.password.id, trace)).await?;
+        Ok(login)
+    }
+
+    /// Waits for the turn of a guess.
+    async fn turn(&self, whence: Whence, trace: &LoginTrace, is_known: bool) -> Result<Turn<'_>, AuthError> {
+        let (account, address) = (beginning(&trace.account), beginning(&trace.address));
+        let mut pair = [0; 16];
+        for (index, octet) in pair.iter_mut().enumerate() {
+            *octet = account[index] ^ address[15 - index].rotate_left(3);
+        }
+        let guess = Guess { account, address, pair, is_known };
+        self.metrics.waiting.set(i64::try_from(self.throttle.waiting()).unwrap_or(i64::MAX));
+        let turn = self.throttle.turn(guess, || self.store.now()).await;
+        self.metrics.waiting.set(i64::try_from(self.throttle.waiting()).unwrap_or(i64::MAX));
+        let turn = turn.map_err(AuthError::Held)?;
+        if !turn.waited.is_zero() {
+            self.metrics.delayed(whence);
+        }
+        Ok(turn)
+    }
+
+    /// Looks at a guess whose turn it is.
+    async fn look_at(
+        &self,
+        claim: Claim<'_>,
+        turn: &Turn<'_>,
+        is_known: bool,
+        concerned: &mut Option<MailboxId>,
+    ) -> Result<Proven, AuthError> {
+        let begin = Instant::now();
+        let mailbox = self.selected(claim).await?;
+        *concerned = mailbox.as_ref().map(|mailbox| mailbox.id);
+        let proven = match mailbox {
+            Some(mailbox) => self.prove(mailbox, claim.password, is_known).await?,
+            None => self.verify(None, claim.password, is_known).await.map(|_| None)?,
+        };
+        let now = self.store.now();
+        let (selected, name) = (claim.selected(), claim.name);
+        let Some(proven) = proven else {
+            // The same wrong password once more, by a client that was not told of a new one, is no further guess.
+            if self.wrong.find(selected, name, claim.password, now).is_none() {
+                turn.failed(now);
+                self.wrong.insert(selected, name, claim.password, (), now);
+            }
+            let past = u32::try_from(begin.elapsed().as_millis() / GRID.as_millis()).unwrap_or(0);
+            sleep_until(begin + GRID * past.saturating_add(1)).await;
+            return Err(AuthError::Refused);
+        };
+        let proof = Proof { actor: proven.actor.actor.id, password: proven.password.id };
+        self.cache.insert(selected, name, claim.password, proof, now);
+        Ok(proven)
+    }
+
+    /// The mailbox that both names select, if it may be opened.
+    async fn selected(&self, claim: Claim<'_>) -> Result<Option<LoginMailbox>, AuthError> {
+        let now = self.store.now();
+        let mailbox = self.store.login_mailbox(claim.selected(), now).await.map_err(unavailable)?;
+        let Some(mailbox) = mailbox.and_then(|mailbox| self.opened(mailbox)) else { return Ok(None) };
+        if claim.authzid.is_empty() {
+            return Ok(Some(mailbox));
+        }
+        let other = self.store.login_mailbox(claim.name, now).await.map_err(unavailable)?;
+        Ok(other.is_some_and(|other| other.id == mailbox.id).then_some(mailbox))
+    }
+
+    /// Who it is, when the same name and password were verified lately and everything that the login rests on stands.
+    async fn proven_lately(&self, claim: Claim<'_>) -> Result<Option<Proven>, AuthError> {
+        let proof = self.cache.find(claim.selected(), claim.name, claim.password, self.store.now());
+        let Some(proof) = proof else { return Ok(None) };
+        let Some(mailbox) = self.selected(claim).await? else { return Ok(None) };
+        let Some(actor) = mailbox.actors.iter().find(|actor| actor.actor.id == proof.actor).cloned() else {
+            return Ok(None);
+        };
+        let password = self.password_of(&mailbox, proof).await?;
+        Ok(password.map(|password| Proven { mailbox, actor, password }))
+    }
+
+    /// The password of that row, if it is in force and opens the mailbox.
+    pub(crate) async fn password_of(
+        &self,
+        mailbox: &LoginMailbox,
+        proof: Proof,
+    ) -> Result<Option<ApplicationPassword>, AuthError> {
+        let passwords = self.passwords(mailbox, proof.actor, self.store.now()).await?;
+        Ok(passwords.into_iter().find(|password| password.id == proof.password))
+    }
+
+    async fn passwords(
+        &self,
+        mailbox: &LoginMailbox,
+        actor: ActorId,
+        now: Timestamp,
+    ) -> Result<Vec<ApplicationPassword>, AuthError> {
+        let mut passwords = self.store.application_passwords(actor, now).await.map_err(unavailable)?;
+        passwords.retain(|password| password.mailbox.is_none_or(|only| only == mailbox.id));
+        Ok(passwords)
+    }
+
+    /// The actor of the mailbox whose password this is.
+    async fn prove(
+        &self,
+        mailbox: LoginMailbox,
+        password: &Secret<String>,
+        is_known: bool,
+    ) -> Result<Option<Proven>, AuthError> {
+        let mut is_tried = false;
+        for actor in &mailbox.actors {
+            for known in self.passwords(&mailbox, actor.actor.id, self.store.now()).await? {
+                is_tried = true;
+                if self.verify(Some(known.hash.clone()), password, is_known).await? {
+                    let actor = actor.clone();
+                    return Ok(Some(Proven { mailbox, actor, password: known }));
+                }
+            }
+        }
+        if !is_tried {
+            self.verify(None, password, is_known).await?;
+        }
+        Ok(None)
+    }
+
+    /// Compares off the async threads. Without a hash the same work is done and the answer is no.
+    async fn verify(
+        &self,
+        hash: Option<String>,
+        password: &Secret<String>,
+        is_known: bool,
+    ) -> Result<bool, AuthError> {
+        let _permit = self.hashing_permit(is_known).await?;
+        let password = password.clone();
+        tokio::task::spawn_blocking(move || password::verify(hash.as_deref(), &password))
+            .await
+            .map_err(|_| AuthError::Unavailable("password hashing failed".to_owned()))
+    }
+
+    /// Whoever comes from a known address has a place that no other takes.
+    async fn hashing_permit(&self, is_known: bool) -> Result<SemaphorePermit<'_>, AuthError> {
+        let permit = if is_known {
+            tokio::select! {
+                permit = self.hashing.acquire() => permit,
+                permit = self.hashing_known.acquire() => permit,
+            }
+        } else {
+            self.hashing.acquire().await
+        };
+        permit.map_err(|_| AuthError::Unavailable("closing".to_owned()))
+    }
+
+    /// Notes that an API key was none: the address answers for it.
+    ///
+    /// # Errors
+    /// [`AuthError::Refused`], or [`AuthError::Held`] once the address failed too often. Both are written down.
+    pub fn failed_key(&self, whence: Whence) -> AuthError {
+        let address: Key = beginning(&self.store.login_trace("", whence.ip).address);
+        let now = self.store.now();
+        let error = match self.throttle.is_refused(&address, now) {
+            Some(held) => AuthError::Held(held),
+            None => {
+                self.throttle.failed_from(&address, now);
+                AuthError::Refused
+            }
+        };
+        self.turned_away(whence, None, &error);
+        error
+    }
+}
+
+fn entry(login: &Login, password: i64, trace: Option<LoginTrace>) -> Entry {
+    Entry {
+        actor: login.principal.actor.id,
+        mailbox: Some(login.principal.mailbox),
+        credential: format!("password:{password}"),
+        password: Some(password),
+        trace,
+    }
+}
+
+fn beginning(digest: &[u8; 32]) -> Key {
+    let mut key = [0; 16];
+    key.copy_from_slice(&digest[..16]);
+    key
+}
