@@ -15,6 +15,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use intake::Intake;
+use mail_types::KeyCheck;
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::Store;
@@ -34,6 +35,17 @@ pub struct Api {
     pub(crate) jobs: Jobs,
 }
 
+/// How mailboxes are made and deleted.
+#[derive(Clone, Copy, Debug)]
+pub struct MailboxRules {
+    /// How far national identifiers are looked at.
+    pub key_check: KeyCheck,
+    /// Octets that a mailbox may hold that was given no quota.
+    pub quota_default_bytes: u64,
+    /// How long a deleted mailbox can be restored, in milliseconds.
+    pub restore_ms: i64,
+}
+
 /// What the API is made of.
 #[derive(Debug)]
 pub struct Parts {
@@ -49,6 +61,8 @@ pub struct Parts {
     pub message_size_max: u64,
     /// Recipients of one message.
     pub recipients_max: usize,
+    /// How mailboxes are made and deleted.
+    pub mailboxes: MailboxRules,
     /// What the running server does for the API.
     pub ports: Ports,
 }

@@ -17,6 +17,7 @@ mod access;
 mod api;
 mod etag;
 mod explorer;
+mod faults;
 mod instant;
 mod jobs;
 mod json;
@@ -31,7 +32,7 @@ mod refusal;
 mod routes;
 
 pub use access::{Caller, Domains, Permission, RouteRule, Standing};
-pub use api::{Api, BASE, Parts, document};
+pub use api::{Api, BASE, MailboxRules, Parts, document};
 pub use jobs::{JobKind, Progress, Started};
 pub use ports::{Answering, Ports, Returns};
 pub use problem::{Code, Language, Problem};

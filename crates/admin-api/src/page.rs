@@ -57,6 +57,25 @@ pub(crate) fn limit(asked: Option<u32>) -> Result<u32, Problem> {
     }
 }
 
+/// Characters of a text that a list is searched by.
+const SEARCHED_MAX: usize = 100;
+
+/// The text that a list is searched by; empty for none.
+///
+/// # Errors
+/// It is too long, or no text.
+pub(crate) fn searched(name: &str, text: Option<String>) -> Result<String, Problem> {
+    let text = text.unwrap_or_default();
+    if text.chars().count() <= SEARCHED_MAX && !text.chars().any(char::is_control) {
+        return Ok(text);
+    }
+    Err(Problem::parameter(
+        name,
+        format!("is a text of at most {SEARCHED_MAX} characters"),
+        format!("est un texte d'au plus {SEARCHED_MAX} caractères"),
+    ))
+}
+
 /// What a `cursor` says to begin after; empty for the first page.
 ///
 /// # Errors

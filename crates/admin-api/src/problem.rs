@@ -108,6 +108,10 @@ codes! {
         "It changed since you read it: read it again", "Cela a changé depuis votre lecture : relisez";
     /// It is not in a state that allows this, or something of that name is there already.
     Conflict = "conflict", CONFLICT, "It cannot be done in the present state", "Cela ne peut se faire dans l'état présent";
+    /// The address belonged to a mailbox that is deleted.
+    Tombstone = "tombstone", CONFLICT,
+        "This address belonged to a deleted mailbox: restore that one, or choose another address",
+        "Cette adresse est celle d'une boîte supprimée : restaurez-la, ou choisissez une autre adresse";
     /// A mailbox would be left without anybody who administers it.
     LastAdministrator = "last_administrator", CONFLICT, "Somebody must stay the administrator", "Il doit rester un administrateur";
     /// The same key with another request, or the first one is still under way.

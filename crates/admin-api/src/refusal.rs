@@ -17,6 +17,25 @@ impl From<DirectoryError> for Problem {
                 Self::invalid("/owner", "there is no such person", "il n'y a pas de telle personne")
             }
             DirectoryError::UnknownMailbox => Self::new(Code::NotFound),
+            DirectoryError::Tombstone => Self::new(Code::Tombstone),
+            DirectoryError::AddressTaken => {
+                Self::new(Code::Conflict).detail(text, "il y a déjà une boîte de cette adresse")
+            }
+            DirectoryError::LoginTaken => {
+                Self::new(Code::Conflict).detail(text, "une autre personne a cet identifiant de connexion")
+            }
+            DirectoryError::RppsTaken => {
+                Self::new(Code::Conflict).detail(text, "une autre personne a ce numéro RPPS")
+            }
+            DirectoryError::AdeliTaken => {
+                Self::new(Code::Conflict).detail(text, "une autre personne a ce numéro ADELI")
+            }
+            DirectoryError::State(status, workflow) => Self::new(Code::Conflict).detail(
+                text,
+                format!("cela ne se fait pas tant que l'état est {status} et la création {workflow}"),
+            ),
+            DirectoryError::NotRestorable => Self::new(Code::Conflict)
+                .detail(text, "le temps pendant lequel elle pouvait être restaurée est écoulé"),
             _ => Self::new(Code::Conflict).detail(text.clone(), text),
         }
     }

@@ -114,6 +114,8 @@ pub struct MailboxFilter {
     pub status: Option<MailboxStatus>,
     /// Only of these domains.
     pub domains: Option<Vec<DomainId>>,
+    /// Only this one.
+    pub only: Option<MailboxId>,
     /// Only those that this person holds.
     pub holder: Option<UserId>,
     /// Only those whose address has this in it.
@@ -232,7 +234,8 @@ impl MailboxFilter {
         let domains =
             self.domains.as_ref().map(|domains| format!(" AND domain_id IN ({})", literals(domains)));
         let holder = self.holder.map(|holder| format!(" AND owner_user_id = {}", holder.0));
-        [kind, status, domains, holder].into_iter().flatten().collect()
+        let only = self.only.map(|only| format!(" AND id = {only}"));
+        [kind, status, domains, holder, only].into_iter().flatten().collect()
     }
 }
 

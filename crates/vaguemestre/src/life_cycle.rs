@@ -1,7 +1,8 @@
-//! `[mailboxes.STATE]` as rules of the house.
+//! `[mailboxes]` and `[identifiers]` as rules of the house.
 
+use admin_api::MailboxRules;
 use config::{Config, DeliveryWord, MailboxState};
-use mail_types::{DeliveryRule, LifeCycle, StateRule};
+use mail_types::{DeliveryRule, KeyCheck, LifeCycle, StateRule};
 
 /// What a mailbox gives that is not in service.
 pub(crate) fn rules(config: &Config) -> LifeCycle {
@@ -10,6 +11,15 @@ pub(crate) fn rules(config: &Config) -> LifeCycle {
         pending: rule(section.pending),
         suspended: rule(section.suspended),
         deleted: rule(section.deleted),
+    }
+}
+
+/// How mailboxes are made and deleted.
+pub(crate) fn mailbox_rules(config: &Config) -> MailboxRules {
+    MailboxRules {
+        key_check: if config.identifiers.is_strict { KeyCheck::Strict } else { KeyCheck::Format },
+        quota_default_bytes: config.limits.quota_default_bytes,
+        restore_ms: i64::from(config.mailboxes.restore_days) * 86_400_000,
     }
 }
 

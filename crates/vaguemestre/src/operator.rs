@@ -318,6 +318,7 @@ impl Operator {
                 intake: Some(intake.clone()),
                 message_size_max: self.config.limits.message_size_max,
                 recipients_max: self.config.limits.recipients_max,
+                mailboxes: crate::life_cycle::mailbox_rules(&self.config),
                 ports,
             }),
             registry,

@@ -6,11 +6,13 @@ mod domains;
 mod folders;
 mod jobs;
 mod keys;
+mod mailboxes;
 mod messages;
 mod passwords;
 mod roles;
 mod running;
 mod service;
+pub(crate) mod users;
 
 use crate::access::RouteRule;
 use crate::api::Api;
@@ -28,8 +30,10 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .merge(passwords::routes())
         .merge(roles::routes())
         .merge(messages::routes())
+        .merge(mailboxes::routes())
         .merge(running::routes())
         .merge(service::routes())
+        .merge(users::routes())
 }
 
 /// Every line of the table of rules.
@@ -41,10 +45,12 @@ pub(crate) fn rules() -> impl Iterator<Item = &'static RouteRule> {
         folders::RULES,
         jobs::RULES,
         keys::RULES,
+        mailboxes::RULES,
         messages::RULES,
         passwords::RULES,
         roles::RULES,
         service::RULES,
+        users::RULES,
     ]
     .into_iter()
     .flatten()

@@ -18,6 +18,7 @@ mod folders;
 mod fsck;
 mod jobs;
 mod keys;
+mod mailbox_life;
 mod private_seen;
 mod queue;
 mod queue_held;

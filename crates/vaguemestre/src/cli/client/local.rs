@@ -29,6 +29,7 @@ impl Local {
             intake: None,
             message_size_max: config.limits.message_size_max,
             recipients_max: config.limits.recipients_max,
+            mailboxes: crate::life_cycle::mailbox_rules(&config),
         });
         let caller = Caller::machine(language(), crate::cli::account(), global.reason.clone());
         Ok(Self { api, store, caller })
