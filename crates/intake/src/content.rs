@@ -5,8 +5,11 @@ use mail_types::{Domain, PeerIdentity, Principal, Reply, Timestamp};
 use message::originator::Originators;
 use message::submission::Completion;
 use message::trace::AuthorDoubt;
-use policy::{AuthorFacts, AuthorRule, AuthorStanding, OriginatorFacts, Reason, TrustList, Verdict};
+use policy::{
+    AuthorFacts, AuthorRule, AuthorStanding, Delegated, OriginatorFacts, Reason, SendAs, TrustList, Verdict,
+};
 use std::sync::Arc;
+use store::SendFor;
 
 /// Longest header that is looked at as a whole.
 const HEADER_MAX: usize = 1024 * 1024;
@@ -19,8 +22,14 @@ pub(crate) enum HeaderRule {
     /// From another operator: nothing is touched. A field may come before it that says that the operator's certificate does not speak for
     /// its author.
     Vouched(Vouching),
-    /// From a user: From must be the user's; From, Date and Message-ID are added where missing, Bcc removed (RFC 6409 §8).
-    Complete { principal: Box<Principal>, now: Timestamp, message_id: String },
+    /// From a user: From must be the address that it is sent with; From, Date and Message-ID are added where missing, Bcc removed (RFC 6409 §8).
+    Complete {
+        principal: Box<Principal>,
+        /// The mailbox of somebody else's that it is sent for.
+        sends_for: Option<Box<SendFor>>,
+        now: Timestamp,
+        message_id: String,
+    },
 }
 
 /// By what the authors of a message from another operator are judged.
@@ -133,8 +142,12 @@ impl HeaderGate {
                 reply: Reply::new(552, (5, 3, 4), "The header of the message is too large"),
                 reason: "header_size",
             }),
-            HeaderRule::Complete { principal, now, message_id } => {
-                complete(&header, principal, &Completion { now: *now, message_id })
+            HeaderRule::Complete { principal, sends_for, now, message_id } => {
+                // Whether the mailbox is open for sending is asked where the message begins and ends.
+                let delegated = sends_for
+                    .as_deref()
+                    .map(|mailbox| Delegated { address: &mailbox.address, is_open: true });
+                complete(&header, send_as(principal, delegated), &Completion { now: *now, message_id })
             }
         }
     }
@@ -177,14 +190,15 @@ fn facts(originators: &Originators) -> OriginatorFacts<'_> {
     }
 }
 
-fn complete(header: &[u8], principal: &Principal, completion: &Completion<'_>) -> Result<Vec<u8>, Refusal> {
+fn complete(header: &[u8], send_as: SendAs<'_>, completion: &Completion<'_>) -> Result<Vec<u8>, Refusal> {
     let originators = Originators::of(header);
-    permit(policy::submission_originators(send_as(principal), &facts(&originators)))?;
+    permit(policy::submission_originators(send_as, &facts(&originators)))?;
     let mut complete = message::submission::complete_header(header, completion);
     if originators.from_fields == 0 {
         // What was completed ends with its blank line.
         complete.truncate(complete.len().saturating_sub(2));
-        complete.extend_from_slice(format!("From: <{}>\r\n\r\n", principal.address).as_bytes());
+        let from = send_as.delegated.map_or(send_as.own, |delegated| delegated.address);
+        complete.extend_from_slice(format!("From: <{from}>\r\n\r\n").as_bytes());
     }
     Ok(complete)
 }

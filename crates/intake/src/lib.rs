@@ -21,10 +21,10 @@ pub use transaction::{Conclusion, Transaction};
 
 use arc_swap::ArcSwap;
 use mail_types::{Domain, LifeCycle, MailParameters, PeerIdentity, Principal, Reply, ReversePath, Timestamp};
-use policy::{AuthorRule, DomainStanding, MxSenderFacts, Reason, SendAs, TrustList, Verdict};
+use policy::{AuthorRule, Delegated, DomainStanding, MxSenderFacts, Reason, SendAs, TrustList, Verdict};
 use std::net::IpAddr;
 use std::sync::Arc;
-use store::{Act, Store};
+use store::{Act, SendFor, Store};
 
 /// Where a message comes from.
 #[derive(Clone, Debug)]
@@ -91,14 +91,14 @@ impl Intake {
     ///
     /// # Errors
     /// The refusal, with what the peer may hear and the reason for logs and metrics.
-    pub fn begin(
+    pub async fn begin(
         &self,
         session: &Session,
         reverse_path: ReversePath,
         parameters: MailParameters,
     ) -> Result<Transaction, Refusal> {
-        permit(self.may_send(&session.origin, &reverse_path))?;
-        Ok(Transaction::new(self.clone(), session.clone(), reverse_path, parameters))
+        let sends_for = self.may_send(&session.origin, &reverse_path).await?;
+        Ok(Transaction::new(self.clone(), session.clone(), reverse_path, parameters, sends_for))
     }
 
     /// The same door, for what somebody does.
@@ -120,17 +120,50 @@ impl Intake {
         self.trust.load().domain(domain, self.store.now())
     }
 
-    /// Asked at the beginning of a message and again at its end: a domain may be suspended while it comes.
-    pub(crate) fn may_send(&self, origin: &Origin, reverse_path: &ReversePath) -> Verdict {
+    /// Asked at the beginning of a message and again at its end: a domain may be suspended while it comes, or a grant be taken away. The mailbox
+    /// of somebody else's that it is sent for, if it is.
+    pub(crate) async fn may_send(
+        &self,
+        origin: &Origin,
+        reverse_path: &ReversePath,
+    ) -> Result<Option<SendFor>, Refusal> {
         match origin {
-            Origin::Mx { peer } => policy::sender(&MxSenderFacts {
-                peer: peer.as_deref(),
-                trust: &self.trust.load(),
-                now: self.store.now(),
-                reverse_path,
-            }),
-            Origin::Submission { principal } => policy::submission_sender(send_as(principal), reverse_path),
+            Origin::Mx { peer } => {
+                let verdict = policy::sender(&MxSenderFacts {
+                    peer: peer.as_deref(),
+                    trust: &self.trust.load(),
+                    now: self.store.now(),
+                    reverse_path,
+                });
+                permit(verdict).map(|()| None)
+            }
+            Origin::Submission { principal } => {
+                let sends_for = self.sends_for(principal, reverse_path).await?;
+                let delegated = sends_for.as_ref().map(|mailbox| self.delegated(mailbox));
+                permit(policy::submission_sender(send_as(principal, delegated), reverse_path))?;
+                Ok(sends_for)
+            }
         }
+    }
+
+    /// The mailbox of somebody else's that a reverse-path names, if the actor may send for it. One's own address asks the store nothing.
+    async fn sends_for(
+        &self,
+        principal: &Principal,
+        reverse_path: &ReversePath,
+    ) -> Result<Option<SendFor>, Refusal> {
+        match reverse_path.address() {
+            Some(address) if address.canonical() != principal.address.canonical() => {
+                let (actor, now) = (principal.actor.id, self.store.now());
+                self.store.send_for(actor, address, now).await.map_err(|e| Refusal::of_store(&e))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    pub(crate) fn delegated<'m>(&self, mailbox: &'m SendFor) -> Delegated<'m> {
+        let rule = self.settings.life_cycle.of(mailbox.status);
+        Delegated { address: &mailbox.address, is_open: rule.send }
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -168,8 +201,8 @@ impl From<Reason> for Refusal {
     }
 }
 
-pub(crate) fn send_as(principal: &Principal) -> SendAs<'_> {
-    SendAs { own: &principal.address, may_send: principal.may_send }
+pub(crate) fn send_as<'f>(principal: &'f Principal, delegated: Option<Delegated<'f>>) -> SendAs<'f> {
+    SendAs { own: &principal.address, may_send: principal.may_send, delegated }
 }
 
 pub(crate) fn permit(verdict: Verdict) -> Result<(), Refusal> {

@@ -11,8 +11,8 @@ use mail_types::{
 use message::trace::Received;
 use policy::{Reason, RecipientFacts};
 use store::{
-    Acceptance, Accepted, Appended, AuditEntry, Category, Error, LocalDelivery, RemoteDelivery, SentCopy,
-    SpecialUse, Subject, Via,
+    Acceptance, Accepted, Appended, AuditEntry, Category, Error, LocalDelivery, RemoteDelivery, SendFor,
+    SentCopy, SpecialUse, Subject, Via,
 };
 
 /// Room for our own trace fields beside the message.
@@ -26,6 +26,8 @@ pub struct Transaction {
     unit: UnitId,
     reverse_path: ReversePath,
     parameters: MailParameters,
+    /// The mailbox of somebody else's whose address it is sent with.
+    sends_for: Option<SendFor>,
     local: Vec<LocalDelivery>,
     remote: Vec<RemoteDelivery>,
     sent_copy: Option<SentCopy>,
@@ -68,6 +70,7 @@ impl Transaction {
         session: Session,
         reverse_path: ReversePath,
         parameters: MailParameters,
+        sends_for: Option<SendFor>,
     ) -> Self {
         let unit = intake.store().new_unit_id();
         Self {
@@ -76,6 +79,7 @@ impl Transaction {
             unit,
             reverse_path,
             parameters,
+            sends_for,
             local: Vec::new(),
             remote: Vec::new(),
             sent_copy: None,
@@ -195,7 +199,8 @@ impl Transaction {
             Origin::Submission { principal } => {
                 let message_id = format!("<{}@{}>", self.unit, settings.hostname);
                 let principal = Box::new(principal.clone());
-                (None, HeaderRule::Complete { principal, now, message_id })
+                let sends_for = self.sends_for.clone().map(Box::new);
+                (None, HeaderRule::Complete { principal, sends_for, now, message_id })
             }
         };
         let id = self.unit.to_string();
@@ -236,13 +241,33 @@ impl Transaction {
         };
         let ended = content.end().await;
         let author = content.gate.take_mark();
-        let may_send = self.intake.may_send(&self.session.origin, &self.reverse_path);
-        let accepted = match ended.and_then(|()| permit(may_send)) {
+        let accepted = match self.ask_again(ended).await {
             Ok(()) => self.accept(content).await,
             Err(refusal) => Err(refusal),
         };
         let sent_copy = accepted.as_ref().ok().and_then(|(_, copy)| *copy);
         Conclusion { outcome: accepted.map(|(reply, _)| reply), author, sent_copy }
+    }
+
+    /// What was allowed when the message began is asked again, and a message that is sent for a mailbox is filed there.
+    async fn ask_again(&mut self, ended: Result<(), Refusal>) -> Result<(), Refusal> {
+        ended?;
+        let sends_for = self.intake.may_send(&self.session.origin, &self.reverse_path).await?;
+        let Origin::Submission { principal } = &self.session.origin else { return Ok(()) };
+        if let Some(mailbox) = sends_for.filter(|mailbox| mailbox.files_sent && self.sent_copy.is_none()) {
+            let seen_by = mailbox.private_seen.then_some(principal.actor.id);
+            self.keep_copy(mailbox.mailbox, &mailbox.address, seen_by).await?;
+        }
+        Ok(())
+    }
+
+    /// The mailbox of ours that the message is sent with: whose sent messages it is among, and who hears of failures.
+    fn sender_mailbox(&self) -> Option<MailboxId> {
+        match (&self.session.origin, &self.sends_for) {
+            (Origin::Submission { .. }, Some(mailbox)) => Some(mailbox.mailbox),
+            (Origin::Submission { principal }, None) => Some(principal.mailbox),
+            (Origin::Mx { .. }, _) => None,
+        }
     }
 
     async fn accept(mut self, content: Content) -> Result<(Reply, Option<Appended>), Refusal> {
@@ -253,10 +278,7 @@ impl Transaction {
         let acceptance = Acceptance {
             unit: self.unit,
             fingerprint: self.fingerprint(digest.as_ref(), content.gate.has_message_id()),
-            sender_mailbox: match &self.session.origin {
-                Origin::Submission { principal } => Some(principal.mailbox),
-                Origin::Mx { .. } => None,
-            },
+            sender_mailbox: self.sender_mailbox(),
             body,
             content_offset: content.content_offset,
             eight_bit,
@@ -296,19 +318,25 @@ impl Transaction {
     }
 
     fn audit(&self) -> AuditEntry {
-        let (via, actor, mailbox) = match &self.session.origin {
+        let (via, actor, login) = match &self.session.origin {
             Origin::Mx { .. } => (Via::Mx, None, None),
             Origin::Submission { principal } => {
                 (Via::Submission, Some(principal.actor.id), Some(principal.mailbox))
             }
         };
+        let mailbox = self.sender_mailbox();
         let (local, remote) = (self.local.len(), self.remote.len());
+        let mut detail = format!("origin={} local={local} remote={remote}", via.as_str());
+        if let Some(login) = login.filter(|login| mailbox != Some(*login)) {
+            // Who wrote acted in another mailbox than that whose address readers see.
+            detail.push_str(&format!(" login_mailbox={login}"));
+        }
         let entry = AuditEntry {
             actor,
             via: Some(via),
             mailbox,
             unit: Some(self.unit),
-            detail: format!("origin={} local={local} remote={remote}", via.as_str()),
+            detail,
             ..AuditEntry::new(Category::Mail, "message.accepted")
         };
         let entry = match (&self.reverse_path, mailbox) {

@@ -21,7 +21,9 @@ pub use author::{AuthorFacts, AuthorRule, AuthorStanding, author};
 pub use next_hop::{Dispatch, NextHopFacts, dispatch, next_hop};
 pub use recipient::{RecipientFacts, recipient};
 pub use routes::{Route, RouteHost, Routes};
-pub use sender::{MxSenderFacts, OriginatorFacts, SendAs, sender, submission_originators, submission_sender};
+pub use sender::{
+    Delegated, MxSenderFacts, OriginatorFacts, SendAs, sender, submission_originators, submission_sender,
+};
 pub use trust_list::{Ages, CertificateMark, Departure, DomainStanding, Overlay, Standing, TrustList};
 pub use verdict::{Reason, Verdict};
 pub use whitelist::{Bearer, LineFault, WhiteList};

@@ -39,25 +39,51 @@ pub fn sender(facts: &MxSenderFacts<'_>) -> Verdict {
     }
 }
 
-/// An address that a logged-in user asks to send with.
+/// What a logged-in user may send with.
 #[derive(Clone, Copy, Debug)]
 pub struct SendAs<'f> {
     /// The address of the mailbox that the user acts in.
     pub own: &'f Address,
     /// Whether the user may send with it.
     pub may_send: bool,
+    /// The mailbox of somebody else's that the message is sent for, when its reverse-path names one that the user may send for.
+    pub delegated: Option<Delegated<'f>>,
+}
+
+/// A mailbox of somebody else's, for which a user may send by a grant that is in force.
+#[derive(Clone, Copy, Debug)]
+pub struct Delegated<'f> {
+    /// Its address.
+    pub address: &'f Address,
+    /// Whether mail may be sent with it in the present state of the mailbox.
+    pub is_open: bool,
 }
 
 impl SendAs<'_> {
-    fn allows(self, address: &Address) -> bool {
-        self.may_send && address.canonical() == self.own.canonical()
+    /// The one address that the message is sent with.
+    fn sending(&self) -> Option<&Address> {
+        match self.delegated {
+            Some(delegated) => Some(delegated.address),
+            None => self.may_send.then_some(self.own),
+        }
     }
+}
+
+/// Whether two addresses lead to the same mailbox.
+fn is_same(one: &Address, other: &Address) -> bool {
+    one.canonical() == other.canonical()
 }
 
 /// May a logged-in user send with this reverse-path?
 pub fn submission_sender(send_as: SendAs<'_>, reverse_path: &ReversePath) -> Verdict {
-    let is_allowed = reverse_path.address().is_some_and(|address| send_as.allows(address));
-    if is_allowed { Verdict::Accept } else { Verdict::Reject(Reason::NotOwner) }
+    let sending = send_as.sending().zip(reverse_path.address());
+    if !sending.is_some_and(|(sending, address)| is_same(sending, address)) {
+        return Verdict::Reject(Reason::NotOwner);
+    }
+    match send_as.delegated {
+        Some(Delegated { is_open: false, .. }) => Verdict::Reject(Reason::SenderClosed),
+        _ => Verdict::Accept,
+    }
 }
 
 /// What a submitted message says of its origin (RFC 5322 §3.6.2). An address that cannot be read is `None`.
@@ -75,13 +101,18 @@ pub struct OriginatorFacts<'f> {
 
 /// May a logged-in user send a message that says this of its origin?
 ///
-/// Readers believe what From says: each author must be an address that the user may send with, and so must the Sender. A Sender does not
-/// lend an address: who writes for another does so by a delegation. A message without From is accepted; the field is added to it.
+/// Readers believe what From says: each author must be the address that the message is sent with. So must the Sender, or it says truly who
+/// wrote for another: the user's own address. A Sender does not lend an address. A message without From is accepted; the field is added to it.
 pub fn submission_originators(send_as: SendAs<'_>, facts: &OriginatorFacts<'_>) -> Verdict {
-    let is_own = |named: &Option<Address>| named.as_ref().is_some_and(|address| send_as.allows(address));
+    let is_sending = |named: &Option<Address>| {
+        named.as_ref().zip(send_as.sending()).is_some_and(|(named, sending)| is_same(named, sending))
+    };
+    let is_own = |named: &Option<Address>| named.as_ref().is_some_and(|named| is_same(named, send_as.own));
     let is_single = facts.from_fields <= 1 && facts.sender_fields <= 1;
     let names_somebody = facts.from_fields == 0 || !facts.authors.is_empty();
-    if is_single && names_somebody && facts.authors.iter().chain(facts.senders).all(is_own) {
+    let is_true = facts.authors.iter().all(is_sending)
+        && facts.senders.iter().all(|named| is_sending(named) || (send_as.may_send && is_own(named)));
+    if is_single && names_somebody && is_true && send_as.sending().is_some() {
         Verdict::Accept
     } else {
         Verdict::Reject(Reason::NotAuthor)

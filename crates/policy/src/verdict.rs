@@ -32,6 +32,8 @@ pub enum Reason {
     NotOwner,
     /// The message says that it is from somebody else.
     NotAuthor,
+    /// The mailbox that the user sends for is not in service.
+    SenderClosed,
     /// The recipient's domain is not ours, and this origin may not relay.
     Relay,
     /// No such mailbox.
@@ -70,6 +72,7 @@ impl Reason {
             Self::RevocationUnknown => "revocation_unknown",
             Self::NotOwner => "not_owner",
             Self::NotAuthor => "not_author",
+            Self::SenderClosed => "sender_closed",
             Self::Relay => "relay",
             Self::UnknownMailbox => "unknown_mailbox",
             Self::Suspended => "suspended",
@@ -100,8 +103,11 @@ impl Reason {
             Self::NotAuthor => Reply::new(
                 550,
                 (5, 7, 1),
-                "The From and Sender fields must name the address of the authenticated user and no other",
+                "The From and Sender fields must name the address of MAIL FROM and no other",
             ),
+            Self::SenderClosed => {
+                Reply::new(550, (5, 2, 1), "The mailbox that you send for is not in service")
+            }
             Self::Relay => Reply::new(550, (5, 7, 1), "Relaying denied"),
             Self::UnknownMailbox => Reply::new(550, (5, 1, 1), "No such mailbox"),
             Self::Suspended => Reply::new(450, (4, 2, 1), "Mailbox is closed for now"),

@@ -6,9 +6,9 @@ use mail_types::{
     Timestamp,
 };
 use policy::{
-    AuthorFacts, AuthorRule, AuthorStanding, DomainStanding, MxSenderFacts, NextHopFacts, OriginatorFacts,
-    Reason, RecipientFacts, SendAs, TrustList, Verdict, WhiteList, author, next_hop, recipient, sender,
-    submission_originators, submission_sender,
+    AuthorFacts, AuthorRule, AuthorStanding, Delegated, DomainStanding, MxSenderFacts, NextHopFacts,
+    OriginatorFacts, Reason, RecipientFacts, SendAs, TrustList, Verdict, WhiteList, author, next_hop,
+    recipient, sender, submission_originators, submission_sender,
 };
 use std::sync::Arc;
 
@@ -203,7 +203,9 @@ fn an_author_in_doubt_is_marked_or_asked_again_and_never_refused_for_good() {
 #[test]
 fn a_user_sends_with_their_own_address_only() {
     let own = "Jean.Dupont@a.example".parse().unwrap();
-    let ask = |may_send, path: &ReversePath| submission_sender(SendAs { own: &own, may_send }, path);
+    let ask = |may_send, path: &ReversePath| {
+        submission_sender(SendAs { own: &own, may_send, delegated: None }, path)
+    };
     assert_eq!(ask(true, &path("jean.dupont@A.example")), Verdict::Accept);
     assert_eq!(ask(false, &path("jean.dupont@a.example")), Verdict::Reject(Reason::NotOwner));
     assert_eq!(ask(true, &path("marie@a.example")), Verdict::Reject(Reason::NotOwner));
@@ -222,7 +224,7 @@ fn a_user_writes_in_their_own_name_only() {
             sender_fields: usize::from(sender.is_some()),
             senders: sender.unwrap_or_default(),
         };
-        submission_originators(SendAs { own: &own, may_send }, &facts)
+        submission_originators(SendAs { own: &own, may_send, delegated: None }, &facts)
     };
     let refused = Verdict::Reject(Reason::NotAuthor);
     let (mine, other, unreadable) = ([mine], [other], [None]);
@@ -238,5 +240,41 @@ fn a_user_writes_in_their_own_name_only() {
     assert_eq!(ask(true, Some(&unreadable), None), refused);
     assert_eq!(ask(true, Some(&[]), None), refused, "an empty From names nobody");
     let twice = OriginatorFacts { from_fields: 2, authors: &mine, sender_fields: 0, senders: &[] };
-    assert_eq!(submission_originators(SendAs { own: &own, may_send: true }, &twice), refused);
+    assert_eq!(
+        submission_originators(SendAs { own: &own, may_send: true, delegated: None }, &twice),
+        refused
+    );
+}
+
+#[test]
+fn who_sends_for_a_mailbox_writes_in_its_name_and_may_say_who_they_are() {
+    let own: Address = "jean@a.example".parse().unwrap();
+    let ward: Address = "ward@a.example".parse().unwrap();
+    let send_as = |may_send, is_open| SendAs {
+        own: &own,
+        may_send,
+        delegated: Some(Delegated { address: &ward, is_open }),
+    };
+    assert_eq!(submission_sender(send_as(true, true), &path("Ward@A.example")), Verdict::Accept);
+    let closed = Verdict::Reject(Reason::SenderClosed);
+    assert_eq!(submission_sender(send_as(true, false), &path("ward@a.example")), closed);
+    let other = submission_sender(send_as(true, true), &path("jean@a.example"));
+    assert_eq!(other, Verdict::Reject(Reason::NotOwner), "a message is sent with one address");
+    let ask = |may_send, from: &Address, sender: Option<&Address>| {
+        let (authors, senders) = ([Some(from.clone())], sender.map(|sender| [Some(sender.clone())]));
+        let facts = OriginatorFacts {
+            from_fields: 1,
+            authors: &authors,
+            sender_fields: usize::from(senders.is_some()),
+            senders: senders.as_ref().map_or(&[], |senders| senders.as_slice()),
+        };
+        submission_originators(send_as(may_send, true), &facts)
+    };
+    let refused = Verdict::Reject(Reason::NotAuthor);
+    assert_eq!(ask(true, &ward, None), Verdict::Accept);
+    assert_eq!(ask(true, &ward, Some(&ward)), Verdict::Accept);
+    assert_eq!(ask(true, &ward, Some(&own)), Verdict::Accept);
+    assert_eq!(ask(false, &ward, Some(&own)), refused, "an address with which the user may not send");
+    assert_eq!(ask(true, &own, Some(&ward)), refused, "From is the address that it is sent with");
+    assert_eq!(ask(true, &ward, Some(&"x@a.example".parse().unwrap())), refused);
 }

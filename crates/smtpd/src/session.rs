@@ -191,7 +191,7 @@ impl Connection {
                 }
                 Event::Mail { path, parameters } => {
                     let reply = match self.judge_if_due().await {
-                        Ok(()) => self.begin(path, parameters),
+                        Ok(()) => Box::pin(self.begin(path, parameters)).await,
                         Err(goodbye) => goodbye,
                     };
                     self.server.reply(reply);
@@ -230,9 +230,12 @@ impl Connection {
         Ok(())
     }
 
-    fn begin(&mut self, path: ReversePath, parameters: MailParameters) -> Reply {
+    async fn begin(&mut self, path: ReversePath, parameters: MailParameters) -> Reply {
         let domain = path.address().map(|address| address.domain().clone());
-        let begun = self.session().and_then(|session| self.shared.intake.begin(&session, path, parameters));
+        let begun = match self.session() {
+            Ok(session) => self.shared.intake.begin(&session, path, parameters).await,
+            Err(refusal) => Err(refusal),
+        };
         match begun {
             Ok(transaction) => {
                 self.transaction = Some(transaction);

@@ -104,7 +104,7 @@ impl Submission {
         if self.recipients.len() > api.recipients_max {
             return Err(too_many_recipients(api.recipients_max));
         }
-        let mut transaction = self.begin(&intake, api, caller, holder)?;
+        let mut transaction = self.begin(&intake, api, caller, holder).await?;
         let recipients = self.ask_recipients(&mut transaction).await?;
         let mut folder = None;
         if self.keeps_copy {
@@ -128,7 +128,7 @@ impl Submission {
         Ok(Sent { copy, recipients })
     }
 
-    fn begin(
+    async fn begin(
         &self,
         intake: &Intake,
         api: &Api,
@@ -148,7 +148,7 @@ impl Submission {
             ..MailParameters::default()
         };
         let begun = intake.begin(&session, ReversePath::Address(self.from.clone()), parameters);
-        begun.map_err(|refusal| problem(&refusal))
+        begun.await.map_err(|refusal| problem(&refusal))
     }
 
     async fn ask_recipients(&self, transaction: &mut Transaction) -> Result<Vec<Recipient>, Problem> {
