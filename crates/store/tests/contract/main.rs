@@ -19,6 +19,7 @@ mod fsck;
 mod jobs;
 mod keys;
 mod mailbox_life;
+mod one_message;
 mod private_seen;
 mod queue;
 mod queue_held;
