@@ -5,10 +5,10 @@ build="clang mold"
 test="$build ca-certificates curl swaks libnet-ssleay-perl libio-socket-ssl-perl isync msmtp mutt tmux python3 python3-venv openssl procps faketime xmlsec1"
 # Any installed server does; Debian 12's is the one that results are stated for.
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || test="$test postgresql-15"
-all="$test postfix dovecot-imapd offlineimap3 fetchmail neomutt alpine thunderbird libnss3-tools"
 # Node may come from elsewhere than Debian, whose npm would drive it out.
-command -v node >/dev/null 2>&1 || all="$all nodejs"
-command -v npm >/dev/null 2>&1 || all="$all npm"
+command -v node >/dev/null 2>&1 || test="$test nodejs"
+command -v npm >/dev/null 2>&1 || test="$test npm"
+all="$test postfix dovecot-imapd offlineimap3 fetchmail neomutt alpine thunderbird libnss3-tools"
 case "${1:-test}" in
   build) wanted=$build ;;
   all) wanted=$all ;;

@@ -53,6 +53,8 @@ for engine in $engines; do
   step "wire scenarios ($engine)" cargo test --quiet --no-fail-fast --workspace $scenarios -- --skip $other
   # shellcheck disable=SC2086  # a word or none
   step "clients ($engine)" python3 tests/clients/clients.py $clients
+  # shellcheck disable=SC2086  # a word or none
+  [ "$engine" = postgres ] && [ "$what" != all ] || step "judges of the REST API ($engine)" python3 tests/clients/api_judges.py $clients
   [ "$what" != all ] || step "Thunderbird ($engine)" python3 tests/clients/thunderbird.py
   [ "$what" != all ] || step "Postfix as another operator ($engine)" python3 tests/clients/postfix_peer.py
   [ "$what" != all ] || step "MIME corpus beside Dovecot ($engine)" python3 tests/clients/mime_corpus.py

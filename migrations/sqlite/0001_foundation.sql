@@ -177,6 +177,8 @@ CREATE TABLE idempotency_keys (
     state TEXT NOT NULL CHECK (state IN ('begun', 'committed', 'answered')),
     status BIGINT,
     answer BLOB,
+    -- Whoever carries the request out; what an earlier lease still has on its way fails.
+    lease BLOB NOT NULL,
     created_at_ms BIGINT NOT NULL,
     PRIMARY KEY (caller, name)
 ) WITHOUT ROWID;

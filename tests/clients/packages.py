@@ -12,22 +12,27 @@ CACHE = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE.parents[1] / "targe
 
 def python_packages():
     """Makes the packages of requirements.txt importable."""
-    wanted = HERE / "requirements.txt"
-
-    def install(folder):
-        subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True, capture_output=True, timeout=120)
-        installed = subprocess.run([folder / "venv/bin/pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--target", folder / "lib", "-r", wanted],
-                                   capture_output=True, timeout=300)
-        shutil.rmtree(folder / "venv")
-        assert installed.returncode == 0, f"pip could not install {wanted.name}: {installed.stderr.decode(errors='replace')[-1000:]}"
-    folder = installed_once("python", [wanted], install) / "lib"
+    folder = python_folder("requirements.txt")
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
 
 
-def node_packages():
-    """The folder whose node_modules holds the packages of npm/package-lock.json."""
-    wanted = [HERE / "npm/package.json", HERE / "npm/package-lock.json"]
+def python_folder(requirements):
+    """The folder that holds the packages of a list."""
+    wanted = HERE / requirements
+
+    def install(folder):
+        subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True, capture_output=True, timeout=120)
+        installed = subprocess.run([folder / "venv/bin/pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--target", folder / "lib", "-r", wanted],
+                                   capture_output=True, timeout=600)
+        shutil.rmtree(folder / "venv")
+        assert installed.returncode == 0, f"pip could not install {wanted.name}: {installed.stderr.decode(errors='replace')[-1000:]}"
+    return installed_once("python", [wanted], install) / "lib"
+
+
+def node_packages(of="npm"):
+    """The folder whose node_modules holds the packages of a package-lock.json."""
+    wanted = [HERE / of / "package.json", HERE / of / "package-lock.json"]
 
     def install(folder):
         for file in wanted:

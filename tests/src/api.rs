@@ -83,6 +83,13 @@ impl Api {
         self.request("POST", path, Some(body.to_string().as_bytes())).await
     }
 
+    /// POST of JSON to a server that may be gone: nothing when no whole answer came.
+    pub async fn try_post(&self, path: &str, body: &Value) -> Option<Answer> {
+        let octets = body.to_string().into_bytes();
+        let (api, path) = (self.clone(), path.to_owned());
+        tokio::spawn(async move { api.request("POST", &path, Some(&octets)).await }).await.ok()
+    }
+
     /// PATCH of what had that entity tag.
     pub async fn patch(&self, path: &str, etag: &str, body: &Value) -> Answer {
         self.with_header("If-Match", etag).request("PATCH", path, Some(body.to_string().as_bytes())).await

@@ -1,19 +1,18 @@
 //! The REST API: one router, one gate, one table of rules.
 
 use crate::access::{self, Caller, RouteRule};
+use crate::idempotency::Requests;
 use crate::jobs::Jobs;
+use crate::limits::{Allowance, Limits};
 use crate::ports::Ports;
 use crate::problem::{Code, Problem};
-use crate::{explorer, openapi, routes};
+use crate::{deprecation, explorer, finish, idempotency, limits, openapi, routes};
 use auth::Authenticator;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderName, HeaderValue};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::Response;
 use intake::Intake;
 use mail_types::KeyCheck;
 use std::collections::HashMap;
@@ -33,6 +32,8 @@ pub(crate) const BODY_MAX: usize = 1024 * 1024;
 pub struct Api {
     parts: Arc<Parts>,
     pub(crate) jobs: Jobs,
+    pub(crate) requests: Requests,
+    pub(crate) limits: Limits,
 }
 
 /// How mailboxes are made and deleted.
@@ -78,7 +79,14 @@ impl std::ops::Deref for Api {
 impl Api {
     /// An API on these parts.
     pub fn new(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts), jobs: Jobs::default() }
+        let limits = Limits::new(&Allowance::default());
+        Self { parts: Arc::new(parts), jobs: Jobs::default(), requests: Requests::default(), limits }
+    }
+
+    /// The same API, allowing each caller so much.
+    pub fn with_allowance(mut self, allowance: &Allowance) -> Self {
+        self.limits = Limits::new(allowance);
+        self
     }
 
     /// The store, telling the audit trail that the caller acts.
@@ -105,10 +113,14 @@ impl Api {
         router
             .fallback(|| async { Problem::new(Code::NotFound) })
             .method_not_allowed_fallback(|| async { Problem::new(Code::Method) })
+            .route_layer(from_fn_with_state(self.clone(), idempotency::once))
+            .route_layer(from_fn_with_state(self.clone(), limits::by_caller))
+            .route_layer(from_fn(deprecation::tell))
             .layer(DefaultBodyLimit::max(BODY_MAX))
             .route_layer(from_fn_with_state(self.clone(), access::gate))
             .merge(explorer::routes())
-            .layer(from_fn(finish))
+            .layer(from_fn_with_state(self.clone(), limits::bound))
+            .layer(from_fn(finish::finish))
             .with_state(self.clone())
     }
 
@@ -126,39 +138,6 @@ impl Api {
 pub fn document() -> OpenApi {
     let (_, document) = OpenApiRouter::<Api>::new().nest(BASE, routes::all()).split_for_parts();
     openapi::complete(document)
-}
-
-/// The outermost layer: problems in the language of the request, nothing cached.
-async fn finish(request: Request, next: Next) -> Response {
-    let language = match request.extensions().get::<Caller>() {
-        Some(caller) => caller.language,
-        None => access::language(request.headers()),
-    };
-    let mut response = next.run(request).await;
-    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        let mut answer = problem.answer(language);
-        for name in [HeaderName::from_static("allow"), HeaderName::from_static("request-id")] {
-            if let Some(value) = response.headers().get(&name) {
-                answer.headers_mut().insert(name, value.clone());
-            }
-        }
-        return answer;
-    }
-    if response.status().is_client_error() && !is_problem(&response) {
-        let code = match response.status() {
-            StatusCode::NOT_FOUND => Code::NotFound,
-            StatusCode::PAYLOAD_TOO_LARGE => Code::TooLarge,
-            StatusCode::METHOD_NOT_ALLOWED => Code::Method,
-            _ => Code::Parameter,
-        };
-        return Problem::new(code).answer(language).into_response();
-    }
-    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response
-}
-
-fn is_problem(response: &Response) -> bool {
-    response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json")
 }
 
 /// What handlers ask for: the caller, whom the gate found.

@@ -9,6 +9,7 @@ use axum::http::header::{HeaderValue, LOCATION};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use mail_types::JobId;
+use serde::Serialize;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use store::{JobState, JobsSeen, Store};
 use tokio::sync::{Notify, Semaphore};
+use utoipa::ToSchema;
 
 /// Jobs that run at a time; others wait.
 const RUNNING_MAX: usize = 4;
@@ -121,10 +123,21 @@ impl Progress {
 #[derive(Debug)]
 pub struct Started(pub JobId);
 
+/// A job that was taken on: `GET /jobs/{id}` tells how far it is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StartedJob {
+    /// Its id.
+    #[schema(example = "17")]
+    id: String,
+    /// `queued`.
+    #[schema(example = "queued")]
+    state: &'static str,
+}
+
 impl IntoResponse for Started {
     fn into_response(self) -> Response {
         let Self(id) = self;
-        let body = serde_json::json!({"id": id.to_string(), "state": JobState::Queued.as_str()});
+        let body = StartedJob { id: id.to_string(), state: JobState::Queued.as_str() };
         let mut response = (StatusCode::ACCEPTED, axum::Json(body)).into_response();
         if let Ok(location) = HeaderValue::from_str(&format!("{}/jobs/{id}", crate::api::BASE)) {
             response.headers_mut().insert(LOCATION, location);

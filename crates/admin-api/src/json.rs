@@ -1,11 +1,12 @@
 //! Bodies: strict JSON in, JSON out.
 
 use crate::problem::{Code, Problem};
+use crate::sentences;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,12 +20,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let is_json =
-            request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
-                let kind = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-                kind == "application/json" || kind == "application/merge-patch+json"
-            });
-        if !is_json {
+        if !is_json(&request) {
             return Err(Problem::new(Code::MediaType));
         }
         let octets = Bytes::from_request(request, state).await.map_err(|rejection| {
@@ -37,37 +33,98 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
+/// Whether the body is said to be JSON in UTF-8; a PATCH may say that it is a merge patch.
+fn is_json(request: &Request) -> bool {
+    let mut kinds = request.headers().get_all(CONTENT_TYPE).iter();
+    let (Some(kind), None) = (kinds.next().and_then(|kind| kind.to_str().ok()), kinds.next()) else {
+        return false;
+    };
+    let mut parts = kind.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let kind = parts.next().unwrap_or_default();
+    let is_known = kind == "application/json"
+        || (kind == "application/merge-patch+json" && request.method() == Method::PATCH);
+    is_known && parts.all(|part| part == "charset=utf-8" || part == "charset=\"utf-8\"")
+}
+
 /// Reads JSON, or says where it is wrong.
 pub(crate) fn read<T: DeserializeOwned>(octets: &[u8]) -> Result<T, Problem> {
+    if octets.trim_ascii_start().first() == Some(&b'[') {
+        // A list would be read as the members of an object in their order.
+        return Err(Problem::invalid(
+            "",
+            "is a list; expected: an object",
+            "est une liste ; attendu : un objet",
+        ));
+    }
     let mut reader = serde_json::Deserializer::from_slice(octets);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let pointer = pointer(error.path());
         let error = error.into_inner();
         match error.classify() {
-            serde_json::error::Category::Data => Problem::invalid(
-                pointer,
-                plain(&error),
-                format!("ce membre n'est pas comme il doit être : {}", plain(&error)),
-            ),
+            serde_json::error::Category::Data => wrong(pointer, &error),
             _ => syntax(&error),
         }
     })?;
     reader.end().map_err(|error| syntax(&error))?;
+    if has_nul(octets) {
+        let whole: serde_json::Value = serde_json::from_slice(octets).map_err(|error| syntax(&error))?;
+        let place = nul_in(&whole).unwrap_or_default();
+        return Err(Problem::invalid(place, "has a NUL (\\u0000)", "a un NUL (\\u0000)"));
+    }
     Ok(value)
+}
+
+fn wrong(mut pointer: String, error: &serde_json::Error) -> Problem {
+    let said = sentences::said(&error.to_string());
+    if let Some(member) = said.member.filter(|_| said.is_around) {
+        pointer.push('/');
+        pointer.push_str(&escaped(&member));
+    }
+    Problem::invalid(pointer, said.english, said.french)
 }
 
 fn syntax(error: &serde_json::Error) -> Problem {
     let (line, column) = (error.line(), error.column());
+    let said = sentences::said(&error.to_string());
     Problem::new(Code::Syntax).detail(
-        format!("line {line}, column {column}: {}", plain(error)),
-        format!("ligne {line}, colonne {column} : {}", plain(error)),
+        format!("line {line}, column {column}: {}", said.english),
+        format!("ligne {line}, colonne {column} : {}", said.french),
     )
 }
 
-/// The cause without the position, which the pointer says better.
-fn plain(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.split(" at line ").next().unwrap_or_default().to_owned()
+/// Whether a string has an escaped NUL, which PostgreSQL does not keep. One that is not escaped is no JSON.
+fn has_nul(octets: &[u8]) -> bool {
+    let mut rest = octets;
+    while let Some(at) = rest.iter().position(|octet| *octet == b'\\') {
+        if rest[at + 1..].starts_with(b"u0000") {
+            return true;
+        }
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    false
+}
+
+/// Where a NUL is.
+fn nul_in(value: &serde_json::Value) -> Option<String> {
+    match value {
+        serde_json::Value::String(text) => text.contains('\0').then(String::new),
+        serde_json::Value::Array(values) => values
+            .iter()
+            .enumerate()
+            .find_map(|(index, value)| nul_in(value).map(|rest| format!("/{index}{rest}"))),
+        serde_json::Value::Object(members) => members.iter().find_map(|(name, value)| {
+            if name.contains('\0') {
+                return Some(String::new());
+            }
+            nul_in(value).map(|rest| format!("/{}{rest}", escaped(name)))
+        }),
+        _ => None,
+    }
+}
+
+/// A name within a pointer (RFC 6901 section 3).
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 /// RFC 6901.
@@ -80,7 +137,7 @@ fn pointer(path: &Path) -> String {
             Segment::Unknown => return pointer,
         };
         pointer.push('/');
-        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+        pointer.push_str(&escaped(&name));
         pointer
     })
 }
@@ -93,12 +150,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        axum::extract::Query::try_from_uri(&parts.uri).map(|axum::extract::Query(value)| Self(value)).map_err(
-            |rejection| {
-                let cause = rejection.body_text();
-                Problem::new(Code::Parameter).detail(cause.clone(), cause)
-            },
-        )
+        let read = axum::extract::Query::try_from_uri(&parts.uri);
+        read.map(|axum::extract::Query(value)| Self(value))
+            .map_err(|rejection| of_query(&rejection.body_text()))
+    }
+}
+
+/// What is wrong with a query, from the sentence of its reader: `Failed to …: NAME: CAUSE`.
+fn of_query(sentence: &str) -> Problem {
+    let sentence = sentence.split_once(": ").map_or(sentence, |(_, rest)| rest);
+    let (name, cause) = sentence.split_once(": ").unwrap_or(("", sentence));
+    let said = sentences::said(cause);
+    match said.member.as_deref().or(Some(name).filter(|name| !name.is_empty())) {
+        Some(name) => Problem::parameter(name.to_owned(), said.english, said.french),
+        None => Problem::new(Code::Parameter).detail(said.english, said.french),
     }
 }
 

@@ -10,30 +10,35 @@
 //! Read first: [`Api`], [`Caller`], [`Permission`], [`Problem`].
 #![warn(missing_docs)]
 
-// What the next resources are made with.
-use governor::{self as _};
-
 mod access;
 mod api;
+mod changes;
+mod deprecation;
 mod etag;
 mod explorer;
 mod faults;
+mod finish;
+mod idempotency;
 mod instant;
 mod jobs;
 mod json;
+mod limits;
 mod mailbox;
 mod once;
 mod openapi;
 mod page;
 mod pages;
+mod panic;
 mod ports;
 mod problem;
 mod refusal;
 mod routes;
+mod sentences;
 
 pub use access::{Caller, Domains, Permission, RouteRule, Standing};
 pub use api::{Api, BASE, MailboxRules, Parts, document};
 pub use jobs::{JobKind, Progress, Started};
+pub use limits::Allowance;
 pub use ports::{Answering, Ports, Returns};
 pub use problem::{Code, Language, Problem};
 

@@ -217,6 +217,11 @@ impl Problem {
         Self::new(Code::Parameter).at(Place::Parameter(name.into()), english.into(), french.into())
     }
 
+    /// A header that is not valid.
+    pub fn header(name: impl Into<String>, english: impl Into<String>, french: impl Into<String>) -> Self {
+        Self::new(Code::Header).at(Place::Header(name.into()), english.into(), french.into())
+    }
+
     /// Adds the faults of another problem of the same code.
     pub fn and(mut self, other: Self) -> Self {
         self.faults.extend(other.faults);

@@ -6,6 +6,7 @@
 //! Read first: [`Config::load`].
 #![warn(missing_docs)]
 
+mod api;
 mod auth;
 mod mailboxes;
 mod reader;
@@ -13,6 +14,7 @@ mod sections;
 mod tls;
 mod trust;
 
+pub use api::ApiSection;
 pub use auth::Auth;
 pub use mailboxes::{DeliveryWord, Identifiers, MailboxState, Mailboxes};
 pub use reader::Fault;
@@ -49,6 +51,8 @@ pub struct Config {
     pub auth: Auth,
     /// `[limits]`
     pub limits: Limits,
+    /// `[api]`
+    pub api: ApiSection,
     /// `[identifiers]`
     pub identifiers: Identifiers,
     /// `[mailboxes]`
@@ -96,6 +100,7 @@ impl Config {
             delivery: Delivery::read(root.section("delivery")),
             auth: Auth::read(root.section("auth")),
             limits: Limits::read(root.section("limits")),
+            api: ApiSection::read(root.section("api")),
             identifiers: Identifiers::read(root.section("identifiers")),
             mailboxes: Mailboxes::read(root.section("mailboxes")),
         };

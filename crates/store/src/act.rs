@@ -1,6 +1,6 @@
 //! Who does what follows, and how they came. A handle on the store that [acts](Store::acting) for somebody stamps every audit row of its units.
 
-use crate::Store;
+use crate::{RequestMark, Store};
 use mail_types::ActorId;
 use std::net::IpAddr;
 
@@ -50,12 +50,14 @@ pub struct Act {
     pub reason: Option<String>,
     /// The request that it is a part of.
     pub request: Option<String>,
+    /// The reservation that its units mark, when the request is to be carried out once.
+    pub mark: Option<RequestMark>,
 }
 
 impl Act {
     /// An act of nobody in particular.
     pub const fn via(via: Via) -> Self {
-        Self { actor: None, via, whence: None, credential: None, reason: None, request: None }
+        Self { actor: None, via, whence: None, credential: None, reason: None, request: None, mark: None }
     }
 }
 

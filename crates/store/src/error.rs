@@ -32,6 +32,9 @@ pub enum Error {
     /// The message is over the bound given when its body was begun.
     #[error("the message is larger than allowed")]
     TooBig,
+    /// A request was taken over by another that bears the same Idempotency-Key: what the first one does must not stand.
+    #[error("the request was taken over by another with the same Idempotency-Key")]
+    TakenOver,
     /// The writer has stopped.
     #[error("the store is closing")]
     Closing,

@@ -5,7 +5,7 @@
 
 use crate::audit::SubjectKeys;
 use crate::dialect::{Engine, on};
-use crate::seal::{RawKey, random, unwrap_key, wrap};
+use crate::seal::{RawKey, random, unwrap, unwrap_key, wrap};
 use crate::{ContentKey, Error};
 use mail_types::{BodyId, MailboxId, Timestamp};
 use std::collections::HashMap;
@@ -190,6 +190,24 @@ impl Keyring {
     /// Opens the key of a body as wrapped in a queue entry.
     pub(crate) fn unwrap_from_queue(&self, body: BodyId, wrapped: &[u8]) -> Result<ContentKey, Error> {
         Ok(ContentKey::from_raw(unwrap_key(&self.queue, &body.0, wrapped)?))
+    }
+
+    /// Seals the answer to a request.
+    pub(crate) fn seal_answer(&self, context: &[u8], answer: &[u8]) -> Vec<u8> {
+        wrap(&self.answers_key(), context, answer)
+    }
+
+    /// Opens what [`seal_answer`](Self::seal_answer) made.
+    pub(crate) fn open_answer(&self, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Error> {
+        Ok(unwrap(&self.answers_key(), context, sealed)?.to_vec())
+    }
+
+    /// A key of its own, derived from the queue's: answers live for a day.
+    fn answers_key(&self) -> RawKey {
+        let queue = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, self.queue.as_slice());
+        let mut key = RawKey::default();
+        key.copy_from_slice(aws_lc_rs::hmac::sign(&queue, b"answers of requests").as_ref());
+        key
     }
 
     /// HMAC-SHA-256 under the key that recognises a message sent again.

@@ -208,7 +208,7 @@ impl Store {
     }
 
     pub(crate) async fn accept_unit(&self, acceptance: Arc<Acceptance>) -> Result<Accepted, Error> {
-        self.writers()?.accept(acceptance).await
+        self.writers()?.accept(self.act.clone(), acceptance).await
     }
 
     pub(crate) async fn write<T, F>(&self, touches: Touches, run: F) -> Result<T, Error>

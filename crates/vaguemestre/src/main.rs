@@ -3,6 +3,7 @@
 //! This crate reads the command line, builds each part of the house once, hands them to one another, and listens to signals. It decides
 //! nothing and stores nothing itself.
 
+mod allowance;
 mod api;
 mod bodies;
 mod cli;

@@ -320,7 +320,8 @@ impl Operator {
                 recipients_max: self.config.limits.recipients_max,
                 mailboxes: crate::life_cycle::mailbox_rules(&self.config),
                 ports,
-            }),
+            })
+            .with_allowance(&crate::allowance::of(&self.config.api)),
             registry,
             gauges,
             handshake_timeout: Duration::from_secs(self.config.limits.tls_handshake_timeout_secs),
@@ -510,6 +511,7 @@ async fn prune_all(store: &Store, queue_keep_days: u32) -> Result<(), store::Err
     store.sweep_orphans().await?;
     while store.forget_addresses().await? > 0 {}
     while store.prune_queue(queue_keep_days).await? > 0 {}
+    while store.prune_requests().await? > 0 {}
     store.interrupt_silent_jobs().await?;
     while store.prune_jobs(JOBS_KEEP_DAYS).await? > 0 {}
     while store.shrink().await? > 0 {}

@@ -38,6 +38,8 @@ pub struct Caller {
     pub whence: Option<IpAddr>,
     /// The `Reason` that the caller gave; a support role must.
     pub reason: Option<String>,
+    /// The reservation of its Idempotency-Key, if it bears one.
+    pub mark: Option<store::RequestMark>,
     /// Number of this request, also in the answer's `Request-Id`.
     pub request: Arc<str>,
     /// What its errors are written in.
@@ -72,6 +74,7 @@ impl Caller {
             credential: Some(credential),
             whence: None,
             reason,
+            mark: None,
             request: Arc::from(""),
             language,
         }
@@ -126,6 +129,7 @@ impl Caller {
             credential: self.credential.clone(),
             reason: self.reason.clone(),
             request: Some(self.request.to_string()).filter(|request| !request.is_empty()),
+            mark: self.mark.clone(),
         }
     }
 }

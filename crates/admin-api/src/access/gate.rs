@@ -2,6 +2,7 @@
 
 use super::{Caller, Permission, RouteRule, Standing, credentials};
 use crate::api::Api;
+use crate::finish::RequestId;
 use crate::problem::{Code, Language, Problem};
 use auth::Refusal;
 use axum::extract::{MatchedPath, Request, State};
@@ -14,7 +15,6 @@ use mail_types::AdminRole;
 use pki::Accepted;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use store::Via;
 
 /// Octets of a reason.
@@ -81,7 +81,8 @@ async fn caller(api: &Api, parts: &Parts) -> Result<Caller, Problem> {
         credential,
         whence: peer.map(|peer| peer.ip),
         reason: reason(headers)?,
-        request: next_request(),
+        mark: None,
+        request: parts.extensions.get::<RequestId>().map_or_else(|| "".into(), |id| id.0.clone()),
         language: language(headers),
     })
 }
@@ -114,17 +115,6 @@ fn reason(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 
 pub(crate) fn language(headers: &HeaderMap) -> Language {
     Language::of(headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()))
-}
-
-/// A number that is new in this process, after one that is new for each process.
-fn next_request() -> Arc<str> {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    static PROCESS: std::sync::LazyLock<u32> = std::sync::LazyLock::new(|| {
-        let mut octets = [0; 4];
-        aws_lc_rs::rand::fill(&mut octets).expect("the system's random source answers");
-        u32::from_be_bytes(octets)
-    });
-    format!("{:08x}-{:x}", *PROCESS, NEXT.fetch_add(1, Ordering::Relaxed)).into()
 }
 
 impl Peer {

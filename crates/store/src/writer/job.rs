@@ -1,7 +1,7 @@
 //! A unit of work with the place where its answer goes.
 
 use super::{Touches, WriteTx};
-use crate::{Acceptance, Accepted, Act, Error};
+use crate::{Acceptance, Accepted, Act, Error, RequestMark};
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -18,6 +18,11 @@ pub(super) trait Job: Send {
 
     /// The message, for units that accept one: those of a batch are written together.
     fn acceptance(&self) -> Option<Arc<Acceptance>> {
+        None
+    }
+
+    /// The reservation of the request that a message came by.
+    fn mark(&self) -> Option<RequestMark> {
         None
     }
 
@@ -48,7 +53,10 @@ where
             let value = (self.run)(tx).await;
             tx.act = None;
             self.value = Some(value?);
-            Ok(())
+            match self.act.as_ref().and_then(|act| act.mark.as_ref()) {
+                Some(mark) => tx.mark_request(mark).await,
+                None => Ok(()),
+            }
         })
     }
 
@@ -68,6 +76,7 @@ where
 
 /// A unit that accepts a message.
 pub(super) struct AcceptUnit {
+    pub(super) act: Option<Arc<Act>>,
     pub(super) acceptance: Arc<Acceptance>,
     pub(super) outcome: Option<Accepted>,
     pub(super) caller: oneshot::Sender<Result<Accepted, Error>>,
@@ -90,12 +99,16 @@ impl Job for AcceptUnit {
         Some(self.acceptance.clone())
     }
 
+    fn mark(&self) -> Option<RequestMark> {
+        self.act.as_ref().and_then(|act| act.mark.clone())
+    }
+
     fn accepted(&mut self, outcome: Accepted) {
         self.outcome = Some(outcome);
     }
 
     fn answer(self: Box<Self>, outcome: Result<(), Error>) {
-        let Self { acceptance, outcome: accepted, caller, room } = *self;
+        let Self { acceptance, outcome: accepted, caller, room, .. } = *self;
         // The file of a duplicate's body is gone before its caller hears of it.
         drop((acceptance, room));
         let answer =

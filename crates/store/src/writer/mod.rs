@@ -125,11 +125,17 @@ impl Writers {
     }
 
     /// Accepts a message; answers after its commit.
-    pub(crate) async fn accept(&self, acceptance: Arc<Acceptance>) -> Result<Accepted, Error> {
+    pub(crate) async fn accept(
+        &self,
+        act: Option<Arc<Act>>,
+        acceptance: Arc<Acceptance>,
+    ) -> Result<Accepted, Error> {
         let (caller, answer) = oneshot::channel();
         let (touches, kib) = (Touches::of(&acceptance), inline_kib(&acceptance));
-        self.submit(&touches, kib, |room| Box::new(AcceptUnit { acceptance, outcome: None, caller, room }))
-            .await?;
+        self.submit(&touches, kib, |room| {
+            Box::new(AcceptUnit { act, acceptance, outcome: None, caller, room })
+        })
+        .await?;
         answer.await.map_err(|_| Error::Closing)?
     }
 

@@ -221,6 +221,10 @@ impl Shard {
         if !acceptances.is_empty() {
             let outcomes = tx.accept_many(&acceptances).await?;
             messages.iter_mut().zip(outcomes).for_each(|(job, outcome)| job.accepted(outcome));
+            let marks: Vec<_> = messages.iter().filter_map(|job| job.mark()).collect();
+            for mark in &marks {
+                tx.mark_request(mark).await?;
+            }
         }
         for job in others {
             job.run(tx).await?;

@@ -16,6 +16,7 @@ mod expunge;
 mod flags;
 mod folders;
 mod fsck;
+mod idempotency;
 mod jobs;
 mod keys;
 mod mailbox_life;

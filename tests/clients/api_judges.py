@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""The description of the REST API, and the server beside it, before judges that others wrote: redocly and spectral lint, schemathesis.
+
+usage: api_judges.py [all]   without `all`, a short run
+
+Schemathesis asks a running demo everything that the description allows and much that it does not, in the name of an operator, of an auditor,
+of the holder of a mailbox and of nobody; it fails at any server error, at any answer that is not as described, at any hostile request that is taken.
+"""
+import json
+import os
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+from demo import Demo
+from packages import HERE, node_packages, python_folder
+
+# What a caller must not do to the credential or the server that the rest of the run needs.
+LEFT_OUT = {}
+SECONDS = {"operator": 40, "auditor": 15, "holder": 20, "nobody": 10}
+SECONDS_ALL = {"operator": 600, "auditor": 120, "holder": 180, "nobody": 60}
+
+
+class Server:
+    def __init__(self, demo):
+        self.demo = demo
+        self.base = f"https://localhost:{demo.port(0, 'https')}"
+        self.context = ssl.create_default_context(cafile=demo.ca)
+
+    def ask(self, method, path, headers=(), body=None):
+        request = urllib.request.Request(self.base + path, method=method, headers=dict(headers), data=None if body is None else json.dumps(body).encode())
+        if body is not None:
+            request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, context=self.context, timeout=30) as answer:
+            return json.load(answer)
+
+
+def lints(document):
+    """Both linters find nothing, not even to warn of."""
+    packages = node_packages("npm-judges")
+    programs = packages / "node_modules/.bin"
+    redocly = subprocess.run([programs / "redocly", "lint", "--extends", "recommended-strict", "--format", "stylish", document], cwd=packages, capture_output=True, text=True, timeout=120,
+                             env={**os.environ, "REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"})
+    ruleset = packages / "spectral.json"
+    ruleset.write_text('{"extends": ["spectral:oas"]}')
+    spectral = subprocess.run([programs / "spectral", "lint", "--fail-severity", "hint", "--ruleset", ruleset, document], cwd=packages, capture_output=True, text=True, timeout=120)
+    yield "redocly lint finds nothing", redocly.returncode == 0, redocly.stdout + redocly.stderr
+    yield "spectral lint finds nothing", spectral.returncode == 0, spectral.stdout + spectral.stderr
+
+
+def callers(server):
+    """Headers of each caller."""
+    operator = {"Authorization": f"Bearer {server.demo.operator(0)['admin_token']}"}
+    mailbox = server.demo.mailbox(0, "personal")
+    from base64 import b64encode
+    login = b64encode(f"{mailbox['username']}:{mailbox['password']}".encode()).decode()
+    return {"operator": operator, "auditor": auditor(server, operator), "holder": {"Authorization": f"Basic {login}"}, "nobody": {}}
+
+
+def auditor(server, operator):
+    """A key that may see the audit trail only, made by the API itself."""
+    made = server.ask("POST", "/api/v1/keys", operator, {"name": "judged-auditor", "roles": [{"role": "auditor"}]})
+    return {"Authorization": f"Bearer {made['key']}"}
+
+
+def schemathesis(server, document, name, headers, seconds, folder):
+    packages = python_folder("judges-requirements.txt")
+    command = [sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", "--config-file", HERE / "schemathesis.toml", "run", document,
+               "--url", server.base, "--tls-verify", server.demo.ca, "--no-color", "--workers", "2", "--max-time", str(seconds), "--continue-on-failure",
+               "--generation-database", "none", "--max-examples", "40", "--request-timeout", "35", "--rate-limit", "auto", "--warnings", "off"]
+    for key, value in headers.items():
+        command += ["--header", f"{key}: {value}"]
+    for operation in LEFT_OUT:
+        command += ["--exclude-operation-id", operation]
+    environment = {**os.environ, "PYTHONPATH": f"{packages}:{HERE}", "SCHEMATHESIS_HOOKS": "schemathesis_formats"}
+    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=seconds * 3 + 180)
+    summary = [line.strip() for line in run.stdout.splitlines() if "generated" in line or "Tested:" in line]
+    return f"schemathesis as {name}: {'; '.join(summary)}", run.returncode == 0, run.stdout[-12000:] + run.stderr[-3000:]
+
+
+def judged(server, seconds):
+    description = server.ask("GET", "/api/v1/openapi.json")
+    with tempfile.TemporaryDirectory(prefix="vaguemestre-judges-") as folder:
+        document = os.path.join(folder, "openapi.json")
+        with open(document, "w") as file:
+            json.dump(description, file, indent=1)
+        yield from lints(document)
+        everybody = callers(server)
+        for name, headers in everybody.items():
+            yield schemathesis(server, document, name, headers, seconds[name], folder)
+            # A run whose credential went away proved nothing.
+            if headers:
+                server.ask("GET", "/api/v1/service", headers)
+        server.ask("GET", "/api/v1/health")
+
+
+def main():
+    seconds = SECONDS_ALL if "all" in sys.argv[1:] else SECONDS
+    demo = Demo()
+    passed = failed = 0
+    try:
+        start = time.monotonic()
+        for name, is_good, said in judged(Server(demo), seconds):
+            print(f"{'ok     ' if is_good else 'FAILED '} {name} ({time.monotonic() - start:.0f} s)", flush=True)
+            if is_good:
+                passed += 1
+            else:
+                failed += 1
+                print(said, flush=True)
+            start = time.monotonic()
+        errors = [line for line in (demo.dir / "log").read_text().splitlines() if "panicked" in line]
+        failed += len(errors)
+        print("\n".join(errors), end="")
+    finally:
+        demo.stop()
+    print(f"api judges: {passed} passed, {failed} failed")
+    sys.exit(1 if failed or not passed else 0)
+
+
+if __name__ == "__main__":
+    main()
