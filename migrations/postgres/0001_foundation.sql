@@ -79,8 +79,8 @@ CREATE TABLE mailboxes (
     erased_at_ms BIGINT
 );
 CREATE INDEX mailboxes_by_owner ON mailboxes (owner_user_id);
-CREATE INDEX mailboxes_by_domain ON mailboxes (domain_id, address);
--- Lists are filtered on this index alone. Nothing in it changes when mail comes.
+CREATE INDEX mailboxes_by_domain ON mailboxes (domain_id, address, kind, status, owner_user_id, id);
+-- Lists are filtered on this index and the one before alone. Nothing in them changes when mail comes.
 CREATE INDEX mailboxes_listed ON mailboxes (address, kind, status, domain_id, owner_user_id, id);
 CREATE INDEX mailboxes_to_erase ON mailboxes (restorable_until_ms) WHERE status = 'deleted' AND erased_at_ms IS NULL;
 

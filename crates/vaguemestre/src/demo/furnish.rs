@@ -8,10 +8,10 @@ use crate::cli::mailbox::make;
 use crate::operator::store_options;
 use anyhow::{Context, Result, anyhow};
 use intake::Spool;
-use mail_types::{Address, MailboxKind, Role, Secret, SystemFlags};
+use mail_types::{Address, KeyCheck, MailboxKind, Role, Rpps, Secret, SystemFlags};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use store::{NewMailbox, Store, hash_token};
+use store::{MailboxChange, NewMailbox, Organization, PersonChange, PersonKey, Store, hash_token};
 
 const QUOTA: u64 = 1024 * 1024 * 1024;
 /// No letters that are mistaken for one another.
@@ -57,6 +57,7 @@ pub(super) async fn furnish(network: &Network, site: &Site) -> Result<Furnished>
         let mailbox = one(&store, &mut secrets, &address, *kind, *owner).await?;
         let is_new = mailbox.1;
         if is_new {
+            identify(&store, site, &address, index).await?;
             deliver_letters(&store, &address, index, site).await?;
         }
         furnished.mailboxes.push(mailbox.0);
@@ -90,6 +91,63 @@ async fn one(
     let password = username.as_ref().map(|_| secrets.of(address));
     let (_, is_new) = make(store, new, password.clone().filter(|_| !known).map(Secret::new)).await?;
     Ok((FurnishedMailbox { address: address.to_owned(), kind, username, password }, is_new))
+}
+
+/// Says who holds a new mailbox and to which structure it belongs. Names and numbers are made up; their keys are right.
+async fn identify(store: &Store, site: &Site, address: &str, index: usize) -> Result<()> {
+    let parsed: Address = address.parse()?;
+    let row = store.mailbox(&parsed).await?.context("a mailbox that was just made")?;
+    let domain = Some(Some(row.domain));
+    let logins: Vec<String> = match row.owner {
+        Some(login) => vec![login],
+        None => store.delegates(row.id, 1).await?.into_iter().map(|delegate| delegate.login).collect(),
+    };
+    for login in logins {
+        let person =
+            store.person(&PersonKey::Login(login)).await?.context("a person who was just entered")?;
+        let (first_name, last_name) = names(&person.login);
+        let rpps = Some(Some(rpps(site, index)?));
+        let change = PersonChange {
+            first_name: Some(first_name),
+            last_name: Some(last_name),
+            rpps,
+            domain,
+            ..PersonChange::default()
+        };
+        store
+            .change_person(person.id, None, change)
+            .await?
+            .map_err(|refusal| anyhow!("{address}: {refusal}"))?;
+    }
+    let change = MailboxChange {
+        organization: Some(Organization {
+            // After the `1` that says what the number is.
+            finess: Some(site.unit[1..].to_owned()),
+            name: site.organization.to_owned(),
+            ..Organization::default()
+        }),
+        application_name: (row.kind == MailboxKind::Applicative).then(|| parsed.local_part().to_owned()),
+        description: (row.kind == MailboxKind::Cabinet).then(|| "Cabinet de la démonstration".to_owned()),
+        quota: None,
+    };
+    store.change_mailbox(row.id, None, change).await?.map_err(|refusal| anyhow!("{address}: {refusal}"))
+}
+
+/// First and last name of `claire.martin` or `claire.martin@…`.
+fn names(login: &str) -> (String, String) {
+    let capital = |word: &str| {
+        let mut letters = word.chars();
+        letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    };
+    let local = login.split('@').next().unwrap_or_default();
+    let (first, last) = local.split_once('.').unwrap_or(("", local));
+    (capital(first), capital(last))
+}
+
+/// An RPPS number of nobody: 99, the end of the structure's number, the place in the demo, its key.
+fn rpps(site: &Site, index: usize) -> Result<Rpps> {
+    let mut keyed = (0..10).map(|key| format!("99{}{index:04}{key}", &site.unit[6..]));
+    keyed.find_map(|text| Rpps::parse(&text, KeyCheck::Strict).ok()).context("one of ten keys is right")
 }
 
 /// Makes an application with its certificate and what it opens.
