@@ -8,6 +8,7 @@ usage: crash.py ROUNDS [SEED]
 """
 import collections
 import imaplib
+import json
 import random
 import smtplib
 import sys
@@ -87,6 +88,20 @@ def keys_in_mailbox(demo, user):
     return found
 
 
+def trail(demo, acknowledged):
+    """Verifies the audit trails: rows verified in all, and how many acknowledged messages lack a row of their delivery in some mailbox."""
+    rows = 0
+    for operator in range(2):
+        # Fails when anything is missing or changed.
+        rows += json.loads(demo.command(operator, "audit", "verify", "--json"))["rows"]
+    lacking = 0
+    for user in readers(demo):
+        delivered = json.loads(demo.command(1, "audit", "search", "--action", "message.delivered", "--address", user["address"], "--limit", "100000", "--json"))
+        assert len({row["unit"] for row in delivered}) == len(delivered), "a message has two rows of its delivery to one mailbox"
+        lacking += max(0, len(acknowledged) - len(delivered))
+    return rows, lacking
+
+
 def main():
     demo = Demo()
     try:
@@ -126,10 +141,11 @@ def play(demo):
         duplicates += sum(count - 1 for count in found.values())
         unacknowledged |= set(found) - set(acknowledged)
     repeats = sum(sender.repeats for sender in senders)
+    rows, lacking = trail(demo, acknowledged)
     print(f"crash: {ENGINE}, seed {seed}, {rounds} kills, {len(acknowledged)} acknowledged, {repeats} repeats, {duplicates} duplicates in {len(readers(demo))} mailboxes, "
-          f"{len(unacknowledged)} stored without an acknowledgement seen")
+          f"{len(unacknowledged)} stored without an acknowledgement seen, {rows} audit rows verified, {lacking} without a row")
     # A message may be stored whose 250 the last kill took with it: at most one for each sender.
-    if duplicates or len(acknowledged) < rounds or len(unacknowledged) > SENDERS:
+    if duplicates or lacking or len(acknowledged) < rounds or len(unacknowledged) > SENDERS:
         sys.exit("0 passed, 1 failed")
     print("1 passed, 0 failed")
 

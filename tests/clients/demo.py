@@ -94,9 +94,9 @@ class Demo:
         self.process.wait(timeout=15)
 
     def command(self, operator, *words):
-        """Runs a command of the program on an operator's store, beside the running demo."""
+        """Runs a command of the program on an operator's store, beside the running demo: what it printed."""
         config = self.operator(operator)["config_file"]
-        subprocess.run([BINARY, *words, "--config", config], check=True, capture_output=True, timeout=60)
+        return subprocess.run([BINARY, *words, "--config", config], check=True, capture_output=True, timeout=120, text=True).stdout
 
     def operator(self, index):
         return self.description["operators"][index]

@@ -30,6 +30,11 @@ impl<T> Page<T> {
         Page { items: self.items.into_iter().map(show).collect(), next_cursor: self.next_cursor }
     }
 
+    /// A page of rows, and what the next one begins after, if there is a next one.
+    pub(crate) fn going_on(items: Vec<T>, next: Option<String>) -> Self {
+        Self { items, next_cursor: next.map(|key| BASE64_URL_SAFE_NO_PAD.encode(key)) }
+    }
+
     /// A page of rows that were asked for with one more than `limit`; `key` is what the next page begins after.
     pub(crate) fn of(mut rows: Vec<T>, limit: u32, key: impl Fn(&T) -> String) -> Self {
         let limit = limit as usize;

@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod api;
+mod audit;
 mod auth;
 mod mailboxes;
 mod reader;
@@ -15,6 +16,7 @@ mod tls;
 mod trust;
 
 pub use api::ApiSection;
+pub use audit::Audit;
 pub use auth::Auth;
 pub use mailboxes::{DeliveryWord, Identifiers, MailboxState, Mailboxes};
 pub use reader::Fault;
@@ -57,6 +59,8 @@ pub struct Config {
     pub identifiers: Identifiers,
     /// `[mailboxes]`
     pub mailboxes: Mailboxes,
+    /// `[audit]`
+    pub audit: Audit,
 }
 
 impl Config {
@@ -89,13 +93,15 @@ impl Config {
         let file_from_root = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         let base = file_from_root.parent().map_or_else(PathBuf::new, Path::to_owned);
         let mut root = Section::root(file, base, table);
+        let trust = TrustFiles::read(root.section("trust"));
         let config = Self {
+            audit: Audit::read(root.section("audit"), trust.environment == Environment::Test),
             file: file.to_owned(),
             server: Server::read(root.section("server")),
             store: StoreSection::read(root.section("store")),
             listeners: Listener::read_all(&mut root),
             tls: TlsFiles::read(root.section("tls")),
-            trust: TrustFiles::read(root.section("trust")),
+            trust,
             routes: Routes::read(root.section("routes")),
             delivery: Delivery::read(root.section("delivery")),
             auth: Auth::read(root.section("auth")),
@@ -217,6 +223,16 @@ whitelist_format = "pairs"
                 "mailboxes.suspended.send",
             ]
         );
+    }
+
+    #[test]
+    fn mail_is_told_of_wherever_it_is_real() {
+        let text = GOOD.to_owned() + "[audit]\nmail = false\nkeep_days_mail = 5\n";
+        let mut keys: Vec<String> = parse("/v.toml", &text).unwrap_err().into_iter().map(|f| f.key).collect();
+        keys.sort();
+        assert_eq!(keys, ["audit.keep_days_mail", "audit.mail"]);
+        let text = GOOD.replace("[trust]", "[trust]\nenvironment = \"test\"") + "[audit]\nmail = false\n";
+        assert!(!parse("/v.toml", &text).unwrap().audit.mail);
     }
 
     #[test]

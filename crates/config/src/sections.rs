@@ -6,7 +6,13 @@ use std::path::PathBuf;
 
 /// Keys that the example file must show.
 #[cfg(test)]
-pub(crate) const ALL_KEYS: [&str; 82] = [
+pub(crate) const ALL_KEYS: [&str; 88] = [
+    "mail =",
+    "seal_secs",
+    "keep_days_mail",
+    "keep_days_access",
+    "keep_days_admin",
+    "keep_days_trust",
     "hostname",
     "postmaster",
     "url",

@@ -3,7 +3,7 @@
 //! A generation is a file `YYYY-MM.key` of 64 hexadecimal digits in the key folder, mode 0600, made when the first key of a month is
 //! wrapped. The folder is not part of a database backup: destroying an old generation erases what only it can open.
 
-use crate::audit::SubjectKeys;
+use crate::audit::{AuditSigner, SubjectKeys};
 use crate::dialect::{Engine, on};
 use crate::seal::{RawKey, random, unwrap, unwrap_key, wrap};
 use crate::{ContentKey, Error};
@@ -58,6 +58,7 @@ pub(crate) struct Keyring {
     queue: RawKey,
     fingerprint: RawKey,
     subjects: SubjectKeys,
+    signer: AuditSigner,
     audits_mail: bool,
 }
 
@@ -76,10 +77,12 @@ impl Keyring {
             queue: Zeroizing::default(),
             fingerprint: Zeroizing::default(),
             subjects: SubjectKeys::new(&Zeroizing::default()),
+            signer: AuditSigner::new(&Zeroizing::default())?,
             audits_mail,
         };
         keyring.queue = keyring.operator_key(engine, "queue", now).await?;
         keyring.fingerprint = keyring.operator_key(engine, "fingerprint", now).await?;
+        keyring.signer = AuditSigner::new(&keyring.operator_key(engine, "audit-signature", now).await?)?;
         keyring.subjects = SubjectKeys::new(&keyring.operator_key(engine, "audit-subjects", now).await?);
         Ok(keyring)
     }
@@ -151,6 +154,11 @@ impl Keyring {
     /// What seals personal fields of the audit trail.
     pub(crate) fn subjects(&self) -> &SubjectKeys {
         &self.subjects
+    }
+
+    /// What signs seals and exports of the audit trail.
+    pub(crate) fn signer(&self) -> &AuditSigner {
+        &self.signer
     }
 
     /// Whether mail is told of in the audit trail: always, but where what that costs is measured.

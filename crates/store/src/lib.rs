@@ -73,7 +73,11 @@ pub use act::{Act, Via};
 pub use admin_roles::{AdminRoleRow, GivenAdminRole};
 pub use api_keys::{KeyError, KeyRow, KeySecret, KeyTerms};
 pub use applications::{ApplicationGrant, ApplicationRow};
-pub use audit::{AuditEntry, Category, Personal, Subject};
+pub use audit::{
+    AUDIT_FAULTS_MAX, AuditEntry, AuditExport, AuditFault, AuditFilter, AuditKeepDays, AuditKey, AuditPage,
+    AuditPlace, AuditRow, AuditSeal, Category, ChainId, ExportError, ExportFormat, ExportSignature,
+    ExportVerifier, HoldRow, NewHold, Opened, Personal, SealMark, Subject, Verification, hexadecimal,
+};
 pub use bodies::{BodyReader, BodyWriter, ContentKey, SealedBody};
 pub use certificate_rules::{CERTIFICATE_RULES_MAX, CertificateRule};
 pub use certificates::{CertificateError, CertificateExpiry, CertificateHolder, CertificateRow};

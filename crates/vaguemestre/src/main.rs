@@ -5,6 +5,7 @@
 
 mod allowance;
 mod api;
+mod audit;
 mod bodies;
 mod cli;
 mod conformance;

@@ -1,5 +1,6 @@
 //! One operator, running: store, trust, listeners, queue runner, housekeeping. `serve` runs one, `demo` runs two.
 
+use crate::audit::SealState;
 use crate::identity::Identities;
 use crate::inventory::Expiries;
 use crate::server_tls::ServerTls;
@@ -53,6 +54,7 @@ pub(crate) struct Operator {
     /// What we present now.
     identities: watch::Sender<Identities>,
     expiries: Expiries,
+    seals: SealState,
     /// Bound address of each listener, by name.
     pub(crate) addresses: BTreeMap<String, SocketAddr>,
     /// Held for as long as this process serves this folder.
@@ -79,7 +81,7 @@ pub(crate) fn store_options(config: &Config) -> Result<StoreOptions> {
         key_dir: config.store.key_dir.clone(),
         writers: config.store.writers,
         clock: Clock::system(),
-        audits_mail: true,
+        audits_mail: config.audit.mail,
     })
 }
 
@@ -160,6 +162,7 @@ impl Operator {
             runner: None,
             identities: watch::Sender::new(identities),
             expiries,
+            seals: SealState::default(),
             addresses: BTreeMap::new(),
             _lock: lock,
         };
@@ -175,7 +178,7 @@ impl Operator {
         let imap_metrics = ImapMetrics::register(&mut registry);
         let delivery_metrics = DeliveryMetrics::register(&mut registry);
         let registry = Arc::new(registry);
-        let gauges = gauges(&self.parts, self.expiries.clone(), &self.store);
+        let gauges = gauges(&self.parts, self.expiries.clone(), self.seals.clone(), &self.store);
         for section in self.config.listeners.clone() {
             let listener = bind(&section).await?;
             self.addresses.insert(section.name.clone(), listener.local_addr()?);
@@ -217,6 +220,8 @@ impl Operator {
         }
         self.runner = Some(Runner::new(self.delivery(hostname, intake, delivery_metrics)?));
         let keep_days = self.config.store.queue_keep_days;
+        let (seals, drain) = (self.seals.clone(), self.drain.handle());
+        self.tasks.spawn(crate::audit::keep(self.store.clone(), self.config.audit, seals, drain));
         self.tasks.spawn(housekeeping(self.store.clone(), keep_days, self.drain.handle()));
         let (authenticator, mut drain) = (self.parts.authenticator.clone(), self.drain.handle());
         self.tasks.spawn(async move {
@@ -415,6 +420,9 @@ impl Operator {
         if tokio::time::timeout(CLOSE_MAX, self.parts.authenticator.write_refusals()).await.is_err() {
             tracing::warn!("the last refusals are not in the audit trail");
         }
+        if tokio::time::timeout(CLOSE_MAX, self.seals.seal(&self.store)).await.is_err() {
+            tracing::warn!("the end of the audit trail is not sealed; the next start seals it");
+        }
         if tokio::time::timeout(CLOSE_MAX, self.store.close()).await.is_err() {
             tracing::warn!("the store did not close in time; nothing acknowledged is lost");
         }
@@ -472,13 +480,14 @@ async fn bind(section: &Listener) -> Result<TcpListener> {
     socket.listen(1024).with_context(what)
 }
 
-fn gauges(parts: &Parts, expiries: Expiries, store: &Store) -> Gauges {
+fn gauges(parts: &Parts, expiries: Expiries, seals: SealState, store: &Store) -> Gauges {
     let (trust, ocsp, store) = (parts.trust.clone(), parts.ocsp.clone(), store.clone());
     Gauges(Arc::new(move || {
         let now = store.now();
         let mut gauges = expiries.gauges(now);
         gauges.extend(crate::trust_gauges::gauges(&trust));
         gauges.extend(crate::ocsp::gauges(&ocsp));
+        gauges.extend(seals.gauges());
         gauges
     }))
 }

@@ -1,5 +1,7 @@
 //! The resources, one a file: each has its handlers, what they take and give, and its lines of the table of rules.
 
+mod audit;
+mod audit_holds;
 mod delegations;
 mod description;
 mod domains;
@@ -21,6 +23,8 @@ use utoipa_axum::router::OpenApiRouter;
 /// Every resource.
 pub(crate) fn all() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
+        .merge(audit::routes())
+        .merge(audit_holds::routes())
         .merge(delegations::routes())
         .merge(description::routes())
         .merge(domains::routes())
@@ -39,6 +43,8 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
 /// Every line of the table of rules.
 pub(crate) fn rules() -> impl Iterator<Item = &'static RouteRule> {
     [
+        audit::RULES,
+        audit_holds::RULES,
         delegations::RULES,
         description::RULES,
         domains::RULES,

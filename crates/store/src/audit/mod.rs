@@ -5,17 +5,41 @@
 //! | [`entry`] | what a row says |
 //! | [`chain`] | how rows are numbered, linked and hashed, and how they are written |
 //! | [`subjects`] | the keys that seal personal fields, one for each person or mailbox |
+//! | [`seals`] | the heads of all chains, signed each minute |
+//! | [`verify`] | finds what was changed, removed, cut off or forged |
+//! | [`search`], [`export`] | reads rows, with their personal fields opened |
+//! | [`retention`], [`holds`] | lets go of what had its time, unless it is held |
 //!
 //! It does not know why something is told, nor who may read it. The format of rows and seals is decision 0015.
 
 mod chain;
 mod entry;
+mod export;
+mod fault;
+mod holds;
+mod ids;
 mod insert;
+mod retention;
+mod row;
+mod seals;
+mod search;
+mod signer;
 mod subjects;
+mod verify;
 
 pub(crate) use chain::AuditChains;
 pub use entry::{AuditEntry, Category, Personal, Subject};
+pub use export::{AuditExport, ExportError, ExportFormat, ExportSignature, ExportVerifier};
+pub use fault::AuditFault;
+pub use holds::{HoldRow, NewHold};
+pub use ids::{AuditPlace, ChainId, hexadecimal};
+pub use retention::AuditKeepDays;
+pub use seals::{AuditSeal, SealMark};
+pub use search::{AuditFilter, AuditPage, AuditRow, Opened};
+pub use signer::AuditKey;
+pub(crate) use signer::AuditSigner;
 pub(crate) use subjects::SubjectKeys;
+pub use verify::{AUDIT_FAULTS_MAX, Verification};
 
 use crate::writer::Touches;
 use crate::{Error, Store};

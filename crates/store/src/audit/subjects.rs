@@ -4,10 +4,10 @@
 //! the chains, which cover the sealed octets, stay whole.
 
 use super::Subject;
-use crate::dialect::on;
+use crate::dialect::{Conn, on};
 use crate::keys::Keyring;
 use crate::rows::ROWS_MAX;
-use crate::seal::{RawKey, random, wrap};
+use crate::seal::{RawKey, random, unwrap, wrap};
 use crate::writer::WriteTx;
 use crate::{Error, Store};
 use aws_lc_rs::hmac;
@@ -75,6 +75,18 @@ pub(super) fn seal(key: &RawKey, id: SubjectId, chain: &[u8; 16], seq: i64, text
     wrap(key, &place(id, chain, seq), text.as_bytes())
 }
 
+/// Opens what [`seal`] made.
+pub(super) fn open(
+    key: &RawKey,
+    id: SubjectId,
+    chain: &[u8; 16],
+    seq: i64,
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    unwrap(key, &place(id, chain, seq), sealed)
+        .map_err(|_| Error::Sealed("personal fields of an audit row do not open"))
+}
+
 fn place(id: SubjectId, chain: &[u8; 16], seq: i64) -> [u8; 40] {
     let mut place = [0; 40];
     place[..16].copy_from_slice(&id.0);
@@ -126,15 +138,7 @@ impl WriteTx {
     }
 
     async fn stored_keys(&mut self, ids: &[SubjectId]) -> Result<FreshKeys, Error> {
-        let rows: Vec<KeyRow> = on!(self.conn(), c => {
-            let mut sql = sqlx::QueryBuilder::new("SELECT id, generation, wrapped FROM audit_subjects WHERE id IN (");
-            let mut list = sql.separated(", ");
-            ids.iter().for_each(|id| {
-                list.push_bind(id.0.to_vec());
-            });
-            sql.push(")");
-            sql.build_query_as().fetch_all(&mut *c).await
-        })?;
+        let rows = key_rows(self.conn(), ids).await?;
         rows.iter().map(|row| opened(&self.keyring, row)).collect()
     }
 
@@ -175,6 +179,18 @@ impl WriteTx {
 
 type KeyRow = (Vec<u8>, String, Vec<u8>);
 
+async fn key_rows(conn: Conn<'_>, ids: &[SubjectId]) -> Result<Vec<KeyRow>, Error> {
+    Ok(on!(conn, c => {
+        let mut sql = sqlx::QueryBuilder::new("SELECT id, generation, wrapped FROM audit_subjects WHERE id IN (");
+        let mut list = sql.separated(", ");
+        ids.iter().for_each(|id| {
+            list.push_bind(id.0.to_vec());
+        });
+        sql.push(")");
+        sql.build_query_as().fetch_all(&mut *c).await
+    })?)
+}
+
 fn opened(keyring: &Keyring, (id, generation, wrapped): &KeyRow) -> Result<(SubjectId, Arc<RawKey>), Error> {
     let id: [u8; 16] =
         id.as_slice().try_into().map_err(|_| Error::Inconsistent("a subject's id has not 16 octets"))?;
@@ -182,6 +198,23 @@ fn opened(keyring: &Keyring, (id, generation, wrapped): &KeyRow) -> Result<(Subj
 }
 
 impl Store {
+    /// The keys of subjects that have one, read anew: a key that was destroyed elsewhere is not remembered here.
+    pub(super) async fn stored_subject_keys(
+        &self,
+        ids: &BTreeSet<SubjectId>,
+    ) -> Result<HashMap<SubjectId, Arc<RawKey>>, Error> {
+        let ids: Vec<SubjectId> = ids.iter().copied().collect();
+        let mut keys = HashMap::with_capacity(ids.len());
+        let mut reader = self.reader().await?;
+        for ids in ids.chunks(ROWS_MAX) {
+            for row in key_rows(reader.conn(), ids).await? {
+                let (id, key) = opened(self.keyring(), &row)?;
+                keys.insert(id, key);
+            }
+        }
+        Ok(keys)
+    }
+
     /// Destroys the key of a subject: its personal fields in the audit trail open no more, here at once and everywhere once the key files of that
     /// time are destroyed; the chains stay whole. False when it had none.
     pub async fn forget_subject(&self, subject: &Subject) -> Result<bool, Error> {

@@ -23,30 +23,30 @@ on_both_engines!(
 
 /// A row as an auditor reads it.
 #[derive(sqlx::FromRow)]
-struct Row {
-    chain_id: Vec<u8>,
-    seq: i64,
-    at_ms: i64,
-    category: String,
-    action: String,
-    outcome: String,
-    actor_id: Option<i64>,
-    credential: Option<String>,
-    via: Option<String>,
-    target: Option<String>,
-    mailbox_id: Option<i64>,
-    unit_id: Option<Vec<u8>>,
-    request: Option<String>,
-    detail: String,
-    subject_id: Option<Vec<u8>>,
-    sealed: Option<Vec<u8>>,
-    prev_hash: Vec<u8>,
-    hash: Vec<u8>,
-    month: String,
-    started_at_ms: i64,
+pub(crate) struct Row {
+    pub(crate) chain_id: Vec<u8>,
+    pub(crate) seq: i64,
+    pub(crate) at_ms: i64,
+    pub(crate) category: String,
+    pub(crate) action: String,
+    pub(crate) outcome: String,
+    pub(crate) actor_id: Option<i64>,
+    pub(crate) credential: Option<String>,
+    pub(crate) via: Option<String>,
+    pub(crate) target: Option<String>,
+    pub(crate) mailbox_id: Option<i64>,
+    pub(crate) unit_id: Option<Vec<u8>>,
+    pub(crate) request: Option<String>,
+    pub(crate) detail: String,
+    pub(crate) subject_id: Option<Vec<u8>>,
+    pub(crate) sealed: Option<Vec<u8>>,
+    pub(crate) prev_hash: Vec<u8>,
+    pub(crate) hash: Vec<u8>,
+    pub(crate) month: String,
+    pub(crate) started_at_ms: i64,
 }
 
-async fn rows(store: &Fixture) -> Vec<Row> {
+pub(crate) async fn rows(store: &Fixture) -> Vec<Row> {
     store.raw.rows("SELECT r.*, c.month, c.started_at_ms FROM audit_rows r JOIN audit_chains c ON c.id = chain_id ORDER BY chain_id, seq").await
 }
 
@@ -61,7 +61,7 @@ fn hash_of_parts(parts: &[Option<Vec<u8>>]) -> Vec<u8> {
 }
 
 /// The hash as an auditor computes it, from the columns alone.
-fn hash_of(row: &Row) -> Vec<u8> {
+pub(crate) fn hash_of(row: &Row) -> Vec<u8> {
     let id = |id: Option<i64>| id.map(|id| id.to_be_bytes().to_vec());
     let text = |text: &Option<String>| text.clone().map(String::into_bytes);
     hash_of_parts(&[

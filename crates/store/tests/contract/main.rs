@@ -7,6 +7,8 @@
 mod accept;
 mod applications;
 mod audit;
+mod audit_search;
+mod audit_verify;
 mod bodies;
 mod certificates;
 mod copy;

@@ -5,6 +5,7 @@
 
 mod api;
 pub(crate) mod application;
+mod audit;
 mod certificate;
 mod check_config;
 mod client;
@@ -146,6 +147,9 @@ enum Command {
     Trust(trust::TrustCommand),
     /// The latest judgements of peers and certificates, newest first.
     Journal(journal::JournalArguments),
+    /// The audit trail: searched, verified, exported, held.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Play the auditing operator against a running server.
     #[command(subcommand)]
     Conformance(conformance::ConformanceCommand),
@@ -208,6 +212,7 @@ async fn obey(global: &Global, command: Command) -> Result<ExitCode> {
         Command::Queue(command) => queue::run(global, command).await,
         Command::Trust(command) => trust::run(global, command).await,
         Command::Journal(arguments) => journal::run(global, &arguments).await,
+        Command::Audit(command) => audit::run(global, command).await,
         Command::Conformance(command) => conformance::run(global, command).await,
         Command::Job(command) => job::run(global, command).await,
         Command::Service => service::run(global).await,

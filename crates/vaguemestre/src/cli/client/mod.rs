@@ -94,6 +94,15 @@ impl Client {
         Ok(Answer { headers: parts.headers, value })
     }
 
+    /// Makes a request that is to succeed, and gives the answer as it comes.
+    pub(super) async fn stream(&self, ask: &Ask) -> Result<Body> {
+        let (parts, body) = self.send(ask).await?.into_parts();
+        match parts.status.is_success() {
+            true => Ok(body),
+            false => Err(Refused::new(parts.status, &whole(body).await?).into()),
+        }
+    }
+
     /// Reads one thing.
     pub(super) async fn get(&self, segments: &[&str]) -> Result<Value> {
         Ok(self.ask(&Ask::get(segments)?).await?.value)
