@@ -5,6 +5,8 @@ CREATE TABLE domains (
     name TEXT NOT NULL UNIQUE,
     -- The most that the quotas of its mailboxes may come to together.
     allocation_max_bytes BIGINT,
+    -- Percent of that which its mailboxes held when somebody was last warned: 0, 80 or 95.
+    quota_warned BIGINT NOT NULL DEFAULT 0,
     revision BIGINT NOT NULL DEFAULT 1,
     created_at_ms BIGINT NOT NULL
 );
@@ -129,6 +131,8 @@ CREATE TABLE grants (
     expires_at_ms BIGINT,
     granted_by_actor_id BIGINT REFERENCES actors (id),
     granted_at_ms BIGINT NOT NULL,
+    -- Whether those concerned were told that it ends soon.
+    end_told BIGINT NOT NULL DEFAULT 0,
     revision BIGINT NOT NULL DEFAULT 1
 );
 CREATE UNIQUE INDEX grants_once ON grants (mailbox_id, COALESCE(folder_id, 0), actor_id);

@@ -58,6 +58,8 @@ pub struct Parts {
     pub hostname: String,
     /// The door that messages are sent by; none where no mail is taken.
     pub intake: Option<Intake>,
+    /// The door by which those concerned are told of what is done; none where nobody is told.
+    pub notices: Option<Intake>,
     /// Octets of one message.
     pub message_size_max: u64,
     /// Recipients of one message.

@@ -24,6 +24,7 @@ mod jobs;
 mod json;
 mod limits;
 mod mailbox;
+mod notices;
 mod once;
 mod openapi;
 mod page;

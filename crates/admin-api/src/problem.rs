@@ -114,6 +114,8 @@ codes! {
         "Cette adresse est celle d'une boîte supprimée : restaurez-la, ou choisissez une autre adresse";
     /// A mailbox would be left without anybody who administers it.
     LastAdministrator = "last_administrator", CONFLICT, "Somebody must stay the administrator", "Il doit rester un administrateur";
+    /// More than the domain may come to.
+    Allocation = "allocation_exceeded", CONFLICT, "The domain has no room left for this quota", "Le domaine n'a plus de place pour ce quota";
     /// The same key with another request, or the first one is still under way.
     Idempotency = "idempotency_conflict", CONFLICT,
         "This Idempotency-Key was used for another request, or the first one is under way",

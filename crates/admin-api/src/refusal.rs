@@ -16,6 +16,12 @@ impl From<DirectoryError> for Problem {
             DirectoryError::UnknownUser => {
                 Self::invalid("/owner", "there is no such person", "il n'y a pas de telle personne")
             }
+            DirectoryError::Allocation { max, asked } => Self::new(Code::Allocation).detail(
+                text,
+                format!(
+                    "les quotas des boîtes du domaine viendraient à {asked} octets ensemble, et son allocation est de {max} ; donnez moins, ou changez l'allocation du domaine"
+                ),
+            ),
             DirectoryError::UnknownMailbox => Self::new(Code::NotFound),
             DirectoryError::Tombstone => Self::new(Code::Tombstone),
             DirectoryError::AddressTaken => {

@@ -5,7 +5,7 @@ use crate::certificate::{CertificateRefusal, certificate_credential};
 use crate::{AuthError, Authenticator, unavailable};
 use mail_types::{PeerIdentity, Principal, Timestamp};
 use std::time::Duration;
-use store::{LoginActor, LoginMailbox, Revision};
+use store::{ApplicationPassword, LoginActor, LoginMailbox, Revision};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -49,8 +49,15 @@ impl Login {
             may_send: actor.may_send,
             private_seen: mailbox.private_seen,
             is_holder: actor.is_holder,
+            only_here: false,
         };
         Self { principal, credential, revision, until: actor.until }
+    }
+
+    /// The same, with a password that opens all that its actor may, or one mailbox only.
+    pub(crate) fn with_password(mut self, password: &ApplicationPassword) -> Self {
+        self.principal.only_here = password.mailbox.is_some();
+        self.until(password.expires_at)
     }
 
     /// The same, not longer than until then.
@@ -144,6 +151,6 @@ impl Authenticator {
         let candidate = mailbox.actors.iter().find(|candidate| candidate.actor.id == actor);
         let candidate = candidate.ok_or(AuthError::Refused)?;
         let known = self.password_of(&mailbox, Proof { actor, password }).await?.ok_or(AuthError::Refused)?;
-        Ok(Login::new(&mailbox, candidate, Credential::Password(password), revision).until(known.expires_at))
+        Ok(Login::new(&mailbox, candidate, Credential::Password(password), revision).with_password(&known))
     }
 }

@@ -48,7 +48,7 @@ struct Proven {
 impl Proven {
     fn login(&self, revision: u64) -> Login {
         let credential = Credential::Password(self.password.id);
-        Login::new(&self.mailbox, &self.actor, credential, revision).until(self.password.expires_at)
+        Login::new(&self.mailbox, &self.actor, credential, revision).with_password(&self.password)
     }
 }
 

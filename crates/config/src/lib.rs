@@ -21,8 +21,8 @@ pub use auth::Auth;
 pub use mailboxes::{DeliveryWord, Identifiers, MailboxState, Mailboxes};
 pub use reader::Fault;
 pub use sections::{
-    ClientCertificates, Delivery, Limits, Listener, ListenerTls, Protocol, Routes, S3Section, Server,
-    StoreSection,
+    ClientCertificates, Delivery, Limits, Listener, ListenerTls, Notices, Protocol, Routes, S3Section,
+    Server, StoreSection,
 };
 pub use tls::TlsFiles;
 pub use trust::{Environment, HeaderFrom, OcspRule, TrustFiles, WhiteListFormat};
@@ -55,6 +55,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[api]`
     pub api: ApiSection,
+    /// `[notices]`
+    pub notices: Notices,
     /// `[identifiers]`
     pub identifiers: Identifiers,
     /// `[mailboxes]`
@@ -107,6 +109,7 @@ impl Config {
             auth: Auth::read(root.section("auth")),
             limits: Limits::read(root.section("limits")),
             api: ApiSection::read(root.section("api")),
+            notices: Notices::read(root.section("notices")),
             identifiers: Identifiers::read(root.section("identifiers")),
             mailboxes: Mailboxes::read(root.section("mailboxes")),
         };

@@ -435,6 +435,19 @@ pub struct Limits {
     pub quota_default_bytes: u64,
 }
 
+/// Letters that the operator itself writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notices {
+    /// `enabled`: whether those concerned are told by mail of access given and taken away, of mailboxes suspended, of mailboxes nearly full.
+    pub enabled: bool,
+}
+
+impl Notices {
+    pub(crate) fn read(mut section: Section) -> Self {
+        Self { enabled: section.boolean("enabled", true) }
+    }
+}
+
 impl Limits {
     pub(crate) fn read(mut section: Section) -> Self {
         Self {

@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 mod content;
+mod notice;
 mod notification;
 mod spool;
 mod transaction;
@@ -106,6 +107,11 @@ impl Intake {
         Self { store: self.store.acting(act), ..self.clone() }
     }
 
+    /// The mailbox that gets mail for `postmaster` of a domain without one.
+    pub fn postmaster(&self) -> Option<&mail_types::Address> {
+        self.settings.postmaster.as_ref()
+    }
+
     /// The date of the white list by which peers are judged now.
     pub fn white_list_date(&self) -> Option<Timestamp> {
         self.trust.load().white_list_date()
@@ -153,6 +159,8 @@ impl Intake {
         reverse_path: &ReversePath,
     ) -> Result<Option<SendFor>, Refusal> {
         match reverse_path.address() {
+            // A password for one mailbox lends no other address.
+            Some(_) if principal.only_here => Ok(None),
             Some(address) if address.canonical() != principal.address.canonical() => {
                 let (actor, now) = (principal.actor.id, self.store.now());
                 self.store.send_for(actor, address, now).await.map_err(|e| Refusal::of_store(&e))

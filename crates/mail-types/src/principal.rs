@@ -42,4 +42,6 @@ pub struct Principal {
     pub private_seen: bool,
     /// Whether the mailbox is the actor's own, or an application's that nobody else holds; what others read in it is told of.
     pub is_holder: bool,
+    /// Whether the credential opens this mailbox only, whatever else the actor may open.
+    pub only_here: bool,
 }

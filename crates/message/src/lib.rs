@@ -35,6 +35,7 @@ mod transfer;
 pub mod date;
 pub mod dsn;
 pub mod header;
+pub mod notice;
 pub mod originator;
 pub mod structure;
 pub mod submission;

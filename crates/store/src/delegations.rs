@@ -65,6 +65,19 @@ pub enum Grantee {
     },
 }
 
+impl Grantee {
+    /// How people call them: first and last name, else the login; the name of an application.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Application { name } => name.clone(),
+            Self::Person { login, first_name, last_name, .. } => {
+                let name = format!("{first_name} {last_name}").trim().to_owned();
+                if name.is_empty() { login.clone() } else { name }
+            }
+        }
+    }
+}
+
 /// A delegation in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DelegationRow {
@@ -306,7 +319,7 @@ impl WriteTx {
         let action = match terms {
             Some(terms) => {
                 on!(self.conn(), c => sqlx::query(
-                    "UPDATE grants SET rights = $2, role = $3, expires_at_ms = $4, granted_by_actor_id = $5, granted_at_ms = $6, revision = revision + 1 WHERE id = $1")
+                    "UPDATE grants SET rights = $2, role = $3, expires_at_ms = $4, granted_by_actor_id = $5, granted_at_ms = $6, end_told = 0, revision = revision + 1 WHERE id = $1")
                     .bind(known.id).bind(terms.rights.to_string()).bind(terms.role.map(Role::as_str)).bind(terms.expires_at.map(|at| at.0))
                     .bind(by.map(|by| by.0)).bind(now.0).execute(&mut *c).await.map(|_| ()))?;
                 "grant.changed"
@@ -334,10 +347,7 @@ impl WriteTx {
         let entry = admin(action, Some(change.mailbox), String::new()).on("actor", change.actor);
         let told = |terms: Option<Terms>| terms.map_or(serde_json::Value::Null, |terms| terms.told());
         self.audit(&entry.before(told(before)).after(told(after))).await?;
-        for letter in &change.letters {
-            self.accept(letter).await?;
-        }
-        Ok(())
+        self.deliver_letters(&change.letters).await
     }
 
     async fn end_grant(&mut self, grant: i64, mailbox: MailboxId) -> Result<(), Error> {

@@ -42,6 +42,16 @@ pub enum DirectoryError {
     /// The time in which it could be restored is over.
     #[error("the time in which it could be restored is over")]
     NotRestorable,
+    /// The quotas of the domain's mailboxes would come to more than they may.
+    #[error(
+        "the quotas of the domain's mailboxes would come to {asked} octets together, and its allocation is {max}; give less, or change the allocation of the domain"
+    )]
+    Allocation {
+        /// The allocation of the domain, in octets.
+        max: u64,
+        /// What the quotas would come to.
+        asked: u64,
+    },
     /// The address exists and belongs to another user.
     #[error("the mailbox exists and belongs to another user")]
     OtherOwner,

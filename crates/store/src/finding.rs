@@ -31,8 +31,17 @@ pub struct FoundPerson {
     pub actor: ActorId,
     /// Login name.
     pub login: String,
+    /// First and last name, as far as they are known.
+    pub full_name: String,
     /// The domain whose administrators may change them.
     pub domain: Option<DomainId>,
+}
+
+impl FoundPerson {
+    /// How people call them: first and last name, else the login.
+    pub fn name(&self) -> String {
+        if self.full_name.is_empty() { self.login.clone() } else { self.full_name.clone() }
+    }
 }
 
 /// How a person is named.
@@ -102,13 +111,14 @@ impl Store {
             PersonName::Login(login) => (None, None, Some(login.to_ascii_lowercase())),
         };
         let mut reader = self.reader().await?;
-        let row: Option<(i64, i64, String, Option<i64>)> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT u.id, a.id, u.login, u.domain_id FROM users u JOIN actors a ON a.user_id = u.id WHERE u.id = $1 OR u.rpps = $2 OR u.login = $3")
+        let row: Option<(i64, i64, String, String, String, Option<i64>)> = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT u.id, a.id, u.login, u.first_name, u.last_name, u.domain_id FROM users u JOIN actors a ON a.user_id = u.id WHERE u.id = $1 OR u.rpps = $2 OR u.login = $3")
             .bind(id).bind(rpps).bind(login).fetch_optional(&mut *c).await)?;
-        Ok(row.map(|(user, actor, login, domain)| FoundPerson {
+        Ok(row.map(|(user, actor, login, first, last, domain)| FoundPerson {
             user: UserId(user),
             actor: ActorId(actor),
             login,
+            full_name: format!("{first} {last}").trim().to_owned(),
             domain: domain.map(DomainId),
         }))
     }

@@ -172,7 +172,13 @@ impl WriteTx {
             return Ok(Err(DirectoryError::State(before.status, before.workflow)));
         }
         let organization = change.organization.clone().unwrap_or_else(|| before.organization.clone());
-        let (quota, is_own) = change.quota.unwrap_or((before.quota_bytes, before.quota_is_own));
+        let (quota, is_own) = match change.quota {
+            None => (before.quota_bytes, before.quota_is_own),
+            Some(wanted) => match self.quota_for(before.domain, before.kind, Some(mailbox), wanted).await? {
+                Ok(quota) => (quota, wanted.1),
+                Err(refusal) => return Ok(Err(refusal)),
+            },
+        };
         on!(self.conn(), c => sqlx::query(
             "UPDATE mailboxes SET finess = $2, siret = $3, organization_name = $4, department = $5, application_name = $6, description = $7, \
              quota_bytes = $8, quota_is_own = $9, revision = revision + 1 WHERE id = $1")

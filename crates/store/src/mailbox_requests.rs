@@ -83,10 +83,16 @@ impl WriteTx {
         if let Some(refusal) = self.address_taken(&request.address).await? {
             return Ok(Err(refusal));
         }
+        let wanted = (request.quota_bytes, request.quota_is_own);
+        let quota = match self.quota_for(DomainId(domain), request.kind, None, wanted).await? {
+            Ok(quota) => quota,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         let owner = match self.owner_of(request).await? {
             Ok(owner) => owner,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        let request = &MailboxRequest { quota_bytes: quota, ..request.clone() };
         let mailbox = self.insert_mailbox(request, DomainId(domain), owner.as_ref()).await?;
         self.step(mailbox, "requested").await?;
         if request.until != Until::Requested {

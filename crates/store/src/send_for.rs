@@ -32,7 +32,7 @@ impl Store {
     ) -> Result<Option<SendFor>, Error> {
         let mut reader = self.reader().await?;
         let row: Option<Columns> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT m.id, m.address, m.status, m.files_sent, m.private_seen, CASE WHEN m.owner_user_id = a.user_id THEN 1 ELSE 0 END, g.role \
+            "SELECT m.id, m.address, m.status, m.files_sent, m.private_seen, CAST(CASE WHEN m.owner_user_id = a.user_id THEN 1 ELSE 0 END AS BIGINT), g.role \
              FROM mailboxes m JOIN actors a ON a.id = $2 LEFT JOIN users u ON u.id = a.user_id \
              LEFT JOIN grants g ON g.mailbox_id = m.id AND g.actor_id = a.id AND g.folder_id IS NULL AND (g.expires_at_ms IS NULL OR g.expires_at_ms > $3) \
              WHERE m.address = $1 AND a.disabled_at_ms IS NULL AND u.disabled_at_ms IS NULL")

@@ -15,6 +15,7 @@ mod inventory;
 mod life_cycle;
 mod log;
 mod login;
+mod notices;
 mod ocsp;
 mod operator;
 mod routes;

@@ -3,6 +3,7 @@
 use crate::audit::SealState;
 use crate::identity::Identities;
 use crate::inventory::Expiries;
+use crate::notices::Fills;
 use crate::server_tls::ServerTls;
 use admin_api::{AdminApi, Api, Gauges, Ports};
 use anyhow::{Context, Result, bail};
@@ -178,7 +179,9 @@ impl Operator {
         let imap_metrics = ImapMetrics::register(&mut registry);
         let delivery_metrics = DeliveryMetrics::register(&mut registry);
         let registry = Arc::new(registry);
-        let gauges = gauges(&self.parts, self.expiries.clone(), self.seals.clone(), &self.store);
+        let fills = Fills::default();
+        let gauges =
+            gauges(&self.parts, self.expiries.clone(), fills.clone(), self.seals.clone(), &self.store);
         for section in self.config.listeners.clone() {
             let listener = bind(&section).await?;
             self.addresses.insert(section.name.clone(), listener.local_addr()?);
@@ -218,6 +221,8 @@ impl Operator {
                 }
             }
         }
+        let door = self.config.notices.enabled.then(|| intake.clone());
+        self.tasks.spawn(crate::notices::watch(self.store.clone(), door, fills, self.drain.handle()));
         self.runner = Some(Runner::new(self.delivery(hostname, intake, delivery_metrics)?));
         let keep_days = self.config.store.queue_keep_days;
         let (seals, drain) = (self.seals.clone(), self.drain.handle());
@@ -321,6 +326,7 @@ impl Operator {
                 authenticator: self.parts.authenticator.clone(),
                 hostname: hostname.to_owned(),
                 intake: Some(intake.clone()),
+                notices: self.config.notices.enabled.then(|| intake.clone()),
                 message_size_max: self.config.limits.message_size_max,
                 recipients_max: self.config.limits.recipients_max,
                 mailboxes: crate::life_cycle::mailbox_rules(&self.config),
@@ -480,7 +486,7 @@ async fn bind(section: &Listener) -> Result<TcpListener> {
     socket.listen(1024).with_context(what)
 }
 
-fn gauges(parts: &Parts, expiries: Expiries, seals: SealState, store: &Store) -> Gauges {
+fn gauges(parts: &Parts, expiries: Expiries, fills: Fills, seals: SealState, store: &Store) -> Gauges {
     let (trust, ocsp, store) = (parts.trust.clone(), parts.ocsp.clone(), store.clone());
     Gauges(Arc::new(move || {
         let now = store.now();
@@ -488,6 +494,7 @@ fn gauges(parts: &Parts, expiries: Expiries, seals: SealState, store: &Store) ->
         gauges.extend(crate::trust_gauges::gauges(&trust));
         gauges.extend(crate::ocsp::gauges(&ocsp));
         gauges.extend(seals.gauges());
+        gauges.extend(fills.gauges());
         gauges
     }))
 }

@@ -5,11 +5,13 @@ use crate::api::{Api, Shared};
 use crate::etag::IfMatch;
 use crate::instant::Instant;
 use crate::json::{Created, Json, Query, Shown, instant};
+use crate::notices::letters;
 use crate::page::{self, Page};
 use crate::problem::{Code, Problem};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use mail_types::{ActorKind, AdminRole, Rights, Role};
+use message::notice::{Access, Event};
 use serde::{Deserialize, Serialize};
 use store::{
     DelegationChange, DelegationError, DelegationRow, FoundMailbox, FoundPerson, Grantee, PersonName, Terms,
@@ -315,7 +317,10 @@ async fn give(
     let expires_at = expiry(&api, new.expires_at)?;
     may_give(&caller, granted.0)?;
     let terms = Terms { rights: granted.0, role: granted.1, expires_at };
-    let change = DelegationChange::of(mailbox.id, person.actor);
+    let grantee = person.name();
+    let access = access(&mailbox, &grantee, &terms);
+    let letters = letters(&api, mailbox.id, Some(person.actor), &Event::Given(access)).await?;
+    let change = DelegationChange { letters, ..DelegationChange::of(mailbox.id, person.actor) };
     api.store_of(&caller).give_delegation(change, terms).await?.map_err(refused)?;
     let location = format!("/mailboxes/{}/delegations/{}", mailbox.id, person.user);
     Ok(Created { location, shown: shown(find(&api, &mailbox, &person).await?) })
@@ -366,7 +371,11 @@ async fn change(
         Some(expires_at) => expiry(&api, expires_at)?,
     };
     let terms = Terms { rights: granted.0, role: granted.1, expires_at };
+    let grantee = known.grantee.name();
+    let access = access(&mailbox, &grantee, &terms);
+    let letters = letters(&api, mailbox.id, Some(person.actor), &Event::Changed(access)).await?;
     let change = DelegationChange {
+        letters,
         expected,
         force: may_force(&caller, query.force)?,
         ..DelegationChange::of(mailbox.id, person.actor)
@@ -393,13 +402,24 @@ async fn take(
     let mailbox = open(&api, &caller, Permission::DelegationsWrite, &id).await?;
     let person = delegate(&api, &user).await?;
     let known = find(&api, &mailbox, &person).await?;
+    let expected = if_match.expect(known.revision)?;
+    let terms = Terms { rights: known.rights, role: known.role, expires_at: None };
+    let grantee = known.grantee.name();
+    let access = access(&mailbox, &grantee, &terms);
+    let letters = letters(&api, mailbox.id, Some(person.actor), &Event::Taken(access)).await?;
     let change = DelegationChange {
-        expected: if_match.expect(known.revision)?,
+        letters,
+        expected,
         force: may_force(&caller, query.force)?,
         ..DelegationChange::of(mailbox.id, person.actor)
     };
     api.store_of(&caller).take_delegation(change).await?.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What a letter tells of.
+fn access<'a>(mailbox: &'a FoundMailbox, grantee: &'a str, terms: &Terms) -> Access<'a> {
+    Access { mailbox: &mailbox.address, grantee, role: terms.role, until: terms.expires_at }
 }
 
 fn after(cursor: Option<&str>) -> Result<i64, Problem> {

@@ -11,6 +11,7 @@ mod keys;
 mod mailboxes;
 mod messages;
 mod passwords;
+mod quotas;
 mod roles;
 mod running;
 mod service;
@@ -32,6 +33,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .merge(jobs::routes())
         .merge(keys::routes())
         .merge(passwords::routes())
+        .merge(quotas::routes())
         .merge(roles::routes())
         .merge(messages::routes())
         .merge(mailboxes::routes())
@@ -54,6 +56,7 @@ pub(crate) fn rules() -> impl Iterator<Item = &'static RouteRule> {
         mailboxes::RULES,
         messages::RULES,
         passwords::RULES,
+        quotas::RULES,
         roles::RULES,
         service::RULES,
         users::RULES,

@@ -5,9 +5,12 @@ use super::{administers_own, found, shown};
 use crate::access::{Caller, Permission};
 use crate::api::{Api, Shared};
 use crate::json::Shown;
+use crate::notices;
 use crate::problem::{Code, Problem};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use mail_types::MailboxStatus;
+use message::notice::Event;
 use store::LifeStep;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -110,7 +113,17 @@ async fn unhide(
 
 async fn take(api: &Api, caller: &Caller, id: &str, step: LifeStep) -> Result<Shown<Mailbox>, Problem> {
     let row = found(api, caller, Permission::MailboxesWrite, id).await?;
+    let is_back = matches!(step, LifeStep::Restore)
+        || matches!((&step, row.status), (LifeStep::Activate, MailboxStatus::Suspended));
+    let is_closed = matches!(step, LifeStep::Suspend);
     api.store_of(caller).take_step(row.id, None, step).await??;
+    if let Ok(mailbox) = &row.address.parse() {
+        if is_closed {
+            notices::tell(api, row.id, &Event::Suspended { mailbox }).await;
+        } else if is_back {
+            notices::tell(api, row.id, &Event::Restored { mailbox }).await;
+        }
+    }
     shown(api, row.id).await
 }
 
@@ -124,6 +137,9 @@ async fn set_hidden(
     let store = api.store_of(caller);
     if caller.principal().is_none() {
         store.set_hidden(row.id, is_hidden).await??;
+        if let Ok(mailbox) = &row.address.parse() {
+            notices::tell(api, row.id, &Event::Hidden { mailbox, is_hidden }).await;
+        }
     } else if administers_own(caller, row.id) {
         store.ask_to_hide(row.id, is_hidden).await??;
     } else {

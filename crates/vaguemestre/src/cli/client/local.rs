@@ -25,6 +25,7 @@ impl Local {
             store: store.clone(),
             authenticator: Authenticator::new(store.clone(), Settings::default(), AuthMetrics::default()),
             ports: crate::api::beside(&config, &store, &hostname)?,
+            notices: crate::notices::door(&config, &store, &hostname)?,
             hostname,
             intake: None,
             message_size_max: config.limits.message_size_max,
