@@ -120,6 +120,7 @@ fn complete_parameters(operation: &mut Operation, rule: &RouteRule) {
         let RefOr::T(parameter) = parameter else { continue };
         let format = match (parameter.name.as_str(), &parameter.parameter_in) {
             ("cursor", ParameterIn::Query) => "cursor",
+            ("domain", ParameterIn::Query) => "domain",
             ("If-Match", ParameterIn::Header) => "etag",
             _ => continue,
         };

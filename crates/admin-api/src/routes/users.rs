@@ -316,6 +316,8 @@ async fn disable(State(api): Shared, caller: Caller, Path(id): Path<String>) -> 
 }
 
 /// Lets a person log in again
+///
+/// With the credentials that they had, as far as these are still in force.
 #[utoipa::path(post, path = "/users/{id}/enable", tag = "users", operation_id = "enableUser",
     params(("id" = String, Path, description = "Number or login.")), responses((status = 200, description = "The person as they are now.", body = User)))]
 async fn enable(State(api): Shared, caller: Caller, Path(id): Path<String>) -> Result<Shown<User>, Problem> {
