@@ -251,7 +251,7 @@ mod tests {
         );
         assert_eq!(pointer_of(r#"{"_list":[],"more":1}"#), ("invalid".into(), "/more".into()));
         assert_eq!(pointer_of(r#"{"_list":["#), ("malformed_json".into(), String::new()));
-        let nest = read::<serde_json::Value>("[".repeat(100_000).as_bytes()).unwrap_err();
+        let nest = read::<serde_json::Value>("{\"a\":".repeat(100_000).as_bytes()).unwrap_err();
         assert_eq!(nest.code(), Code::Syntax);
     }
 }
