@@ -477,6 +477,7 @@ CREATE TABLE certificates (
     note TEXT NOT NULL DEFAULT '',
     added_at_ms BIGINT NOT NULL,
     withdrawn_at_ms BIGINT,
+    revision BIGINT NOT NULL DEFAULT 1,
     CHECK ((holder = 'application') = (actor_id IS NOT NULL))
 );
 CREATE INDEX certificates_by_actor ON certificates (actor_id);

@@ -109,7 +109,7 @@ impl Values {
 
     /// An object with some of these members.
     fn object(&mut self, names: &[String]) -> Value {
-        let members = names.iter().filter(|_| self.0 % 3 > 0).cloned().collect::<Vec<_>>();
+        let members = names.iter().filter(|_| !self.0.is_multiple_of(3)).cloned().collect::<Vec<_>>();
         Value::Object(members.into_iter().map(|name| (name, self.value(3))).collect())
     }
 }

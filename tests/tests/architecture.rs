@@ -36,7 +36,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
         "delivery",
         &["intake", "journal", "listener", "mail-types", "message", "pki", "policy", "smtp-session", "store"],
     ),
-    ("admin-api", &["auth", "intake", "listener", "mail-types", "message", "pki", "store"]),
+    ("admin-api", &["auth", "intake", "listener", "mail-types", "message", "pki", "policy", "store"]),
     ("trust-space", &["mail-types", "pki", "policy", "store", "white-list"]),
     // binary
     (

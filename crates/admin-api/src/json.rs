@@ -175,7 +175,7 @@ pub(crate) fn present<'de, T: serde::Deserialize<'de>, D: serde::Deserializer<'d
 }
 
 /// An instant as RFC 3339 has it, in UTC, to the millisecond.
-pub(crate) fn instant(at: mail_types::Timestamp) -> String {
+pub fn instant(at: mail_types::Timestamp) -> String {
     let nanos = i128::from(at.0) * 1_000_000;
     let at =
         time::OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);

@@ -35,12 +35,17 @@ mod problem;
 mod refusal;
 mod routes;
 mod sentences;
+pub mod trust;
 
 pub use access::{Caller, Domains, Permission, RouteRule, Standing};
 pub use api::{Api, BASE, MailboxRules, Parts, document};
 pub use jobs::{JobKind, Progress, Started};
+pub use json::instant;
 pub use limits::Allowance;
-pub use ports::{Answering, Ports, Returns};
+pub use ports::{
+    Answering, Comparison, InForce, OwnCertificates, OwnFinding, Pair, Ports, Returns, Side, TrustSpace,
+    Unable,
+};
 pub use problem::{Code, Language, Problem};
 
 use access::Peer;

@@ -1,5 +1,6 @@
 //! Refusals of the store, as problems.
 
+use crate::ports::Unable;
 use crate::problem::{Code, Problem};
 use store::DirectoryError;
 
@@ -44,5 +45,11 @@ impl From<DirectoryError> for Problem {
                 .detail(text, "le temps pendant lequel elle pouvait être restaurée est écoulé"),
             _ => Self::new(Code::Conflict).detail(text.clone(), text),
         }
+    }
+}
+
+impl From<Unable> for Problem {
+    fn from(Unable(text): Unable) -> Self {
+        Self::new(Code::Unavailable).retry_after(60).detail(text.clone(), text)
     }
 }

@@ -4,6 +4,7 @@
 use crate::accept::{Acceptance, Accepted, Appended, SentCopy, WINDOW_MS};
 use crate::dialect::{Conn, answered};
 use crate::rows::{BodyRow, MessageEntry, ROWS_MAX};
+use crate::statistics::Counter;
 use crate::writer::WriteTx;
 use crate::{AuditEntry, Category, Error, LocalDelivery, RemoteDelivery, Subject};
 use mail_types::{FolderId, ModSeq, QueueId, SystemFlags, Uid, UidValidity};
@@ -53,6 +54,7 @@ impl WriteTx {
                 accepted[candidate.unit] = Accepted::Filed(filed);
             }
         }
+        self.tally_accepted(&candidates, batch, &accepted)?;
         if self.keyring.audits_mail() {
             self.audit_many(audit_rows(batch, &accepted, &candidates, &entries, &queued)).await?;
         }
@@ -78,6 +80,32 @@ impl WriteTx {
             uid: Uid(u32::try_from(entry.uid).unwrap_or(u32::MAX)),
             modseq: ModSeq(entry.modseq.unsigned_abs()),
         })
+    }
+
+    /// Counts what each mailbox received, and each message once for the mailbox that sent it.
+    fn tally_accepted(
+        &mut self,
+        candidates: &[Candidate<'_>],
+        batch: &[Arc<Acceptance>],
+        accepted: &[Accepted],
+    ) -> Result<(), Error> {
+        let octets =
+            |acceptance: &Acceptance| i64::try_from(acceptance.body.size()).map_err(|_| Error::TooBig);
+        for candidate in candidates {
+            if let Target::Local(delivery) = candidate.target {
+                let octets = octets(candidate.acceptance)?;
+                self.tally.count(delivery.mailbox, Counter::Received, octets);
+            }
+        }
+        for (acceptance, outcome) in batch.iter().zip(accepted) {
+            if *outcome == Accepted::Duplicate {
+                continue;
+            }
+            if let Some(sender) = acceptance.sender_mailbox {
+                self.tally.count(sender, Counter::Sent, octets(acceptance)?);
+            }
+        }
+        Ok(())
     }
 
     /// Every recipient of every message, without repetitions within the batch.

@@ -54,6 +54,15 @@ impl Store {
         find(reader.conn(), &name).await
     }
 
+    /// The application in service that is this actor.
+    pub async fn application_of(&self, actor: ActorId) -> Result<Option<ApplicationRow>, Error> {
+        let mut reader = self.reader().await?;
+        let row: Option<ApplicationTuple> = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT id, label, created_at_ms FROM actors WHERE kind = 'application' AND disabled_at_ms IS NULL AND id = $1")
+            .bind(actor.0).fetch_optional(&mut *c).await)?;
+        Ok(row.map(application_row))
+    }
+
     /// Applications in service by name, after `after`, at most `limit`.
     pub async fn applications(&self, after: &str, limit: u32) -> Result<Vec<ApplicationRow>, Error> {
         let mut reader = self.reader().await?;

@@ -56,6 +56,8 @@ pub struct CertificateRow {
     pub added_at: Timestamp,
     /// When it was withdrawn, if it was.
     pub withdrawn_at: Option<Timestamp>,
+    /// Moves with every change.
+    pub revision: i64,
 }
 
 /// How long a certificate of the inventory has to go.
@@ -84,6 +86,9 @@ pub enum CertificateError {
     /// No such row.
     #[error("no such certificate in the inventory; `certificate list` shows them")]
     Unknown,
+    /// It changed since it was read.
+    #[error("the certificate changed since it was read")]
+    Changed,
     /// The certificate is too long to be kept.
     #[error("the certificate is longer than 64 KiB")]
     TooLong,
@@ -111,12 +116,12 @@ impl Store {
             .await
     }
 
-    /// Replaces the note beside a certificate.
-    pub async fn note_certificate(&self, id: i64, note: &str) -> Refusable<()> {
+    /// Replaces the note beside a certificate, if it is still as `expected` was.
+    pub async fn note_certificate(&self, id: i64, expected: Option<i64>, note: &str) -> Refusable<()> {
         let note = note.to_owned();
         self.write(Touches::nothing(), move |tx| {
             let note = note.clone();
-            Box::pin(async move { tx.note_certificate(id, &note).await })
+            Box::pin(async move { tx.note_certificate(id, expected, &note).await })
         })
         .await
     }
@@ -125,7 +130,7 @@ impl Store {
     pub async fn certificates(&self, with_withdrawn: bool) -> Result<Vec<CertificateRow>, Error> {
         let mut reader = self.reader().await?;
         let rows: Vec<Tuple> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT id, actor_id, fingerprint, usage, subject, issuer, serial, key_pin, not_before_ms, not_after_ms, der, note, added_at_ms, withdrawn_at_ms \
+            "SELECT id, actor_id, fingerprint, usage, subject, issuer, serial, key_pin, not_before_ms, not_after_ms, der, note, added_at_ms, withdrawn_at_ms, revision \
              FROM certificates WHERE withdrawn_at_ms IS NULL OR $1 <> 0 ORDER BY not_after_ms, id LIMIT $2")
             .bind(i64::from(with_withdrawn)).bind(i64::from(ROWS_MAX)).fetch_all(&mut *c).await)?;
         rows.into_iter().map(certificate_row).collect()
@@ -153,7 +158,7 @@ impl Store {
     pub async fn certificate(&self, id: i64) -> Result<Option<CertificateRow>, Error> {
         let mut reader = self.reader().await?;
         let row: Option<Tuple> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT id, actor_id, fingerprint, usage, subject, issuer, serial, key_pin, not_before_ms, not_after_ms, der, note, added_at_ms, withdrawn_at_ms \
+            "SELECT id, actor_id, fingerprint, usage, subject, issuer, serial, key_pin, not_before_ms, not_after_ms, der, note, added_at_ms, withdrawn_at_ms, revision \
              FROM certificates WHERE id = $1").bind(id).fetch_optional(&mut *c).await)?;
         row.map(certificate_row).transpose()
     }
@@ -200,7 +205,7 @@ impl WriteTx {
     }
 
     async fn bring_back(&mut self, id: i64) -> Result<bool, Error> {
-        let changed = on!(self.conn(), c => sqlx::query("UPDATE certificates SET withdrawn_at_ms = NULL WHERE id = $1 AND withdrawn_at_ms IS NOT NULL")
+        let changed = on!(self.conn(), c => sqlx::query("UPDATE certificates SET withdrawn_at_ms = NULL, revision = revision + 1 WHERE id = $1 AND withdrawn_at_ms IS NOT NULL")
             .bind(id).execute(&mut *c).await.map(|r| r.rows_affected()))?;
         Ok(changed > 0)
     }
@@ -210,7 +215,7 @@ impl WriteTx {
         let Some(holder) = self.certificate_actor(id).await? else {
             return Ok(Err(CertificateError::Unknown));
         };
-        let changed = on!(self.conn(), c => sqlx::query("UPDATE certificates SET withdrawn_at_ms = $2 WHERE id = $1 AND withdrawn_at_ms IS NULL")
+        let changed = on!(self.conn(), c => sqlx::query("UPDATE certificates SET withdrawn_at_ms = $2, revision = revision + 1 WHERE id = $1 AND withdrawn_at_ms IS NULL")
             .bind(id).bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?;
         if changed > 0 {
             self.audit(&entry("certificate.withdrawn", id, holder, String::new())).await?;
@@ -220,11 +225,15 @@ impl WriteTx {
         Ok(Ok(()))
     }
 
-    async fn note_certificate(&mut self, id: i64, note: &str) -> Refusable<()> {
+    async fn note_certificate(&mut self, id: i64, expected: Option<i64>, note: &str) -> Refusable<()> {
         let Some(holder) = self.certificate_actor(id).await? else {
             return Ok(Err(CertificateError::Unknown));
         };
-        on!(self.conn(), c => sqlx::query("UPDATE certificates SET note = $2 WHERE id = $1").bind(id).bind(note).execute(&mut *c).await.map(|_| ()))?;
+        let changed = on!(self.conn(), c => sqlx::query("UPDATE certificates SET note = $2, revision = revision + 1 WHERE id = $1 AND revision = COALESCE($3, revision)")
+            .bind(id).bind(note).bind(expected).execute(&mut *c).await.map(|r| r.rows_affected()))?;
+        if changed == 0 {
+            return Ok(Err(CertificateError::Changed));
+        }
         self.audit(&entry("certificate.noted", id, holder, String::new())).await?;
         Ok(Ok(()))
     }
@@ -246,7 +255,7 @@ fn entry(action: &'static str, id: i64, holder: Option<ActorId>, mut detail: Str
     AuditEntry { detail, ..AuditEntry::new(Category::Admin, action) }.on("certificate", id)
 }
 
-/// id, actor, fingerprint, usage, subject, issuer, serial, key pin, not before, not after, der, note, added, withdrawn.
+/// id, actor, fingerprint, usage, subject, issuer, serial, key pin, not before, not after, der, note, added, withdrawn, revision.
 type Tuple = (
     i64,
     Option<i64>,
@@ -262,14 +271,30 @@ type Tuple = (
     String,
     i64,
     Option<i64>,
+    i64,
 );
 
 /// id, actor, usage, fingerprint, not after.
 type ExpiryTuple = (i64, Option<i64>, String, Vec<u8>, i64);
 
 fn certificate_row(row: Tuple) -> Result<CertificateRow, Error> {
-    let (id, actor, fingerprint, usage, subject, issuer, serial, pin, from, to, der, note, added, withdrawn) =
-        row;
+    let (
+        id,
+        actor,
+        fingerprint,
+        usage,
+        subject,
+        issuer,
+        serial,
+        pin,
+        from,
+        to,
+        der,
+        note,
+        added,
+        withdrawn,
+        revision,
+    ) = row;
     Ok(CertificateRow {
         id,
         holder: holder(actor),
@@ -287,6 +312,7 @@ fn certificate_row(row: Tuple) -> Result<CertificateRow, Error> {
         note,
         added_at: Timestamp(added),
         withdrawn_at: withdrawn.map(Timestamp),
+        revision,
     })
 }
 

@@ -268,20 +268,8 @@ impl Keyring {
 
 /// `YYYY-MM` of the instant, UTC.
 pub(crate) fn month_name(now: Timestamp) -> String {
-    let (year, month) = civil_month(now.secs().div_euclid(86_400));
+    let (year, month, _) = crate::clock::civil(now.secs().div_euclid(86_400));
     format!("{year:04}-{month:02}")
-}
-
-/// Year and month of a day counted from 1970-01-01 in the proleptic Gregorian calendar.
-fn civil_month(days: i64) -> (i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month)
 }
 
 fn read_generation(file: &Path) -> Result<RawKey, Error> {

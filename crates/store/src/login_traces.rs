@@ -3,6 +3,7 @@
 //! Accounts and addresses are kept as keyed hashes: a row tells nobody who was where.
 
 use crate::dialect::on;
+use crate::statistics::Counter;
 use crate::writer::{Touches, WriteTx};
 use crate::{Act, AuditEntry, Category, Error, Store};
 use aws_lc_rs::hmac;
@@ -109,6 +110,9 @@ impl WriteTx {
                 "INSERT INTO known_addresses (account, address, last_at_ms) VALUES ($1, $2, $3) \
                  ON CONFLICT (account, address) DO UPDATE SET last_at_ms = excluded.last_at_ms WHERE known_addresses.last_at_ms < $4")
                 .bind(trace.account.as_slice()).bind(trace.address.as_slice()).bind(now).bind(now - SEEN_MS).execute(&mut *c).await.map(|_| ()))?;
+        }
+        if let Some(mailbox) = record.mailbox {
+            self.tally.count(mailbox, Counter::Login, 0);
         }
         self.audit(&AuditEntry { mailbox: record.mailbox, ..AuditEntry::new(Category::Access, "login") })
             .await

@@ -6,6 +6,7 @@ use crate::dialect::{Conn, answered, on};
 use crate::messages::body_id;
 use crate::node::Node;
 use crate::queue_held::HeldFor;
+use crate::statistics::Counter;
 use crate::writer::{Touches, WriteTx};
 use crate::{AuditEntry, BodyReader, Category, Error, Store, Subject};
 use mail_types::{Address, BodyId, MailboxId, QueueId, ReversePath, Timestamp, UnitId, UnknownWord};
@@ -536,6 +537,16 @@ impl WriteTx {
         }
         if let Some(notification) = notification {
             self.accept(notification).await?;
+        }
+        let counter = match outcome {
+            AttemptOutcome::Relayed { .. } => Some(Counter::Relayed),
+            AttemptOutcome::Bounced { .. } | AttemptOutcome::Expired { .. } => Some(Counter::Bounced),
+            AttemptOutcome::Deferred { .. }
+            | AttemptOutcome::Held { .. }
+            | AttemptOutcome::Dropped { .. } => None,
+        };
+        if let Some((sender, counter)) = entry.sender_mailbox.zip(counter) {
+            self.tally.count(sender, counter, 0);
         }
         let action = match outcome {
             AttemptOutcome::Relayed { .. } => "message.relayed",

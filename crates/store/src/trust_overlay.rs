@@ -125,6 +125,15 @@ impl Store {
         .await
     }
 
+    /// Tells the audit trail of something that an administrator had done and that leaves no other trace.
+    pub async fn note_administration(&self, action: &'static str, detail: String) -> Result<(), Error> {
+        self.write(Touches::nothing(), move |tx| {
+            let entry = audit(action, detail.clone());
+            Box::pin(async move { tx.audit(&entry).await })
+        })
+        .await
+    }
+
     /// Ends a decision now; whether it was in force.
     pub async fn release_ruling(&self, id: i64, reason: &str) -> Result<bool, Error> {
         let reason = reason.to_owned();

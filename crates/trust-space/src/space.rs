@@ -250,6 +250,11 @@ impl TrustSpace {
         self.inner.store.now()
     }
 
+    /// The settings in force.
+    pub fn configured(&self) -> Arc<Settings> {
+        self.settings()
+    }
+
     pub(crate) fn settings(&self) -> Arc<Settings> {
         self.inner.settings.load_full()
     }

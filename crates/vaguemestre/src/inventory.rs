@@ -65,6 +65,21 @@ pub(crate) async fn enter(store: &Store, identities: &Identities) -> Result<()> 
     Ok(())
 }
 
+/// Withdraws what we presented until a replacement, and present no more.
+pub(crate) async fn leave(store: &Store, former: &Identities, now: &Identities) -> Result<()> {
+    let fingerprints = |identities: &Identities| -> Result<Vec<_>> {
+        identities.each().map(|identity| Ok(identity.facts()?.fingerprint)).collect()
+    };
+    let (former, now) = (fingerprints(former)?, fingerprints(now)?);
+    for row in store.certificates(false).await? {
+        let fingerprint = row.facts.fingerprint;
+        if former.contains(&fingerprint) && !now.contains(&fingerprint) {
+            store.withdraw_certificate(row.id).await??;
+        }
+    }
+    Ok(())
+}
+
 /// Looks at the inventory now and then, until `drain` is asked for.
 pub(crate) async fn watch(store: Store, expiries: Expiries, mut drain: Drain) {
     let mut every = interval(EVERY);

@@ -18,6 +18,7 @@ mod login;
 mod notices;
 mod ocsp;
 mod operator;
+mod presented;
 mod routes;
 mod server_tls;
 mod trust;

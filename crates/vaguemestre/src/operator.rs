@@ -4,6 +4,7 @@ use crate::audit::SealState;
 use crate::identity::Identities;
 use crate::inventory::Expiries;
 use crate::notices::Fills;
+use crate::presented::Presented;
 use crate::server_tls::ServerTls;
 use admin_api::{AdminApi, Api, Gauges, Ports};
 use anyhow::{Context, Result, bail};
@@ -27,7 +28,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::{Clock, Store, StoreOptions};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use trust_space::{HttpClient, TrustMetrics, TrustSpace};
 
@@ -52,8 +52,6 @@ pub(crate) struct Operator {
     drain: DrainSwitch,
     tasks: JoinSet<()>,
     runner: Option<Runner>,
-    /// What we present now.
-    identities: watch::Sender<Identities>,
     expiries: Expiries,
     seals: SealState,
     /// Bound address of each listener, by name.
@@ -67,8 +65,7 @@ struct Parts {
     trust: TrustSpace,
     routes: Arc<ArcSwap<Routes>>,
     http: HttpClient,
-    tls: ServerTls,
-    peer: Arc<PeerClientTls>,
+    presented: Arc<Presented>,
     ocsp: Arc<OcspClient>,
     authenticator: Authenticator,
 }
@@ -116,7 +113,7 @@ impl Operator {
             tracing::warn!(interrupted, "jobs that the last stop cut off are marked so; ask for them again");
         }
         let hostname = hostname(&config, &store).await?;
-        let identities = Identities::load(&config)?;
+        let identities = Identities::load(&config.tls)?;
         let settings = crate::server_tls::settings(&config.tls)?;
         let mut registry = Registry::default();
         let metrics = TrustMetrics::register(&mut registry);
@@ -143,11 +140,12 @@ impl Operator {
         let http = crate::trust::http_client(&peer)?;
         let ocsp = Arc::new(OcspClient::new(pki::OcspRule::Prefer, Arc::new(http.clone())));
         crate::ocsp::apply(config.trust.ocsp, &ocsp, &trust.pki);
+        let tls = ServerTls::new(&identities.server, &trust.pki, &settings)?;
+        let presented = Presented::new(config.tls.clone(), identities, tls, peer, trust.clone());
         let parts = Parts {
-            tls: ServerTls::new(&identities.server, &trust.pki, &settings)?,
+            presented: Arc::new(presented),
             http,
             ocsp,
-            peer,
             routes: Arc::new(ArcSwap::from_pointee(routes)),
             authenticator: crate::login::authenticator(&config, &store, &mut registry),
             trust,
@@ -161,7 +159,6 @@ impl Operator {
             drain: DrainSwitch::new(),
             tasks: JoinSet::new(),
             runner: None,
-            identities: watch::Sender::new(identities),
             expiries,
             seals: SealState::default(),
             addresses: BTreeMap::new(),
@@ -242,7 +239,7 @@ impl Operator {
         self.tasks.spawn(crate::watch::watch(self.store.clone(), self.drain.handle()));
         self.tasks.spawn(crate::ocsp::report(self.parts.ocsp.clone(), self.drain.handle()));
         self.tasks.spawn(crate::ocsp::keep_stapled(
-            self.identities.subscribe(),
+            self.parts.presented.identities.subscribe(),
             self.parts.trust.pki.clone(),
             self.parts.http.clone(),
             self.store.clone(),
@@ -258,7 +255,7 @@ impl Operator {
 
     fn smtpd(&self, section: &Listener, hostname: &str, intake: Intake, metrics: SmtpMetrics) -> Smtpd {
         let limits = &self.config.limits;
-        let parts = &self.parts.tls;
+        let parts = &self.parts.presented.tls;
         let (service, tls) = match (section.protocol, section.tls) {
             (Protocol::Smtp, _) => (Service::Mx, smtpd::Tls::Mx(parts.mx(section))),
             (_, ListenerTls::Starttls) => (Service::Submission, smtpd::Tls::Starttls(parts.access(section))),
@@ -289,8 +286,8 @@ impl Operator {
     fn imapd(&self, section: &Listener, metrics: ImapMetrics) -> Imapd {
         let limits = &self.config.limits;
         let tls = match section.tls {
-            ListenerTls::Starttls => imapd::Tls::Starttls(self.parts.tls.access(section)),
-            ListenerTls::Implicit => imapd::Tls::Implicit(self.parts.tls.access(section)),
+            ListenerTls::Starttls => imapd::Tls::Starttls(self.parts.presented.tls.access(section)),
+            ListenerTls::Implicit => imapd::Tls::Implicit(self.parts.presented.tls.access(section)),
         };
         Imapd {
             tls,
@@ -319,7 +316,7 @@ impl Operator {
         gauges: Gauges,
     ) -> AdminApi {
         AdminApi {
-            tls: self.parts.tls.access(section),
+            tls: self.parts.presented.tls.access(section),
             store: self.store.clone(),
             api: Api::new(admin_api::Parts {
                 store: self.store.clone(),
@@ -342,7 +339,7 @@ impl Operator {
 
     /// What the API asks of the parts that run here.
     fn ports(&self, hostname: &str, intake: &Intake) -> Ports {
-        crate::api::serving(&self.store, intake, hostname)
+        crate::api::serving(&self.store, intake, &self.parts.presented, &self.parts.http, hostname)
     }
 
     fn delivery(&self, hostname: &str, intake: Intake, metrics: DeliveryMetrics) -> Result<Delivery> {
@@ -350,7 +347,7 @@ impl Operator {
         Ok(Delivery {
             store: self.store.clone(),
             intake,
-            tls: self.parts.peer.clone(),
+            tls: self.parts.presented.peer.clone(),
             pki: self.parts.trust.pki.clone(),
             journal: self.journal.clone(),
             trust: self.parts.trust.list.clone(),
@@ -385,7 +382,8 @@ impl Operator {
         }
         self.parts.trust.reload(crate::trust::settings(&self.config)).await;
         crate::ocsp::apply(self.config.trust.ocsp, &self.parts.ocsp, &self.parts.trust.pki);
-        if let Err(error) = self.renew().await {
+        self.parts.presented.files.store(Arc::new(self.config.tls.clone()));
+        if let Err(error) = self.parts.presented.renew(&self.store).await {
             tracing::error!(error = format!("{error:#}"), "our certificate stays as it was");
         }
         match crate::routes::configured(&self.config) {
@@ -395,20 +393,6 @@ impl Operator {
         tracing::info!(
             "reloaded; listeners, TLS versions and suites, limits and the store change at a restart only"
         );
-    }
-
-    /// Takes the certificates that the configuration names, if they stand under the trust in force.
-    async fn renew(&mut self) -> Result<()> {
-        let identities = Identities::load(&self.config)?;
-        identities.stand(&self.parts.trust.pki.load())?;
-        self.parts.trust.note_own_list_points(identities.list_points());
-        self.parts.tls.replace(&identities.server)?;
-        self.parts.peer.replace(identities.client.clone());
-        if let Err(error) = crate::inventory::enter(&self.store, &identities).await {
-            tracing::error!(error = format!("{error:#}"), "our certificate is not in the inventory");
-        }
-        self.identities.send_replace(identities);
-        Ok(())
     }
 
     /// Lets sessions and attempts end, then closes the store.
@@ -528,6 +512,7 @@ async fn prune_all(store: &Store, queue_keep_days: u32) -> Result<(), store::Err
     while store.forget_addresses().await? > 0 {}
     while store.prune_queue(queue_keep_days).await? > 0 {}
     while store.prune_requests().await? > 0 {}
+    while store.prune_counters().await? > 0 {}
     store.interrupt_silent_jobs().await?;
     while store.prune_jobs(JOBS_KEEP_DAYS).await? > 0 {}
     while store.shrink().await? > 0 {}

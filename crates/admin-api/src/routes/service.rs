@@ -1,9 +1,8 @@
-//! `/health`, `/service`: whether the server answers, what it is and what it takes.
+//! `/service`: what the server is and what it takes.
 
 use crate::access::{Permission, RouteRule, rule};
 use crate::api::{Api, BODY_MAX, Shared};
 use crate::page::LIMIT_MAX;
-use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -12,19 +11,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// Who may do what here.
-pub(crate) const RULES: &[RouteRule] =
-    &[rule("GET", "/health", &[Permission::Anybody]), rule("GET", "/service", &[Permission::Known])];
+pub(crate) const RULES: &[RouteRule] = &[rule("GET", "/service", &[Permission::Known])];
 
 /// The operations.
 pub(crate) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(health)).routes(routes!(service))
-}
-
-/// Whether the server can take responsibility for mail.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Health {
-    /// `ok`.
-    status: &'static str,
+    OpenApiRouter::new().routes(routes!(service))
 }
 
 /// What the server is, and what it takes.
@@ -50,15 +41,6 @@ pub(crate) struct Limits {
     body_bytes: usize,
     /// Rows of one page.
     page: u32,
-}
-
-/// Tells whether the server can take responsibility for mail
-///
-/// It can when its store answers.
-#[utoipa::path(get, path = "/health", operation_id = "checkHealth", tag = "service", responses((status = 200, description = "It can.", body = Health)))]
-async fn health(State(api): Shared) -> Result<Json<Health>, Problem> {
-    api.store.ping().await?;
-    Ok(Json(Health { status: "ok" }))
 }
 
 /// Tells what the server is and what it takes

@@ -20,6 +20,7 @@ use crate::audit::AuditChains;
 use crate::dialect::{Conn, Engine, OwnedConn, on};
 use crate::keys::Keyring;
 use crate::notices::Notices;
+use crate::statistics::Tally;
 use crate::{Acceptance, Accepted, Act, Clock, Error};
 use body_store::Claim;
 use job::{AcceptUnit, Job, Unit};
@@ -42,6 +43,8 @@ pub struct WriteTx {
     pub(crate) act: Option<Arc<Act>>,
     /// Containers outside the database that rows of this transaction refer to.
     pub(crate) claims: Vec<Arc<Claim>>,
+    /// What the units of this transaction counted.
+    pub(crate) tally: Tally,
     changed: Vec<FolderId>,
     is_queue_changed: bool,
 }

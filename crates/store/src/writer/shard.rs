@@ -162,6 +162,7 @@ impl Shard {
             audit: self.incarnation.audit.clone(),
             act: None,
             claims: Vec::new(),
+            tally: Default::default(),
             changed: Vec::new(),
             is_queue_changed: false,
         };
@@ -229,7 +230,7 @@ impl Shard {
         for job in others {
             job.run(tx).await?;
         }
-        Ok(())
+        tx.write_tally().await
     }
 
     /// Nothing of the transaction stands: either the rollback is done, or the connection is gone and the database does it.

@@ -46,6 +46,7 @@ async fn a_certificate_is_entered_once_and_read_back_whole(store: &Fixture) {
         note: String::new(),
         added_at: START,
         withdrawn_at: None,
+        revision: 1,
     };
     assert_eq!(store.certificate(id).await.unwrap(), Some(row));
     let sooner = add(store, &self::facts(2, "C=FR")).await.0;
@@ -82,7 +83,7 @@ async fn a_withdrawn_certificate_is_listed_on_demand_and_can_come_back(store: &F
 async fn each_change_leaves_an_audit_row(store: &Fixture) {
     let (id, _) = add(store, &facts(1, "CN=a")).await;
     add(store, &facts(1, "CN=a")).await;
-    store.note_certificate(id, "renewal asked for").await.unwrap().unwrap();
+    store.note_certificate(id, None, "renewal asked for").await.unwrap().unwrap();
     store.withdraw_certificate(id).await.unwrap().unwrap();
     store.withdraw_certificate(id).await.unwrap().unwrap();
     assert_eq!(store.certificate(id).await.unwrap().unwrap().note, "renewal asked for");
@@ -102,7 +103,7 @@ async fn each_change_leaves_an_audit_row(store: &Fixture) {
 async fn what_is_not_there_or_too_long_is_refused(store: &Fixture) {
     assert_eq!(store.certificate(7).await.unwrap(), None);
     assert_eq!(store.withdraw_certificate(7).await.unwrap(), Err(CertificateError::Unknown));
-    assert_eq!(store.note_certificate(7, "").await.unwrap(), Err(CertificateError::Unknown));
+    assert_eq!(store.note_certificate(7, None, "").await.unwrap(), Err(CertificateError::Unknown));
     let long = CertificateFacts { der: vec![0; 65 * 1024], ..facts(1, "CN=a") };
     let refused = store.add_certificate(CertificateHolder::Own, long).await.unwrap();
     assert_eq!(refused, Err(CertificateError::TooLong));

@@ -29,6 +29,7 @@ mod queue_held;
 mod reclaim;
 mod s3;
 mod schema;
+mod statistics;
 mod support;
 mod trust;
 mod writer;

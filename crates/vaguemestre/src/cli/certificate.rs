@@ -87,7 +87,7 @@ pub(super) async fn run(global: &Global, command: CertificateCommand) -> Result<
             add(global, &store, &file, holder, note.as_deref()).await?;
         }
         CertificateCommand::Withdraw { id } => store.withdraw_certificate(id).await??,
-        CertificateCommand::Note { id, text } => store.note_certificate(id, &text).await??,
+        CertificateCommand::Note { id, text } => store.note_certificate(id, None, &text).await??,
         CertificateCommand::Request(_) | CertificateCommand::Check { .. } => {}
     }
     store.close().await;
@@ -131,7 +131,7 @@ async fn add(
     let usage = facts.usage;
     let (id, is_new) = store.add_certificate(holder, facts).await??;
     if let Some(note) = note {
-        store.note_certificate(id, note).await??;
+        store.note_certificate(id, None, note).await??;
     }
     if global.json {
         print::json(&json!({"id": id, "is_new": is_new, "usage": usage.as_str()}));
@@ -147,7 +147,7 @@ fn check(global: &Global, pair: Option<(&Path, &Path)>, is_client: bool) -> Resu
     let examination = trust_space::examine(&crate::trust::settings(&config), Clock::system().now());
     let trust = examination.snapshot.context("[trust] anchors cannot be read; `check-config` says why")?;
     let findings = match pair {
-        None => Identities::load(&config)?.findings(&trust),
+        None => Identities::load(&config.tls)?.findings(&trust),
         Some((cert, key)) => {
             let (name, usage) =
                 if is_client { ("tls.client_cert", Usage::Client) } else { ("tls.cert", Usage::Server) };

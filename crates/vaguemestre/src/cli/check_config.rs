@@ -45,7 +45,7 @@ fn file_faults(config: &Config) -> Vec<(String, String, String)> {
             faults.push((own.clone(), key.to_owned(), format!("{} cannot be read: {error}", path.display())));
         }
     }
-    if readable && let Err(error) = crate::identity::Identities::load(config) {
+    if readable && let Err(error) = crate::identity::Identities::load(&config.tls) {
         faults.push((own.clone(), "tls.cert".to_owned(), format!("{error:#}")));
     }
     if let Err(error) = crate::server_tls::settings(&config.tls) {

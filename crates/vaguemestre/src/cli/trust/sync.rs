@@ -28,7 +28,7 @@ enum What {
 
 pub(super) async fn run(global: &Global, arguments: &SyncArguments) -> Result<ExitCode> {
     let (config, store, space) = look(global).await?;
-    let identities = Identities::load(&config)?;
+    let identities = Identities::load(&config.tls)?;
     space.note_own_list_points(identities.list_points());
     let settings = crate::server_tls::settings(&config.tls)?;
     let peer = PeerClientTls::new(identities.client, space.pki.clone()).with_settings(settings);
