@@ -133,10 +133,10 @@ macro_rules! filter_query {
             #[param(max_length = 64)]
             outcome: Option<String>,
             /// Number of whoever did it.
-            #[param(max_length = 20, pattern = "^[0-9]{1,18}$")]
+            #[param(max_length = 20, pattern = "^[1-9][0-9]{0,17}$")]
             actor: Option<String>,
             /// Number of the mailbox that it is about.
-            #[param(max_length = 20, pattern = "^[0-9]{1,18}$")]
+            #[param(max_length = 20, pattern = "^[1-9][0-9]{0,17}$")]
             mailbox: Option<String>,
             /// On what.
             #[param(max_length = 128, example = "user:12")]
@@ -358,7 +358,7 @@ async fn seal(State(api): Shared) -> Result<axum::Json<AuditSealShown>, Problem>
 #[serde(deny_unknown_fields)]
 pub(crate) struct AuditVerification {
     /// A seal that was kept elsewhere: its number, a colon, its hash.
-    #[schema(max_length = 90, pattern = "^[0-9]{1,18}:[0-9a-f]{64}$")]
+    #[schema(max_length = 90, pattern = "^[1-9][0-9]{0,17}:[0-9a-f]{64}$")]
     seal: Option<String>,
 }
 
