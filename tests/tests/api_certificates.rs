@@ -161,5 +161,5 @@ async fn an_application_logs_in_by_a_rule_until_it_ends() {
 
 /// The id of a mailbox, as the command line tells it.
 fn mailbox_id(site: &Site, address: &str) -> i64 {
-    site.cli(&["mailbox", "show", address, "--json"]).json()["id"].as_i64().unwrap()
+    site.cli(&["mailbox", "show", address, "--json"]).json()["id"].as_str().unwrap().parse::<i64>().unwrap()
 }

@@ -44,7 +44,11 @@ async fn what_was_sent_received_and_relayed_today_is_counted_once() {
     assert_eq!(counts(&ours, "?domain=other.example").await["total"]["sent"], 0);
     assert_eq!(counts(&ours, "?day=2001-01-01").await["total"]["sent"], 0);
     assert_eq!(ours.get("/statistics?day=today").await.expect(400).fault(), "day");
-    let id = north.cli(&["mailbox", "show", &sender.address, "--json"]).json()["id"].as_i64().unwrap();
+    let id = north.cli(&["mailbox", "show", &sender.address, "--json"]).json()["id"]
+        .as_str()
+        .unwrap()
+        .parse::<i64>()
+        .unwrap();
     let days = ours.get(&format!("/statistics/mailboxes/{id}")).await.expect(200).json();
     assert_eq!((days["days"].as_array().unwrap().len(), &days["days"][0]["sent"]), (1, &1.into()), "{days}");
     ours.get("/statistics/mailboxes/999999").await.expect(404);

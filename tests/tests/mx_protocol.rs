@@ -21,7 +21,7 @@ async fn to_data(demo: &Demo, recipient: &str) -> Wire {
 
 fn used_messages(site: &Site, mailbox: &Mailbox) -> u64 {
     let shown = site.cli(&["mailbox", "show", &mailbox.address, "--json"]);
-    shown.json()["used_messages"].as_u64().expect("a number of messages")
+    shown.json()["quota"]["usedMessages"].as_u64().expect("a number of messages")
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ fn commands_are_idempotent_and_print_json() {
     operator.cli(&["mailbox", "set-quota", "accueil@ville.example", "2M"]).ok();
     let shown = operator.cli(&["mailbox", "show", "accueil@ville.example", "--json"]).json();
     assert_eq!(
-        (shown["quota_bytes"].as_u64(), shown["kind"].as_str()),
+        (shown["quota"]["bytes"].as_u64(), shown["type"].as_str()),
         (Some(2 << 20), Some("organizational"))
     );
     operator.cli(&["mailbox", "delete", "accueil@ville.example"]).ok();

@@ -325,7 +325,7 @@ async fn a_client_that_hangs_up_within_content_leaves_nothing_and_holds_nothing(
     for site in &demo.operators {
         let shown = site.cli(&["mailbox", "show", &format!("raccroche@{}", site.domain), "--json"]).json();
         assert_eq!(
-            (shown["used_messages"].as_u64(), shown["used_bytes"].as_u64()),
+            (shown["quota"]["usedMessages"].as_u64(), shown["quota"]["usedBytes"].as_u64()),
             (Some(0), Some(0)),
             "{shown}"
         );

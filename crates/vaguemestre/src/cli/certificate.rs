@@ -1,5 +1,6 @@
 //! `vaguemestre certificate`.
 
+mod on_server;
 mod request;
 
 use super::{Global, print};
@@ -37,6 +38,17 @@ pub(super) enum CertificateCommand {
         #[arg(long)]
         note: Option<String>,
     },
+    /// Put a new certificate in the place of ours, at once, when it would be taken.
+    Replace {
+        /// The certificate and its chain, PEM.
+        file: PathBuf,
+        /// Its key, PEM.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// In the place of `client_cert`, which other operators' servers see.
+        #[arg(long)]
+        client: bool,
+    },
     /// Watch a certificate no more. It opens and closes nothing.
     Withdraw {
         /// Its id.
@@ -66,6 +78,9 @@ pub(super) enum CertificateCommand {
 }
 
 pub(super) async fn run(global: &Global, command: CertificateCommand) -> Result<ExitCode> {
+    if global.remote()?.is_some() || matches!(command, CertificateCommand::Replace { .. }) {
+        return on_server::run(global, command).await;
+    }
     match command {
         CertificateCommand::Request(arguments) => return request::run(global, &arguments).await,
         CertificateCommand::Check { file, key, client } => {
@@ -88,7 +103,9 @@ pub(super) async fn run(global: &Global, command: CertificateCommand) -> Result<
         }
         CertificateCommand::Withdraw { id } => store.withdraw_certificate(id).await??,
         CertificateCommand::Note { id, text } => store.note_certificate(id, None, &text).await??,
-        CertificateCommand::Request(_) | CertificateCommand::Check { .. } => {}
+        CertificateCommand::Request(_)
+        | CertificateCommand::Check { .. }
+        | CertificateCommand::Replace { .. } => {}
     }
     store.close().await;
     Ok(ExitCode::SUCCESS)

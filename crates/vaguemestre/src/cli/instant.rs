@@ -7,6 +7,13 @@ use serde_json::Value;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Until(pub(super) Value);
 
+impl Until {
+    /// The instant, unless there is no end.
+    pub(super) fn at(&self) -> Option<Timestamp> {
+        self.0.as_str().and_then(read)
+    }
+}
+
 /// What [`parse`] takes, or `none`.
 pub(super) fn until(text: &str) -> Result<Until, String> {
     if text.eq_ignore_ascii_case("none") {
@@ -20,6 +27,14 @@ pub(super) fn until(text: &str) -> Result<Until, String> {
 /// `YYYY-MM-DD`, which is the end of that day, or `YYYY-MM-DDTHH:MM:SSZ`; both in UTC.
 pub(super) fn parse(text: &str) -> Result<Timestamp, String> {
     read(text).ok_or_else(|| format!("`{text}` is not a date; write 2027-01-31 or 2027-01-31T18:00:00Z"))
+}
+
+/// As the API has it (RFC 3339), to the second.
+pub(super) fn rfc3339(at: Timestamp) -> String {
+    let at = time::OffsetDateTime::from_unix_timestamp(at.secs()).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    let (hour, minute, second) = at.to_hms();
+    let (year, month, day) = (at.year(), u8::from(at.month()), at.day());
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 fn read(text: &str) -> Option<Timestamp> {

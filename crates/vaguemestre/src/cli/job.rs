@@ -21,7 +21,7 @@ const COLUMNS: &[(&str, &str)] = &[
 pub(super) enum JobCommand {
     /// List long work, the latest first.
     List {
-        /// In this state only: queued, running, done, failed, cancelled.
+        /// In this state only: queued, running, succeeded, failed, cancelled.
         #[arg(long)]
         state: Option<String>,
         /// How many, at most.

@@ -13,7 +13,6 @@ mod conformance;
 mod delegation;
 mod domain;
 mod fsck;
-mod import;
 pub(crate) mod init;
 mod instant;
 mod job;
@@ -21,11 +20,13 @@ mod journal;
 mod key;
 pub(crate) mod mailbox;
 mod password;
+mod pem;
 pub(crate) mod print;
 mod quantity;
 mod queue;
 pub(crate) mod serve;
 mod service;
+mod statistics;
 mod trust;
 mod user;
 
@@ -33,6 +34,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use client::Refused;
 use config::Config;
+use mail_types::Secret;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -153,6 +155,8 @@ enum Command {
     /// Play the auditing operator against a running server.
     #[command(subcommand)]
     Conformance(conformance::ConformanceCommand),
+    /// Today's counters, or those of another day.
+    Statistics(statistics::StatisticsArguments),
     /// Long work that goes on beside requests.
     #[command(subcommand)]
     Job(job::JobCommand),
@@ -214,6 +218,7 @@ async fn obey(global: &Global, command: Command) -> Result<ExitCode> {
         Command::Journal(arguments) => journal::run(global, &arguments).await,
         Command::Audit(command) => audit::run(global, command).await,
         Command::Conformance(command) => conformance::run(global, command).await,
+        Command::Statistics(arguments) => statistics::run(global, arguments).await,
         Command::Job(command) => job::run(global, command).await,
         Command::Service => service::run(global).await,
         Command::Api(arguments) => api::run(global, arguments).await,
@@ -295,6 +300,20 @@ fn account() -> String {
         Ok(own) => format!("uid:{}", own.uid()),
         Err(_) => "uid:unknown".to_owned(),
     }
+}
+
+/// The label of the password that a command sets; another one set takes its place.
+const PASSWORD_LABEL: &str = "command line";
+
+/// One line of standard input.
+pub(crate) fn password_from_stdin() -> Result<Secret<String>> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).context("the password could not be read from standard input")?;
+    let password = Secret::new(line.trim_end_matches(['\r', '\n']).to_owned());
+    if password.expose().is_empty() {
+        bail!("--password-stdin: standard input holds no password");
+    }
+    Ok(password)
 }
 
 /// A variable of the environment, unless it is empty.

@@ -166,7 +166,7 @@ async fn application(
     let facts = pki::certificate_facts(&std::fs::read(&cert_file)?)?;
     let criteria = by_serial(&facts)?;
     if rules.iter().all(|rule| rule.criteria != criteria) {
-        enter(store, actor, facts, &criteria).await?;
+        enter(store, actor, facts, &criteria, None).await?;
     }
     let granted = store.application_grants(actor).await?;
     for address in &addresses {

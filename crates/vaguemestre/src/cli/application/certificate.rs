@@ -1,9 +1,12 @@
 //! `vaguemestre application certificate`.
 
+use super::super::instant::{Until, until};
 use super::{Global, find, print};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
-use mail_types::{ActorId, AlternativeName, CertificateCriteria, CertificateFacts, CertificateUsage};
+use mail_types::{
+    ActorId, AlternativeName, CertificateCriteria, CertificateFacts, CertificateUsage, Timestamp,
+};
 use serde_json::json;
 use std::path::PathBuf;
 use store::{CertificateHolder, Store};
@@ -24,20 +27,23 @@ pub(in crate::cli) enum CertificateCommand {
 #[derive(Args)]
 pub(in crate::cli) struct AddArguments {
     /// Name of the application.
-    name: String,
+    pub(super) name: String,
     /// The certificate, PEM or DER; the first one of the file counts.
     #[arg(long)]
-    pem: PathBuf,
+    pub(super) pem: PathBuf,
     /// What a certificate must have in common with this one.
     #[arg(long, value_enum, default_value = "serial")]
-    by: By,
+    pub(super) by: By,
     /// With `--by san`: which of its names, `DNS:name` or `email:address`. Needed when it has several.
     #[arg(long)]
-    san: Option<AlternativeName>,
+    pub(super) san: Option<AlternativeName>,
+    /// The end of the rule: 2027-01-31 (that day included, UTC), 2027-01-31T18:00:00Z, or `none`.
+    #[arg(long, value_name = "DATE", value_parser = until)]
+    pub(super) until: Option<Until>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum By {
+pub(super) enum By {
     /// The key, whoever certifies it: survives a renewal with the same key.
     Pin,
     /// Issuer and serial number: this certificate and no other.
@@ -78,7 +84,8 @@ async fn add(global: &Global, store: &Store, arguments: &AddArguments) -> Result
         }
     }?;
     let usage = facts.usage;
-    let rule = enter(store, application.actor, facts, &criteria).await?;
+    let until = arguments.until.as_ref().and_then(Until::at);
+    let rule = enter(store, application.actor, facts, &criteria, until).await?;
     if global.json {
         print::json(&json!({"rule": rule, "matches": criteria.to_string(), "usage": usage.as_str()}));
     } else {
@@ -104,10 +111,11 @@ pub(crate) async fn enter(
     actor: ActorId,
     facts: CertificateFacts,
     criteria: &CertificateCriteria,
+    until: Option<Timestamp>,
 ) -> Result<i64> {
     let entered = store.add_certificate(CertificateHolder::Application(actor), facts).await?;
     let (certificate, _) = entered.map_err(|refusal| anyhow!("{refusal}"))?;
-    let added = store.add_certificate_rule(actor, criteria, Some(certificate), None).await?;
+    let added = store.add_certificate_rule(actor, criteria, Some(certificate), until).await?;
     added.map_err(|refusal| anyhow!("{refusal}"))
 }
 

@@ -1,6 +1,7 @@
 //! `vaguemestre application`.
 
 mod certificate;
+mod on_server;
 
 use super::client::{Ask, Client};
 use super::{Global, key, mailbox, print};
@@ -75,6 +76,7 @@ pub(super) async fn run(global: &Global, command: ApplicationCommand) -> Result<
     match command {
         ApplicationCommand::Roles { name } => roles(global, &name, None).await?,
         ApplicationCommand::SetRoles { name, role } => roles(global, &name, Some(role)).await?,
+        command if global.remote()?.is_some() => return on_server::run(global, command).await,
         command => on_store(global, command).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -14,11 +14,13 @@ use anyhow::{Context, Result, bail};
 use axum::body::Body;
 use axum::http::header::{ETAG, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use config::Config;
 use http_body_util::{BodyExt, Limited};
 use local::Local;
 use remote::Remote;
 use serde_json::Value;
 use std::time::Duration;
+use store::Store;
 
 /// Octets of an answer that is read whole.
 const ANSWER_MAX: usize = 64 * 1024 * 1024;
@@ -28,6 +30,10 @@ const PAGE: u32 = 500;
 const WAITS_MAX: u32 = 20;
 /// Longest of these waits, in seconds.
 const WAIT_MAX: u64 = 60;
+/// Between two looks at long work.
+const LOOK: Duration = Duration::from_millis(300);
+/// States of long work that has not ended.
+const UNDER_WAY: [&str; 2] = ["queued", "running"];
 
 /// Who asks the API.
 pub(super) struct Client {
@@ -54,6 +60,14 @@ impl Client {
             None => Door::Local(Box::new(Local::open(global).await?)),
         };
         Ok(Self { door })
+    }
+
+    /// The configuration and the store, unless it asks a server.
+    pub(super) fn store(&self) -> Option<(&Config, &Store)> {
+        match &self.door {
+            Door::Local(local) => Some(local.store()),
+            Door::Remote(_) => None,
+        }
     }
 
     /// Lets what was written be written.
@@ -128,6 +142,19 @@ impl Client {
                 Ok(self.ask(&ask.clone().if_match(etag)).await?.value)
             }
             answered => Ok(answered?.value),
+        }
+    }
+
+    /// Starts long work, and waits for its end: the job as it is then.
+    pub(super) async fn finished(&self, ask: &Ask) -> Result<Value> {
+        let started = self.ask(ask).await?.value;
+        let id = started["id"].as_str().context("the answer names no job")?;
+        loop {
+            let job = self.get(&["jobs", id]).await?;
+            if !UNDER_WAY.iter().any(|state| job["state"] == *state) {
+                return Ok(job);
+            }
+            tokio::time::sleep(LOOK).await;
         }
     }
 

@@ -14,17 +14,17 @@ use std::time::Duration;
 #[derive(Args)]
 pub(in crate::cli) struct CheckArguments {
     /// The certificate, and after it its intermediates: PEM, DER or P7B.
-    file: PathBuf,
+    pub(super) file: PathBuf,
     /// The domain that it is to speak for. Without it, any.
     #[arg(long)]
-    domain: Option<Domain>,
+    pub(super) domain: Option<Domain>,
     /// Its side of TLS.
     #[arg(long, value_enum, default_value_t = Side::Client)]
-    usage: Side,
+    pub(super) usage: Side,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Side {
+pub(super) enum Side {
     /// It connects to us.
     Client,
     /// We connect to it.

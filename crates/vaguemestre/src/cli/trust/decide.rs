@@ -40,16 +40,16 @@ pub(in crate::cli) enum QuarantineCommand {
 pub(in crate::cli) struct Terms {
     /// Its end: 2027-01-31 (the end of that day, UTC) or 2027-01-31T18:00:00Z. Without it, until it is released.
     #[arg(long, value_name = "DATE", value_parser = super::instant::parse)]
-    until: Option<Timestamp>,
+    pub(super) until: Option<Timestamp>,
     /// Why, for those who read the audit trail.
     #[arg(long)]
-    reason: String,
+    pub(super) reason: String,
 }
 
 #[derive(Args)]
 pub(in crate::cli) struct ReleaseArguments {
     /// Its id; `trust overlay` shows it.
-    id: i64,
+    pub(super) id: i64,
     /// Why, for those who read the audit trail.
     #[arg(long, default_value = "")]
     reason: String,
@@ -79,10 +79,10 @@ pub(in crate::cli) enum PartnerCommand {
 #[derive(Args)]
 pub(in crate::cli) struct GiveUpArguments {
     /// The domain, which left the white list.
-    domain: Domain,
+    pub(super) domain: Domain,
     /// Why, for those who read the audit trail.
     #[arg(long, default_value = "")]
-    reason: String,
+    pub(super) reason: String,
 }
 
 pub(super) async fn quarantine(global: &Global, command: QuarantineCommand) -> Result<ExitCode> {

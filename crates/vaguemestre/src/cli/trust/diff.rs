@@ -18,6 +18,12 @@ pub(in crate::cli) struct DiffArguments {
     to: Option<PathBuf>,
 }
 
+impl DiffArguments {
+    pub(super) fn has_files(&self) -> bool {
+        self.from.is_some()
+    }
+}
+
 pub(super) fn run(global: &Global, arguments: &DiffArguments) -> Result<ExitCode> {
     let settings = crate::trust::settings(&global.load()?);
     let now = Clock::system().now();

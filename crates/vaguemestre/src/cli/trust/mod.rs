@@ -3,6 +3,7 @@
 mod check;
 mod decide;
 mod diff;
+mod on_server;
 mod status;
 mod sync;
 
@@ -38,12 +39,22 @@ pub(super) enum TrustCommand {
         #[arg(long)]
         all: bool,
     },
+    /// List the domains of the white list in force, and what speaks for each.
+    Entries {
+        /// Whose names have this.
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+    },
     /// Give up a domain that left the white list: mail that is held for it goes back to its senders.
     GiveUp(decide::GiveUpArguments),
 }
 
 pub(super) async fn run(global: &Global, command: TrustCommand) -> Result<ExitCode> {
+    if global.remote()?.is_some() || matches!(command, TrustCommand::Entries { .. }) {
+        return on_server::run(global, command).await;
+    }
     match command {
+        TrustCommand::Entries { .. } => Ok(ExitCode::SUCCESS),
         TrustCommand::Status => status::run(global).await,
         TrustCommand::Sync(arguments) => sync::run(global, &arguments).await,
         TrustCommand::Check(arguments) => check::run(global, &arguments).await,

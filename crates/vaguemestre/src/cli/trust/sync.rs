@@ -12,14 +12,14 @@ use trust_space::{ListFetch, ListNews, WhiteListFault, WhiteListNews};
 #[derive(Args)]
 pub(in crate::cli) struct SyncArguments {
     /// One of them only.
-    what: Option<What>,
+    pub(super) what: Option<What>,
     /// Take a white list that lost more domains than whitelist_shrink_max_percent allows.
     #[arg(long)]
-    confirm: bool,
+    pub(super) confirm: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum What {
+pub(super) enum What {
     /// Revocation lists.
     Crl,
     /// The white list.
