@@ -219,6 +219,27 @@ async fn each_state_refuses_what_it_should_and_gives_back_what_it_had() {
 }
 
 #[tokio::test]
+async fn what_a_suspended_mailbox_gives_is_configured() {
+    let mut operator = Operator::init("states.example");
+    let states = "[mailboxes.suspended]\nlogin = true\ndelivery = \"accept\"\n\n[mailboxes.deleted]\ndelivery = \"defer\"\n\n[server]";
+    operator.edit("[server]", states);
+    let (marie, paul) = (operator.new_mailbox("marie"), operator.new_mailbox("paul"));
+    operator.serve();
+    let path = format!("/mailboxes/{}", marie.address);
+    operator.cli(&["api", "POST", &format!("{path}/suspend")]).ok();
+    let mut from_paul = operator.submission(&paul).await;
+    let letter = b"Subject: kept\r\n\r\nfor later\r\n";
+    assert_eq!(from_paul.letter(&paul.address, &[&marie.address], letter).await.code, 250);
+    let mut imap = operator.imap(&marie).await;
+    assert_eq!(imap.messages("INBOX").await.len(), 1, "she reads");
+    let mut from_marie = operator.submission(&marie).await;
+    from_marie.ask(&format!("MAIL FROM:<{}>", marie.address), "550 5.7.1").await;
+    operator.cli(&["api", "DELETE", &path, "--header", "If-Match: *"]).ok();
+    from_paul.ask(&format!("MAIL FROM:<{}>", paul.address), "250").await;
+    from_paul.ask(&format!("RCPT TO:<{}>", marie.address), "450 4.2.1").await;
+}
+
+#[tokio::test]
 async fn the_holder_asks_to_be_hidden_and_the_operator_decides() {
     let demo = Demo::start();
     let api = admin(&demo);
