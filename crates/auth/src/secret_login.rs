@@ -251,16 +251,19 @@ impl Authenticator {
     ///
     /// # Errors
     /// [`AuthError::Refused`], or [`AuthError::Held`] once the address failed too often. Both are written down.
-    pub fn failed_key(&self, whence: Whence) -> AuthError {
+    pub fn failed_key(&self, whence: Whence, key: &Secret<String>) -> AuthError {
         let address: Key = beginning(&self.store.login_trace("", whence.ip).address);
         let now = self.store.now();
+        // A program that was not told of its new key guesses nothing.
+        let is_repeated = self.wrong.find("", "", key, now).is_some();
         let error = match self.throttle.is_refused(&address, now) {
-            Some(held) => AuthError::Held(held),
-            None => {
-                self.throttle.failed_from(&address, now);
-                AuthError::Refused
-            }
+            Some(held) if !is_repeated => AuthError::Held(held),
+            _ => AuthError::Refused,
         };
+        if !is_repeated && matches!(error, AuthError::Refused) {
+            self.throttle.failed_from(&address, now);
+            self.wrong.insert("", "", key, (), now);
+        }
         self.turned_away(whence, None, &error);
         error
     }

@@ -58,7 +58,7 @@ fn refused() -> Problem {
 async fn by_key(api: &Api, whence: Whence, token: &str) -> Result<Identified, Problem> {
     let now = api.store.now();
     let Some(key) = api.store.api_key(&hash_token(token), now).await? else {
-        return Err(problem(api.authenticator.failed_key(whence)));
+        return Err(problem(api.authenticator.failed_key(whence, &Secret::new(token.to_owned()))));
     };
     let scopes = scopes(&key)?;
     let credential = format!("key:{}", key.id);
