@@ -108,9 +108,10 @@ fn needs_reason(rule: &RouteRule, caller: &Caller) -> bool {
 
 fn reason(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(REASON) else { return Ok(None) };
-    let text = std::str::from_utf8(value.as_bytes()).unwrap_or_default().trim();
+    // A tab is the one control character that a field may have (RFC 9110 section 5.5).
+    let text = std::str::from_utf8(value.as_bytes()).unwrap_or_default().trim().replace('\t', " ");
     let is_fine = (1..=REASON_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
-    is_fine.then(|| Some(text.to_owned())).ok_or_else(|| Problem::new(Code::Header).at_header("Reason"))
+    is_fine.then_some(Some(text)).ok_or_else(|| Problem::new(Code::Header).at_header("Reason"))
 }
 
 pub(crate) fn language(headers: &HeaderMap) -> Language {
