@@ -32,7 +32,7 @@ cat >>"$work/operator/vaguemestre.toml" <<TOML
 bind = "127.0.0.1:$((base + 443))"
 tls = "implicit"
 TOML
-key=$("$binary" --config "$work/operator/vaguemestre.toml" key create bench --role operator)
+key=$("$binary" --config "$work/operator/vaguemestre.toml" --json key create bench --role operator | python3 -c 'import json, sys; print(json.load(sys.stdin)["key"])')
 "$binary" serve --config "$work/operator/vaguemestre.toml" --log warn >>"$work/serve.log" 2>&1 &
 server=$!
 python3 tests/bench/cold.py wait "$((base + 525))" "$((base + 143))" >>"$work/log" 2>&1

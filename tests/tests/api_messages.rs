@@ -338,3 +338,82 @@ async fn administrators_read_no_message() {
         assert_eq!(admin.get(path).await.expect(403).code(), "forbidden");
     }
 }
+
+/// A person who was given a role in a service's mailbox, as they open it.
+async fn delegate(demo: &Demo, login: &str, role: &str) -> Api {
+    let site = demo.north();
+    let password = format!("password-of-{login}");
+    site.cli_with_input(&["user", "create", login, "--password-stdin"], &format!("{password}\n")).ok();
+    let ward = &site.mailbox("organizational").address;
+    let given = json!({"login": login, "role": role});
+    Api::admin(demo, site).post(&format!("/mailboxes/{ward}/delegations"), &given).await.expect(201);
+    Api::anonymous(demo, site).with_password(ward, &password)
+}
+
+#[tokio::test]
+async fn a_reader_reads_and_an_editor_sends_for_a_service() {
+    let demo = Demo::shared();
+    let ward = demo.north().mailbox("organizational").address.clone();
+    let (near, near_api) = new_holder(&demo, "rest.patient");
+    let reader = delegate(&demo, "rest-reader", "read").await;
+    let editor = delegate(&demo, "rest-editor", "write").await;
+    let letter =
+        json!({"to": [{"address": near.address}, {"address": ward}], "subject": "Convocation", "text": "t"});
+    assert_eq!(reader.post("/messages", &letter).await.expect(403).code(), "forbidden");
+    let sent = editor.post("/messages", &letter).await.expect(201).json();
+    assert_eq!(messages(&near_api, "").await[0]["from"], json!([{"address": ward}]));
+    // The copy was read by whoever sent it, by nobody else.
+    let copy = format!("/messages/{}", text(&sent, "id"));
+    for (api, is_seen) in [(&editor, true), (&reader, false)] {
+        assert_eq!(api.get(&copy).await.expect(200).json()["flags"]["seen"], is_seen);
+    }
+    let got = messages(&reader, "").await;
+    let one = got.iter().find(|message| message["subject"] == "Convocation").expect("it came");
+    let path = format!("/messages/{}", text(one, "id"));
+    let read = reader.get(&path).await.expect(200);
+    reader.patch(&path, read.etag(), &json!({"flags": {"seen": true}})).await.expect(200);
+    assert_eq!(editor.get(&path).await.expect(200).json()["flags"]["seen"], false);
+    for refused in [
+        reader.patch(&path, "*", &json!({"flags": {"flagged": true}})).await,
+        reader.delete(&path, "*").await,
+        reader.post("/folders", &json!({"name": "x"})).await,
+        editor.delete(&path, "*").await,
+    ] {
+        assert_eq!(refused.expect(403).code(), "forbidden");
+    }
+    editor.patch(&path, "*", &json!({"flags": {"flagged": true}})).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_message_whose_answer_was_lost_is_sent_again_and_comes_once() {
+    let demo = Demo::shared();
+    let (_, api) = new_holder(&demo, "rest.again");
+    let (near, near_api) = new_holder(&demo, "rest.again2");
+    let attachment = BASE64.encode(vec![7_u8; 2_000_000]);
+    let letter = json!({
+        "to": [{"address": near.address}], "subject": "once", "text": "t",
+        "attachments": [{"filename": "a.bin", "contentType": "application/octet-stream", "contentBase64": attachment}],
+    });
+    let keyed = api.with_header("Idempotency-Key", "rest-again-1");
+    // The connection is cut as soon as the request is out: nobody hears the answer.
+    let lost = tokio::time::timeout(std::time::Duration::from_millis(60), keyed.post("/messages", &letter));
+    let _ = lost.await;
+    let again = async || loop {
+        let answer = keyed.post("/messages", &letter).await;
+        // The first one may be under way still.
+        if answer.status != 409 {
+            break answer.expect(201);
+        }
+        tokio::task::yield_now().await;
+    };
+    let (first, second) = (again().await, again().await);
+    assert_eq!(first.json(), second.json());
+    assert_eq!(second.header("idempotent-replayed"), "true");
+    assert_eq!(subjects(&messages(&near_api, "").await), ["once"]);
+    assert_eq!(messages(&api, &format!("?folder={}", folder(&api, "Sent").await)).await.len(), 1);
+    let other = json!({"to": [{"address": near.address}], "subject": "other", "text": "t"});
+    assert_eq!(keyed.post("/messages", &other).await.expect(409).code(), "idempotency_conflict");
+    // What goes elsewhere stays small.
+    let large = json!({"name": "x".repeat(2_000_000)});
+    assert_eq!(api.post("/folders", &large).await.expect(413).code(), "too_large");
+}

@@ -6,11 +6,11 @@ use crate::jobs::Jobs;
 use crate::limits::{Allowance, Limits};
 use crate::ports::Ports;
 use crate::problem::{Code, Problem};
-use crate::{deprecation, explorer, finish, idempotency, limits, openapi, routes};
+use crate::{deprecation, explorer, finish, idempotency, limits, mailbox, openapi, routes};
 use auth::Authenticator;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use intake::Intake;
@@ -118,7 +118,7 @@ impl Api {
             .route_layer(from_fn_with_state(self.clone(), idempotency::once))
             .route_layer(from_fn_with_state(self.clone(), limits::by_caller))
             .route_layer(from_fn(deprecation::tell))
-            .layer(DefaultBodyLimit::max(BODY_MAX))
+            .layer(from_fn_with_state(self.clone(), mailbox::bound_body))
             .route_layer(from_fn_with_state(self.clone(), access::gate))
             .merge(explorer::routes())
             .layer(from_fn_with_state(self.clone(), limits::bound))

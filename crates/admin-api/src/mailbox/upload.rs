@@ -1,7 +1,13 @@
 //! A body that may be as large as a message, taken within bounds of size, time and memory.
 
+use crate::api::{Api, BASE, BODY_MAX};
 use crate::problem::{Code, Problem};
 use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::Method;
+use axum::http::header::CONTENT_LENGTH;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -17,6 +23,26 @@ const BODY_TIME: Duration = Duration::from_secs(600);
 
 static ROOM: Semaphore = Semaphore::const_new(ROOM_MIB as usize);
 
+/// The layer that bounds bodies. A message may be larger than other requests, and comes when there is room for it in memory.
+pub(crate) async fn bound_body(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let path = request.uri().path().strip_prefix(BASE);
+    if request.method() != Method::POST || path != Some("/messages") {
+        DefaultBodyLimit::max(BODY_MAX).apply(&mut request);
+        return next.run(request).await;
+    }
+    let max = body_max(api.message_size_max);
+    DefaultBodyLimit::max(max).apply(&mut request);
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let octets = announced.unwrap_or(max);
+    if octets > max {
+        return Problem::new(Code::TooLarge).into_response();
+    }
+    match room(octets).await {
+        Ok(_room) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
 /// Octets of a request that brings a message: attachments are in base64, with their names around them.
 pub(crate) fn body_max(message_size_max: u64) -> usize {
     let octets = message_size_max.saturating_mul(4) / 3 + 1024 * 1024;
@@ -24,7 +50,7 @@ pub(crate) fn body_max(message_size_max: u64) -> usize {
 }
 
 /// Room in memory for what a request of so many octets becomes: its JSON, its attachments, and the message made of them.
-pub(crate) async fn room(octets: usize) -> Result<SemaphorePermit<'static>, Problem> {
+async fn room(octets: usize) -> Result<SemaphorePermit<'static>, Problem> {
     let mib = u32::try_from(octets.saturating_mul(3) / (1024 * 1024)).unwrap_or(ROOM_MIB);
     let asked = ROOM.acquire_many((mib + 1).min(ROOM_MIB));
     match tokio::time::timeout(ROOM_WAIT, asked).await {

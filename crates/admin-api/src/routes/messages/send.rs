@@ -7,7 +7,7 @@ use crate::mailbox::{self, Draft, Holder, Recipient, Submission};
 use crate::problem::{Code, Problem};
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -62,12 +62,7 @@ pub(super) async fn send_message(
         ));
     }
     let max = mailbox::body_max(api.message_size_max);
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|octets| octets > max) {
-        return Err(Problem::new(Code::TooLarge));
-    }
     let kind = media_type(&headers)?;
-    let _room = mailbox::room(announced.unwrap_or(max)).await?;
     let octets = mailbox::collect(body, max).await?;
     let own = holder.principal.address.clone();
     let (submission, message_id) = match kind {
