@@ -431,7 +431,7 @@ fn certificates_applications_and_counters_are_kept_on_a_server() {
     let desk = Desk::new();
     let (door, north) = (Door::Remote, desk.demo.north());
     let own = desk.json(door, &["certificate", "list"]);
-    assert_eq!(own[0]["holder"], "own", "{own}");
+    assert!(own.as_array().unwrap().iter().any(|row| row["holder"] == "own"), "{own}");
     let pem = desk.demo.south().server_cert_file.to_str().unwrap();
     let id =
         desk.json(door, &["certificate", "add", pem, "--note", "a trial"])["id"].as_str().unwrap().to_owned();
