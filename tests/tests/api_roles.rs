@@ -211,7 +211,7 @@ async fn an_administrator_of_a_domain_sees_and_changes_that_domain_alone() {
         let items = answer.expect(200).json()["items"].as_array().unwrap().clone();
         items.iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(names(own.get("/domains").await), [north.clone()]);
+    assert_eq!(names(own.get("/domains").await), std::slice::from_ref(&north));
     assert_eq!(names(other.get("/domains").await), [OTHER]);
     assert_eq!(names(operator.get("/domains").await).len(), 2);
     own.get(&format!("/domains/{north}")).await.expect(200);

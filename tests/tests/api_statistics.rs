@@ -1,5 +1,4 @@
 //! `/statistics`, `/health`: what was counted today, and whether all is well.
-#![expect(clippy::unwrap_used, reason = "what goes wrong here fails the scenario")]
 
 use scenarios::{Api, Demo, Letter, Wire, until};
 use serde_json::Value;

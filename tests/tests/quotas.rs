@@ -1,5 +1,4 @@
 //! Quotas by domain and kind, allocations of domains, and letters to those concerned.
-#![expect(clippy::unwrap_used, reason = "what goes wrong here fails the scenario")]
 
 use scenarios::{Api, Demo, Imap, Site, Wire, noise_letter, until};
 use serde_json::{Value, json};
