@@ -26,6 +26,7 @@ mod one_message;
 mod private_seen;
 mod queue;
 mod queue_held;
+mod quotas;
 mod reclaim;
 mod s3;
 mod schema;
