@@ -4,17 +4,22 @@ use tokio::time::Instant;
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
 fn guess(account: u8, address: u8, is_known: bool) -> Guess {
-    let key = |kind: u8, one: u8, other: u8| {
-        let mut key = [0; 16];
-        (key[0], key[7], key[8], key[15]) = (kind, one, one, other);
-        key
-    };
     Guess {
         account: key(1, account, 0),
         address: key(2, 0, address),
         pair: key(3, account, address),
         is_known,
     }
+}
+
+/// As a keyed hash spreads them.
+fn key(kind: u8, one: u8, other: u8) -> Key {
+    let number = u64::from(kind) << 16 | u64::from(one) << 8 | u64::from(other);
+    let mixed = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&(mixed ^ mixed >> 29).to_be_bytes());
+    key[8..].copy_from_slice(&mixed.rotate_left(17).to_be_bytes());
+    key
 }
 
 /// As configured, a hundred times as fast.

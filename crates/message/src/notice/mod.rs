@@ -140,7 +140,7 @@ mod tests {
         let event = Event::NearlyFull {
             mailbox: &mailbox,
             percent: 80,
-            used_bytes: 858_993_459,
+            used_bytes: 858_993_460,
             quota_bytes: 1 << 30,
         };
         let text = wording::text(&event);
