@@ -438,6 +438,7 @@ CREATE TABLE audit_seals (
     signature BLOB NOT NULL,
     hash BLOB NOT NULL
 );
+CREATE INDEX audit_seals_by_time ON audit_seals (at_ms);
 
 -- Keys that seal personal fields of audit rows, looked up by a keyed hash of the subject, destroyed to erase a person.
 CREATE TABLE audit_subjects (

@@ -78,7 +78,7 @@ pub use api_keys::{KeyError, KeyRow, KeySecret, KeyTerms};
 pub use applications::{ApplicationGrant, ApplicationRow};
 pub use audit::{
     AUDIT_FAULTS_MAX, AuditEntry, AuditExport, AuditFault, AuditFilter, AuditKeepDays, AuditKey, AuditPage,
-    AuditPlace, AuditRow, AuditSeal, Category, ChainId, ExportError, ExportFormat, ExportSignature,
+    AuditPlace, AuditRow, AuditSeal, Category, ChainId, Expiry, ExportError, ExportFormat, ExportSignature,
     ExportVerifier, HoldRow, NewHold, Opened, Personal, SealMark, Subject, Verification, hexadecimal,
 };
 pub use bodies::{BodyReader, BodyWriter, ContentKey, SealedBody};

@@ -5,10 +5,14 @@ use listener::Drain;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
-use store::{AuditKeepDays, Store};
+use store::{AuditKeepDays, AuditSeal, Expiry, Store};
 
 /// Between two looks for what had its time.
 const EXPIRE: Duration = Duration::from_secs(3600);
+/// Between two goes while rows are left to be removed.
+const GO_ON: Duration = Duration::from_secs(1);
+/// Chains told of in one go that cannot be proven.
+const UNPROVEN_TOLD_MAX: usize = 20;
 
 /// What `/metrics` says of the audit trail.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +47,16 @@ impl SealState {
 
     /// Seals what is not sealed, and takes note of it.
     pub(crate) async fn seal(&self, store: &Store) {
-        match store.seal_audit().await {
+        self.note(store.seal_audit().await, store).await;
+    }
+
+    /// The same each interval, once for all nodes.
+    async fn seal_each(&self, interval: Duration, store: &Store) {
+        self.note(store.seal_audit_each(interval).await, store).await;
+    }
+
+    async fn note(&self, sealed: Result<Option<AuditSeal>, store::Error>, store: &Store) {
+        match sealed {
             // Whoever keeps the log elsewhere can tell the trail from one that was cut off with its seals.
             Ok(Some(seal)) => tracing::info!(seal = %seal.mark(), "the audit trail was sealed"),
             Ok(None) => {}
@@ -64,24 +77,57 @@ impl SealState {
 }
 
 /// Keeps the trail sealed, and as long as it is to be kept.
-pub(crate) async fn keep(store: Store, section: config::Audit, state: SealState, mut drain: Drain) {
-    let mut seal = tokio::time::interval(Duration::from_secs(section.seal_secs));
-    let mut expire = tokio::time::interval(EXPIRE);
+pub(crate) async fn keep(store: Store, section: config::Audit, state: SealState, drain: Drain) {
+    tokio::join!(
+        seal(&store, Duration::from_secs(section.seal_secs), &state, drain.clone()),
+        expire(&store, section, drain)
+    );
+}
+
+async fn seal(store: &Store, every: Duration, state: &SealState, mut drain: Drain) {
+    let mut ticks = tokio::time::interval(every);
+    loop {
+        tokio::select! {
+            () = drain.asked() => return,
+            _ = ticks.tick() => state.seal_each(every, store).await,
+        }
+    }
+}
+
+/// Lets go of what had its time, a bounded go at a time; sealing goes on meanwhile.
+async fn expire(store: &Store, section: config::Audit, mut drain: Drain) {
     let keep = AuditKeepDays {
         mail: section.keep_days_mail,
         access: section.keep_days_access,
         admin: section.keep_days_admin,
         trust: section.keep_days_trust,
     };
+    let mut ticks = tokio::time::interval(EXPIRE);
     loop {
         tokio::select! {
             () = drain.asked() => return,
-            _ = seal.tick() => state.seal(&store).await,
-            _ = expire.tick() => match store.expire_audit(keep).await {
-                Ok((0, 0)) => {}
-                Ok((chains, rows)) => tracing::info!(chains, rows, "audit rows that had their time were removed"),
-                Err(error) => tracing::warn!(%error, "audit rows that had their time could not be removed; trying again"),
-            },
+            _ = ticks.tick() => {}
         }
+        match store.expire_audit(keep).await {
+            Ok(expiry) => {
+                tell(&expiry);
+                if expiry.is_more {
+                    ticks.reset_after(GO_ON);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "audit rows that had their time could not be removed; trying again");
+            }
+        }
+    }
+}
+
+fn tell(expiry: &Expiry) {
+    for chain in expiry.unproven.iter().take(UNPROVEN_TOLD_MAX) {
+        tracing::error!(%chain, "a chain of the audit trail is said to have had its time and its rows and seals do not prove it: it was kept; run `vaguemestre audit verify`");
+    }
+    let (chains, rows) = (expiry.chains, expiry.rows);
+    if (chains, rows) != (0, 0) {
+        tracing::info!(chains, rows, "audit rows that had their time were removed");
     }
 }

@@ -93,6 +93,13 @@ pub enum AuditFault {
         /// How far it was sealed.
         sealed: i64,
     },
+    /// Rows that were there well before the latest seal are in none: the chain was kept out of the seals.
+    SealOmits {
+        /// The chain.
+        chain: ChainId,
+        /// The first row that is in no seal.
+        seq: i64,
+    },
     /// The seal that was kept elsewhere is not among the seals.
     KnownSealAbsent {
         /// The seal.
@@ -117,6 +124,7 @@ impl AuditFault {
             Self::SealForged { .. } => "seal_forged",
             Self::SealUnlinked { .. } => "seal_unlinked",
             Self::SealTailMissing { .. } => "seal_tail_missing",
+            Self::SealOmits { .. } => "seal_omits",
             Self::KnownSealAbsent { .. } => "known_seal_absent",
         }
     }
@@ -133,7 +141,8 @@ impl AuditFault {
             | Self::ChainChanged { chain }
             | Self::SealedRowChanged { chain, .. }
             | Self::DropForged { chain }
-            | Self::SealTailMissing { chain, .. } => Some(*chain),
+            | Self::SealTailMissing { chain, .. }
+            | Self::SealOmits { chain, .. } => Some(*chain),
             Self::SealsMissing { .. }
             | Self::SealForged { .. }
             | Self::SealUnlinked { .. }
@@ -146,7 +155,8 @@ impl AuditFault {
         match self {
             Self::RowChanged { seq, .. }
             | Self::RowUnlinked { seq, .. }
-            | Self::SealedRowChanged { seq, .. } => Some(*seq),
+            | Self::SealedRowChanged { seq, .. }
+            | Self::SealOmits { seq, .. } => Some(*seq),
             Self::RowsMissing { first, .. } => Some(*first),
             Self::TailMissing { last, .. } => Some(*last + 1),
             _ => None,
@@ -208,6 +218,12 @@ impl fmt::Display for AuditFault {
                 write!(
                     f,
                     "chain {chain} is marked as sealed up to row {sealed} and no seal says so: the last seals were removed"
+                )
+            }
+            Self::SealOmits { chain, seq } => {
+                write!(
+                    f,
+                    "row {seq} of chain {chain} is in no seal although later ones were made: the chain was kept out of them"
                 )
             }
             Self::KnownSealAbsent { mark } => {

@@ -8,6 +8,7 @@
 //! | [`seals`] | the heads of all chains, signed each minute |
 //! | [`verify`] | finds what was changed, removed, cut off or forged |
 //! | [`search`], [`export`] | reads rows, with their personal fields opened |
+//! | [`proof`] | what a chain is, by its rows and seals and not by what is said of it |
 //! | [`retention`], [`holds`] | lets go of what had its time, unless it is held |
 //!
 //! It does not know why something is told, nor who may read it. The format of rows and seals is decision 0015.
@@ -19,6 +20,7 @@ mod fault;
 mod holds;
 mod ids;
 mod insert;
+mod proof;
 mod retention;
 mod row;
 mod seals;
@@ -33,7 +35,7 @@ pub use export::{AuditExport, ExportError, ExportFormat, ExportSignature, Export
 pub use fault::AuditFault;
 pub use holds::{HoldRow, NewHold};
 pub use ids::{AuditPlace, ChainId, hexadecimal};
-pub use retention::AuditKeepDays;
+pub use retention::{AuditKeepDays, Expiry};
 pub use seals::{AuditSeal, SealMark};
 pub use search::{AuditFilter, AuditPage, AuditRow, Opened};
 pub use signer::AuditKey;

@@ -10,9 +10,10 @@ use crate::{Error, Store};
 use aws_lc_rs::digest::{Context, SHA256};
 use mail_types::Timestamp;
 use std::fmt::Write;
+use std::time::Duration;
 
 /// Heads of one seal; what is left over goes into the next.
-const HEADS_MAX: i64 = 2_000;
+const HEADS_MAX: u16 = 2_000;
 /// Seals made in one go.
 const SEALS_MAX: usize = 100;
 /// A chain whose month ended this long ago grows no more: far longer than any transaction.
@@ -162,16 +163,39 @@ impl Store {
             if heads.is_empty() {
                 break;
             }
+            // What is written meanwhile goes into the seal of the next time.
+            let is_all = heads.len() < usize::from(HEADS_MAX);
             let seal = self
                 .write(Touches::nothing(), move |tx| {
                     let heads = heads.clone();
                     Box::pin(async move { tx.seal(&heads).await })
                 })
                 .await?;
+            // Without one, another node sealed at the same instant, perhaps less.
+            let is_made = seal.is_some();
             latest = seal.or(latest);
+            if is_all && is_made {
+                break;
+            }
         }
         self.settle_chains().await?;
         Ok(latest)
+    }
+
+    /// The same, unless a seal was made within about the interval by this process or any other: several nodes together make one each interval.
+    pub async fn seal_audit_each(&self, interval: Duration) -> Result<Option<AuditSeal>, Error> {
+        let interval = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
+        // A tick that comes a little early is not put off for a whole interval.
+        let since = self.now().0.saturating_sub(interval - interval / 4);
+        let mut reader = self.reader().await?;
+        let latest: Option<(i64,)> = on!(reader.conn(), c => sqlx::query_as("SELECT at_ms FROM audit_seals ORDER BY seq DESC LIMIT 1")
+            .fetch_optional(&mut *c).await)?;
+        drop(reader);
+        // A seal of the future, by a clock that was put right since, puts nothing off.
+        match latest {
+            Some((at,)) if at > since && at <= self.now().0 => Ok(None),
+            _ => self.seal_audit().await,
+        }
     }
 
     /// The seal made last.
@@ -189,7 +213,7 @@ impl Store {
     pub async fn audit_rows_unsealed(&self) -> Result<u64, Error> {
         let mut reader = self.reader().await?;
         let rows: Vec<(i64, Option<i64>)> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT sealed_seq, (SELECT MAX(seq) FROM audit_rows WHERE chain_id = c.id) FROM audit_chains c WHERE is_settled = 0 AND dropped_at_ms IS NULL")
+            "SELECT sealed_seq, (SELECT MAX(seq) FROM audit_rows WHERE chain_id = c.id) FROM audit_chains c WHERE dropped_at_ms IS NULL")
             .fetch_all(&mut *c).await)?;
         let unsealed = rows.iter().map(|(sealed, last)| (last.unwrap_or(0) - sealed).max(0));
         Ok(unsealed.sum::<i64>().unsigned_abs())
@@ -200,12 +224,13 @@ impl Store {
         self.keyring().signer().key()
     }
 
+    /// Settled chains are looked at too: whoever settles one that is alive would keep it out of the seals.
     async fn unsealed_heads(&self) -> Result<Vec<SealedHead>, Error> {
         let mut reader = self.reader().await?;
         let rows: Vec<HeadRow> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT c.id, r.seq, r.hash FROM audit_chains c JOIN audit_rows r ON r.chain_id = c.id AND r.seq = (SELECT MAX(seq) FROM audit_rows WHERE chain_id = c.id) \
-             WHERE c.is_settled = 0 AND c.dropped_at_ms IS NULL AND r.seq > c.sealed_seq ORDER BY c.id LIMIT $1")
-            .bind(HEADS_MAX).fetch_all(&mut *c).await)?;
+             WHERE c.dropped_at_ms IS NULL AND r.seq > c.sealed_seq ORDER BY c.id LIMIT $1")
+            .bind(i64::from(HEADS_MAX)).fetch_all(&mut *c).await)?;
         let read = |(chain, seq, hash): HeadRow| {
             Some(SealedHead { chain: ChainId(fixed(&chain)?), seq, hash: fixed(&hash)? })
         };
@@ -213,7 +238,7 @@ impl Store {
         rows.into_iter().map(|row| read(row).ok_or_else(malformed)).collect()
     }
 
-    /// Marks the chains that grow no more, so that they are not looked at each minute.
+    /// Marks the chains that grow no more: those may expire.
     async fn settle_chains(&self) -> Result<(), Error> {
         let month = month_name(self.now().plus_millis(-SETTLED_AFTER_MS));
         let mut reader = self.reader().await?;

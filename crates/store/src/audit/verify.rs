@@ -5,8 +5,9 @@
 use super::chain::chain_hash;
 use super::fault::AuditFault;
 use super::ids::fixed;
+use super::proof::is_timely;
 use super::retention::DropStatement;
-use super::row::{COLUMNS, RowColumns};
+use super::row::RowColumns;
 use super::seals::{SEAL, SealColumns, SealedHead};
 use super::{AuditSeal, ChainId, SealMark};
 use crate::dialect::on;
@@ -14,12 +15,12 @@ use crate::{Error, Store};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 
-/// Rows read at one time.
-const ROWS_PAGE: i64 = 1_000;
 /// Chains and seals read at one time.
 const PAGE: i64 = 200;
 /// Heads of a seal looked up in one statement.
 const HEADS_PAGE: usize = 200;
+/// A seal covers each row that was written this long before it: far longer than any transaction, and than clocks are apart.
+const LEFT_OUT_MS: i64 = 10 * 60 * 1000;
 /// Faults that are told one by one; all are counted.
 pub const AUDIT_FAULTS_MAX: usize = 1_000;
 
@@ -126,6 +127,8 @@ struct Known {
     marked: i64,
     /// How far a seal covers it.
     covered: i64,
+    /// When it began, by the table of chains.
+    started_at_ms: Option<i64>,
     /// Of a dropped chain: the hash of its last row.
     dropped_hash: Option<[u8; 32]>,
 }
@@ -136,6 +139,8 @@ struct Verifier<'s, P> {
     progress: P,
     found: Verification,
     known: HashMap<ChainId, Known>,
+    /// When the latest seal was made.
+    sealed_at: Option<i64>,
     /// Chains whose end or whole was told of as missing, so that it is told once.
     told: HashSet<ChainId>,
 }
@@ -155,12 +160,13 @@ impl Store {
             progress,
             found: Verification::default(),
             known: HashMap::new(),
+            sealed_at: None,
             told: HashSet::new(),
         };
         verifier.chains().await?;
         verifier.unknown_chains().await?;
         verifier.seals(known_seal).await?;
-        verifier.compare();
+        verifier.compare().await?;
         Ok(verifier.found)
     }
 }
@@ -189,7 +195,8 @@ impl<P: FnMut(u64) + Send> Verifier<'_, P> {
         } else {
             self.rows(chain, row).await?
         };
-        self.known.insert(chain, Known { marked: row.sealed_seq, ..known });
+        self.known
+            .insert(chain, Known { marked: row.sealed_seq, started_at_ms: Some(row.started_at_ms), ..known });
         Ok(())
     }
 
@@ -197,7 +204,9 @@ impl<P: FnMut(u64) + Send> Verifier<'_, P> {
     fn dropped(&mut self, chain: ChainId, row: &ChainColumns) -> Known {
         let key = self.store.audit_key();
         let statement = row.drop_statement();
-        let signed = statement.filter(|(text, signature)| key.verifies(text.text().as_bytes(), signature));
+        let signed = statement.filter(|(text, signature)| {
+            text.beginning().is_of_its_month() && key.verifies(text.text().as_bytes(), signature)
+        });
         match signed {
             Some((statement, _)) => {
                 self.found.dropped += 1;
@@ -205,13 +214,14 @@ impl<P: FnMut(u64) + Send> Verifier<'_, P> {
                     last: statement.last_seq,
                     marked: 0,
                     covered: 0,
+                    started_at_ms: Some(statement.started_at_ms),
                     dropped_hash: Some(statement.last_hash),
                 }
             }
             None => {
                 self.found.found(AuditFault::DropForged { chain });
                 self.told.insert(chain);
-                Known { last: 0, marked: 0, covered: 0, dropped_hash: None }
+                Known { last: 0, marked: 0, covered: 0, started_at_ms: None, dropped_hash: None }
             }
         }
     }
@@ -220,7 +230,7 @@ impl<P: FnMut(u64) + Send> Verifier<'_, P> {
         let beginning = chain_hash(&chain.0, &row.category, &row.month, row.started_at_ms);
         let (mut last, mut hash) = (0, beginning.to_vec());
         loop {
-            let rows = self.page(chain, last).await?;
+            let rows = self.store.rows_after(chain, last).await?;
             let Some(end) = rows.last() else { break };
             let end = (end.seq, end.hash.clone());
             for row in &rows {
@@ -232,18 +242,7 @@ impl<P: FnMut(u64) + Send> Verifier<'_, P> {
             (last, hash) = end;
         }
         self.found.chains += u64::from(last > 0);
-        Ok(Known { last, marked: 0, covered: 0, dropped_hash: None })
-    }
-
-    async fn page(&self, chain: ChainId, after: i64) -> Result<Vec<RowColumns>, Error> {
-        let mut reader = self.store.reader().await?;
-        let sql = format!(
-            "SELECT {COLUMNS} FROM audit_rows WHERE chain_id = $1 AND seq > $2 ORDER BY seq LIMIT $3"
-        );
-        Ok(
-            on!(reader.conn(), c => sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(chain.0.as_slice()).bind(after).bind(ROWS_PAGE)
-            .fetch_all(&mut *c).await)?,
-        )
+        Ok(Known { last, marked: 0, covered: 0, started_at_ms: None, dropped_hash: None })
     }
 
     /// One row, after the row `last` with its `hash`.
@@ -335,13 +334,14 @@ impl<P: FnMut(u64) + Send> Verifier<'_, P> {
             return Ok(());
         };
         self.found.seals += 1;
+        self.sealed_at = Some(seal.at.0);
         if prev.is_some_and(|prev| *prev != seal.prev_hash) {
             self.found.found(AuditFault::SealUnlinked { seal: seal.seq });
         }
         for heads in heads.chunks(HEADS_PAGE) {
             let hashes = self.hashes(heads).await?;
             for head in heads {
-                self.head(seal.seq, head, hashes.get(&(head.chain, head.seq))).await?;
+                self.head(seal, head, hashes.get(&(head.chain, head.seq))).await?;
             }
         }
         Ok(())
@@ -363,7 +363,13 @@ impl<P: FnMut(u64) + Send> Verifier<'_, P> {
     }
 
     /// A row that a seal covers must be there, with the hash that was sealed, unless its chain was dropped with the operator's signature.
-    async fn head(&mut self, seal: i64, head: &SealedHead, hash: Option<&Vec<u8>>) -> Result<(), Error> {
+    async fn head(
+        &mut self,
+        seal: &AuditSeal,
+        head: &SealedHead,
+        hash: Option<&Vec<u8>>,
+    ) -> Result<(), Error> {
+        let AuditSeal { seq: seal, at: sealed_at, .. } = *seal;
         let SealedHead { chain, seq, .. } = *head;
         let mut known = self.known.get(&chain).copied();
         if hash.is_none() && known.is_none_or(|known| known.dropped_hash.is_none()) {
@@ -371,7 +377,8 @@ impl<P: FnMut(u64) + Send> Verifier<'_, P> {
             known = self.chain_now(chain).await?.or(known);
         }
         // It may have been begun since.
-        let begun = hash.map(|_| Known { last: seq, marked: 0, covered: 0, dropped_hash: None });
+        let begun =
+            hash.map(|_| Known { last: seq, marked: 0, covered: 0, started_at_ms: None, dropped_hash: None });
         let Some(mut known) = known.or(begun) else {
             if self.told.insert(chain) {
                 self.found.found(AuditFault::ChainMissing { chain, sealed: seq });
@@ -380,7 +387,14 @@ impl<P: FnMut(u64) + Send> Verifier<'_, P> {
         };
         known.covered = known.covered.max(seq);
         self.known.insert(chain, known);
+        let is_timely = known.started_at_ms.is_none_or(|started| is_timely(started, sealed_at.0));
         match (hash, known.dropped_hash) {
+            (_, Some(_)) if !is_timely => {
+                // The statement is signed, and yet the seals are of another time than it says.
+                if self.told.insert(chain) {
+                    self.found.found(AuditFault::DropForged { chain });
+                }
+            }
             (_, Some(last)) if seq == known.last && last != head.hash => {
                 self.found.found(AuditFault::SealedRowChanged { chain, seq, seal });
             }
@@ -412,7 +426,7 @@ impl<P: FnMut(u64) + Send> Verifier<'_, P> {
     }
 
     /// What can be said of chains only once every seal was read.
-    fn compare(&mut self) {
+    async fn compare(&mut self) -> Result<(), Error> {
         let told = std::mem::take(&mut self.told);
         let mut chains: Vec<_> =
             std::mem::take(&mut self.known).into_iter().filter(|(chain, _)| !told.contains(chain)).collect();
@@ -420,9 +434,23 @@ impl<P: FnMut(u64) + Send> Verifier<'_, P> {
         for (chain, known) in chains {
             if known.marked > known.covered {
                 self.found.found(AuditFault::SealTailMissing { chain, sealed: known.marked });
-            } else if known.dropped_hash.is_none() {
-                self.found.unsealed += (known.last - known.covered).max(0).unsigned_abs();
+            } else if known.dropped_hash.is_none() && known.last > known.covered {
+                self.found.unsealed += (known.last - known.covered).unsigned_abs();
+                self.left_out(chain, known.covered).await?;
             }
         }
+        Ok(())
+    }
+
+    /// A chain that the latest seal leaves out although it had rows well before.
+    async fn left_out(&mut self, chain: ChainId, covered: i64) -> Result<(), Error> {
+        let Some(sealed_at) = self.sealed_at else { return Ok(()) };
+        let mut reader = self.store.reader().await?;
+        let row: Option<(i64, i64)> = on!(reader.conn(), c => sqlx::query_as("SELECT seq, at_ms FROM audit_rows WHERE chain_id = $1 AND seq > $2 ORDER BY seq LIMIT 1")
+            .bind(chain.0.as_slice()).bind(covered).fetch_optional(&mut *c).await)?;
+        if let Some((seq, _)) = row.filter(|(_, at_ms)| sealed_at.saturating_sub(*at_ms) > LEFT_OUT_MS) {
+            self.found.found(AuditFault::SealOmits { chain, seq });
+        }
+        Ok(())
     }
 }

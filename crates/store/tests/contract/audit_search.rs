@@ -20,6 +20,9 @@ on_both_engines!(
     what_had_its_time_goes_and_the_trail_stays_sound,
     a_hold_keeps_what_had_its_time,
     a_forged_expiry_is_found,
+    a_chain_that_is_only_said_to_be_old_is_kept_and_told_of,
+    what_goes_goes_a_bounded_number_of_rows_at_a_time,
+    a_hold_ordered_after_a_chain_was_dropped_keeps_what_rows_are_left,
     others_who_open_a_mailbox_are_shown_to_its_holder,
 );
 
@@ -186,16 +189,23 @@ async fn a_spreadsheet_sees_no_formula(store: &Fixture) {
 
 const KEEP: AuditKeepDays = AuditKeepDays { mail: 30, access: 1_096, admin: 1_096, trust: 1_096 };
 
+/// Chains and rows that go.
+async fn gone(store: &Fixture) -> (u64, u64) {
+    let expiry = store.expire_audit(KEEP).await.unwrap();
+    assert_eq!((expiry.unproven.len(), expiry.is_more), (0, false));
+    (expiry.chains, expiry.rows)
+}
+
 async fn what_had_its_time_goes_and_the_trail_stays_sound(store: &Fixture) {
     let marie = store.personal("marie").await;
     for _ in 0..3 {
         store.deliver(&marie, b"content").await;
     }
-    assert_eq!(store.expire_audit(KEEP).await.unwrap(), (0, 0));
+    assert_eq!(gone(store).await, (0, 0));
     store.pass(70 * DAY_MS);
-    assert_eq!(store.expire_audit(KEEP).await.unwrap(), (0, 0), "nothing is dropped that no seal covers");
+    assert_eq!(gone(store).await, (0, 0), "nothing is dropped that no seal covers");
     store.seal_audit().await.unwrap();
-    assert_eq!(store.expire_audit(KEEP).await.unwrap(), (1, 6));
+    assert_eq!(gone(store).await, (1, 6));
     assert_eq!(store.raw.int("SELECT COUNT(*) FROM audit_rows WHERE category = 'mail'").await, 0);
     assert!(store.raw.int("SELECT COUNT(*) FROM audit_rows WHERE category = 'admin'").await >= 3);
     store.seal_audit().await.unwrap();
@@ -222,11 +232,11 @@ async fn a_hold_keeps_what_had_its_time(store: &Fixture) {
     store.pass(70 * DAY_MS);
     store.seal_audit().await.unwrap();
     assert!(kept.is_in_force(store.now()) && !over.is_in_force(store.now()));
-    assert_eq!(store.expire_audit(KEEP).await.unwrap(), (0, 0));
+    assert_eq!(gone(store).await, (0, 0));
     assert!(!store.end_hold(kept.id, Some(kept.revision + 1)).await.unwrap(), "it is not as it was read");
     assert!(store.end_hold(kept.id, Some(kept.revision)).await.unwrap());
     assert!(!store.end_hold(kept.id, None).await.unwrap());
-    assert_eq!(store.expire_audit(KEEP).await.unwrap().0, 1);
+    assert_eq!(gone(store).await.0, 1);
     assert_eq!(store.holds(0, 10).await.unwrap().len(), 2);
 }
 
@@ -238,6 +248,59 @@ async fn a_forged_expiry_is_found(store: &Fixture) {
     store.raw.execute("DELETE FROM audit_rows WHERE category = 'mail'").await;
     let verified = store.verify_audit(None, |_| ()).await.unwrap();
     assert_eq!(verified.faults.iter().map(|fault| fault.kind()).collect::<Vec<_>>(), ["drop_forged"]);
+}
+
+async fn a_chain_that_is_only_said_to_be_old_is_kept_and_told_of(store: &Fixture) {
+    let marie = store.personal("marie").await;
+    store.deliver(&marie, b"content").await;
+    store.seal_audit().await.unwrap();
+    let count = "SELECT COUNT(*) FROM audit_rows";
+    let rows = store.raw.int(count).await;
+    store.raw.execute("CREATE TABLE saved AS SELECT * FROM audit_chains").await;
+    let chains = store.raw.int("SELECT COUNT(*) FROM audit_chains").await;
+    for change in ["month = '2000-01'", "month = '2000-01', started_at_ms = 946684800000"] {
+        store.raw.execute(&format!("UPDATE audit_chains SET is_settled = 1, {change}")).await;
+        let expiry = store.expire_audit(KEEP).await.unwrap();
+        assert_eq!((expiry.chains, expiry.rows), (0, 0), "{change}");
+        assert_eq!(i64::try_from(expiry.unproven.len()).unwrap(), chains, "{change}");
+        assert_eq!(store.raw.int(count).await, rows, "{change}");
+    }
+    // The chain is old, and so says a seal that the operator's key did not sign.
+    store.raw.execute("UPDATE audit_chains SET month = (SELECT month FROM saved WHERE saved.id = audit_chains.id), started_at_ms = (SELECT started_at_ms FROM saved WHERE saved.id = audit_chains.id)").await;
+    store.pass(70 * DAY_MS);
+    store.raw.execute("UPDATE audit_seals SET signature = hash").await;
+    let expiry = store.expire_audit(KEEP).await.unwrap();
+    assert_eq!((expiry.chains, expiry.unproven.len()), (0, 1));
+}
+
+async fn what_goes_goes_a_bounded_number_of_rows_at_a_time(store: &Fixture) {
+    let entries = vec![AuditEntry::new(Category::Mail, "message.accepted"); 10_700];
+    store.record_audit(entries).await.unwrap();
+    store.pass(70 * DAY_MS);
+    store.seal_audit().await.unwrap();
+    let expiry = store.expire_audit(KEEP).await.unwrap();
+    assert_eq!((expiry.chains, expiry.rows, expiry.is_more), (1, 10_000, true));
+    let expiry = store.expire_audit(KEEP).await.unwrap();
+    assert_eq!((expiry.chains, expiry.rows, expiry.is_more), (0, 700, false));
+}
+
+async fn a_hold_ordered_after_a_chain_was_dropped_keeps_what_rows_are_left(store: &Fixture) {
+    let entries = vec![AuditEntry::new(Category::Mail, "message.accepted"); 10_700];
+    store.record_audit(entries).await.unwrap();
+    store.pass(70 * DAY_MS);
+    store.seal_audit().await.unwrap();
+    assert!(store.expire_audit(KEEP).await.unwrap().is_more);
+    let hold = NewHold {
+        category: Some(Category::Mail),
+        mailbox: None,
+        reason: "a complaint".to_owned(),
+        until: None,
+    };
+    let hold = store.add_hold(hold).await.unwrap();
+    assert_eq!(gone(store).await, (0, 0));
+    assert_eq!(store.raw.int("SELECT COUNT(*) FROM audit_rows WHERE category = 'mail'").await, 700);
+    assert!(store.end_hold(hold.id, None).await.unwrap());
+    assert_eq!(gone(store).await, (0, 700));
 }
 
 async fn others_who_open_a_mailbox_are_shown_to_its_holder(store: &Fixture) {

@@ -18,6 +18,9 @@ on_both_engines!(
     a_removed_last_seal_is_missed,
     a_tail_cut_off_with_its_seals_is_found_by_a_seal_kept_elsewhere,
     a_beginning_that_was_changed_is_found,
+    a_chain_that_was_settled_alive_is_sealed_all_the_same,
+    a_chain_that_was_kept_out_of_the_seals_is_found,
+    several_nodes_make_one_seal_each_interval,
     seals_of_several_nodes_are_one_sequence,
 );
 
@@ -262,6 +265,44 @@ async fn a_beginning_that_was_changed_is_found(store: &Fixture) {
         store.raw.execute("DROP TABLE saved").await;
     }
     assert_eq!(faults(store).await, []);
+}
+
+async fn a_chain_that_was_settled_alive_is_sealed_all_the_same(store: &Fixture) {
+    trail(store).await;
+    store.raw.execute("UPDATE audit_chains SET is_settled = 1").await;
+    store.record_audit(vec![AuditEntry::new(Category::Access, "login")]).await.unwrap();
+    assert_eq!(store.audit_rows_unsealed().await.unwrap(), 1);
+    store.seal_audit().await.unwrap().unwrap();
+    let found = verified(store, None).await;
+    assert_eq!((found.faults, found.unsealed), (vec![], 0));
+}
+
+async fn a_chain_that_was_kept_out_of_the_seals_is_found(store: &Fixture) {
+    let (chain, _) = trail(store).await;
+    let whole = literal(store, &chain.0);
+    store.record_audit(vec![AuditEntry::new(Category::Admin, "user.changed")]).await.unwrap();
+    store.raw.execute(&format!("UPDATE audit_chains SET sealed_seq = 1000 WHERE id = {whole}")).await;
+    store.pass(11 * 60_000);
+    store.record_audit(vec![AuditEntry::new(Category::Access, "login")]).await.unwrap();
+    store.seal_audit().await.unwrap().unwrap();
+    store.raw.execute(&format!("UPDATE audit_chains SET sealed_seq = 8 WHERE id = {whole}")).await;
+    assert_eq!(faults(store).await, [AuditFault::SealOmits { chain, seq: 9 }]);
+}
+
+async fn several_nodes_make_one_seal_each_interval(store: &Fixture) {
+    let interval = std::time::Duration::from_secs(60);
+    let node = store.open_again().await.unwrap();
+    let grow = || store.record_audit(vec![AuditEntry::new(Category::Access, "login")]);
+    grow().await.unwrap();
+    assert!(store.seal_audit_each(interval).await.unwrap().is_some());
+    store.pass(30_000);
+    grow().await.unwrap();
+    assert!(node.seal_audit_each(interval).await.unwrap().is_none(), "another node sealed this minute");
+    store.pass(30_000);
+    assert!(store.seal_audit_each(interval).await.unwrap().is_some());
+    grow().await.unwrap();
+    assert!(node.seal_audit().await.unwrap().is_some(), "a node that stops does not wait");
+    node.close().await;
 }
 
 async fn seals_of_several_nodes_are_one_sequence(store: &Fixture) {
