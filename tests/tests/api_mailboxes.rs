@@ -129,7 +129,7 @@ async fn every_fault_is_told_at_once_with_its_place() {
         ),
         (json!({"type": "bal", "email": address(&demo, "a")}), "/type"),
         (json!({"type": "personal", "email": address(&demo, "a"), "certificate": {}}), "/certificate"),
-        (json!({"type": "personal", "email": "not an address", "owner": {"login": "\u{0}"}}), "/email"),
+        (json!({"type": "personal", "email": "not an address", "owner": {"login": "\u{0}"}}), "/owner/login"),
     ] {
         assert_eq!(api.post("/mailboxes", &body).await.expect(422).fault(), place, "{body}");
     }
@@ -215,7 +215,9 @@ async fn each_state_refuses_what_it_should_and_gives_back_what_it_had() {
     let restored = api.request("POST", &format!("{path}/restore"), None).await.expect(200).json();
     assert_eq!((&restored["status"], &restored["restorableUntil"]), (&json!("active"), &Value::Null));
     let mut imap = Imap::login(&demo, demo.north(), &marie).await;
-    assert_eq!(imap.messages("INBOX").await, had, "it is as it was");
+    let has = imap.messages("INBOX").await;
+    assert!(has.len() > had.len(), "letters tell its holder of it");
+    assert_eq!(has[..had.len()], had, "it is as it was");
 }
 
 #[tokio::test]
@@ -231,7 +233,12 @@ async fn what_a_suspended_mailbox_gives_is_configured() {
     let letter = b"Subject: kept\r\n\r\nfor later\r\n";
     assert_eq!(from_paul.letter(&paul.address, &[&marie.address], letter).await.code, 250);
     let mut imap = operator.imap(&marie).await;
-    assert_eq!(imap.messages("INBOX").await.len(), 1, "she reads");
+    let is_kept = |message: &Vec<u8>| message.ends_with(b"for later\r\n");
+    assert_eq!(
+        imap.messages("INBOX").await.iter().filter(|message| is_kept(message)).count(),
+        1,
+        "she reads"
+    );
     let mut from_marie = operator.submission(&marie).await;
     from_marie.ask(&format!("MAIL FROM:<{}>", marie.address), "550 5.7.1").await;
     operator.cli(&["api", "DELETE", &path, "--header", "If-Match: *"]).ok();
@@ -331,7 +338,8 @@ async fn mailboxes_are_listed_by_pages_filtered_and_sorted() {
     assert_eq!(found("domain=elsewhere.example").await, [] as [String; 0]);
     assert!(found("type=personal&status=active").await.len() >= 3);
     assert!(found("status=deleted").await.is_empty());
-    for (query, place) in [("sort=name", ""), ("cursor=bm9uZQ&sort=createdAt", "cursor"), ("q=%00", "q")] {
+    for (query, place) in [("sort=name", "sort"), ("cursor=bm9uZQ&sort=createdAt", "cursor"), ("q=%00", "q")]
+    {
         assert_eq!(api.get(&format!("/mailboxes?{query}")).await.expect(400).fault(), place);
     }
 }

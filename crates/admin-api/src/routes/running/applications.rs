@@ -85,9 +85,9 @@ pub(crate) struct NewApplicationRule {
     /// The certificate, PEM; it is entered in the inventory.
     #[schema(min_length = 1, max_length = 200_000)]
     certificate: String,
-    /// What a certificate must have in common with it.
+    /// What a certificate must have in common with it: `serial` unless said.
     #[serde(default)]
-    #[schema(inline, default = "serial")]
+    #[schema(inline)]
     by: RuleBy,
     /// With `san`: which of its names, `DNS:name` or `email:address`; needed when it has several.
     #[schema(min_length = 1, max_length = 300, example = "DNS:labo.example")]

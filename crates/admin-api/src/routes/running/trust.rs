@@ -49,9 +49,9 @@ pub(crate) struct CertificateQuestion {
     /// The domain that it is to speak for; any without it.
     #[schema(min_length = 1, max_length = 255)]
     domain: Option<String>,
-    /// Its side of TLS.
+    /// Its side of TLS: `client` unless said.
     #[serde(default)]
-    #[schema(inline, default = "client")]
+    #[schema(inline)]
     side: Side,
 }
 
