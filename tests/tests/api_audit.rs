@@ -1,6 +1,6 @@
 //! The audit trail over REST and the command line: searched, verified, exported, held, and shown to the holder of a mailbox.
 
-use scenarios::{Api, Demo, Site};
+use scenarios::{Api, Demo, Letter, Site, Wire};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,35 @@ async fn an_act_is_found_with_who_did_it_whence_and_why_and_the_look_is_a_row_to
     for query in ["category=x", "actor=x", "from=yesterday", "unit=1", "cursor=AAAA", "limit=0", "colour=red"]
     {
         api.get(&format!("/audit?{query}")).await.expect(400);
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_told_of_with_the_door_and_the_credential_it_came_by() {
+    let demo = Demo::start();
+    let (north, api) = (demo.north(), Api::admin(&demo, demo.north()));
+    let mailbox = north.personal(0);
+    let (name, password) = (mailbox.username.clone().unwrap(), mailbox.password.clone().unwrap());
+    let by_password = |row: &Value| {
+        row["credential"].as_str().is_some_and(|credential| credential.starts_with("password:"))
+    };
+    let letter = Letter::new("told", b"Bonjour\r\n").by(&mailbox.address);
+    let mut wire = Wire::submission(&demo, north, mailbox).await;
+    let reply = wire.letter(&mailbox.address, &[&mailbox.address], &letter.content).await;
+    assert!(reply.text().starts_with("250"), "{wire:?}");
+    for action in ["message.accepted", "message.delivered"] {
+        let row = latest(&api, action).await;
+        assert!(by_password(&row) && row["via"] == "submission" && row["request"].is_null(), "{row}");
+    }
+    let holder = Api::anonymous(&demo, north).with_password(&name, &password);
+    let letter = json!({
+        "from": {"address": mailbox.address}, "to": [{"address": mailbox.address}],
+        "subject": "Bonjour", "text": "Bonjour",
+    });
+    holder.post("/messages", &letter).await.expect(201);
+    for action in ["message.accepted", "message.delivered", "message.filed"] {
+        let row = latest(&api, action).await;
+        assert!(by_password(&row) && row["via"] == "rest" && row["request"].is_string(), "{row}");
     }
 }
 

@@ -321,7 +321,8 @@ impl Transaction {
         let (via, actor, login) = match &self.session.origin {
             Origin::Mx { .. } => (Via::Mx, None, None),
             Origin::Submission { principal } => {
-                (Via::Submission, Some(principal.actor.id), Some(principal.mailbox))
+                let via = self.intake.store().act().map_or(Via::Submission, |act| act.via);
+                (via, Some(principal.actor.id), Some(principal.mailbox))
             }
         };
         let mailbox = self.sender_mailbox();
@@ -333,6 +334,7 @@ impl Transaction {
         }
         let entry = AuditEntry {
             actor,
+            credential: self.session.credential.clone(),
             via: Some(via),
             mailbox,
             unit: Some(self.unit),

@@ -309,15 +309,16 @@ impl Connection {
 
     /// What `intake` needs to know of this connection.
     fn session(&self) -> Result<Session, Refusal> {
-        let (protocol, origin) = match self.shared.service {
-            Service::Mx => ("ESMTPS", Origin::Mx { peer: self.certificate.clone() }),
+        let (protocol, origin, credential) = match self.shared.service {
+            Service::Mx => ("ESMTPS", Origin::Mx { peer: self.certificate.clone() }, None),
             Service::Submission => {
                 let login = self.login.as_ref().ok_or_else(out_of_order)?;
-                ("ESMTPSA", Origin::Submission { principal: login.principal.clone() })
+                let credential = login.credential_name(self.certificate.as_deref());
+                ("ESMTPSA", Origin::Submission { principal: login.principal.clone() }, credential)
             }
         };
         let (hello, tls) = (self.hello.clone(), Some(self.protocol));
-        Ok(Session { origin, hello, peer_ip: self.peer_ip, tls, protocol })
+        Ok(Session { origin, hello, peer_ip: self.peer_ip, tls, protocol, credential })
     }
 
     fn refuse(&self, refusal: Refusal) -> Reply {

@@ -99,7 +99,11 @@ pub struct Appended {
 
 impl Store {
     /// Takes responsibility for a message: returns after the commit.
-    pub async fn accept(&self, acceptance: Acceptance) -> Result<Accepted, Error> {
+    pub async fn accept(&self, mut acceptance: Acceptance) -> Result<Accepted, Error> {
+        // One transaction takes messages of many senders: each row says itself for whom it was written.
+        if let Some(act) = self.act.as_deref() {
+            acceptance.audit.stamp(act);
+        }
         self.accept_unit(Arc::new(acceptance)).await
     }
 

@@ -203,7 +203,9 @@ fn audit_rows(
         let acceptance = candidate.acceptance;
         let entry = |action| AuditEntry {
             actor: acceptance.audit.actor,
+            credential: acceptance.audit.credential.clone(),
             via: acceptance.audit.via,
+            request: acceptance.audit.request.clone(),
             unit: Some(acceptance.unit),
             ..AuditEntry::new(Category::Mail, action)
         };

@@ -66,4 +66,8 @@ impl Store {
     pub fn acting(&self, act: Act) -> Self {
         Self { shared: self.shared.clone(), act: Some(std::sync::Arc::new(act)) }
     }
+    /// For whom this handle acts, if for anybody.
+    pub fn act(&self) -> Option<&Act> {
+        self.act.as_deref()
+    }
 }

@@ -141,6 +141,7 @@ impl Submission {
             peer_ip: caller.whence.unwrap_or(IpAddr::V6(Ipv6Addr::LOCALHOST)),
             tls: None,
             protocol: "HTTP",
+            credential: None,
         };
         let parameters = MailParameters {
             size: Some(self.content.len() as u64),

@@ -211,7 +211,7 @@ impl AuditEntry {
     }
 
     /// Fills in what the act says and the entry does not.
-    pub(super) fn stamp(&mut self, act: &crate::Act) {
+    pub(crate) fn stamp(&mut self, act: &crate::Act) {
         self.actor = self.actor.or(act.actor);
         self.via = self.via.or(Some(act.via));
         self.credential = self.credential.take().or_else(|| act.credential.clone());

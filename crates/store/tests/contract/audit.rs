@@ -17,6 +17,7 @@ on_both_engines!(
     what_is_personal_stands_in_no_row,
     each_subject_has_one_key_whichever_writer_makes_it,
     who_acts_is_told_apart_from_what_it_was_done_to,
+    rows_of_a_message_say_what_proved_its_sender_and_which_request_it_was,
     rows_without_another_write_are_kept,
     judgements_are_chained_and_read_newest_first,
 );
@@ -123,6 +124,37 @@ async fn rows_are_chained_by_hash(store: &Fixture) {
     assert_eq!(chains(&rows(store).await), Some(vec![3, 6]));
     let categories = store.raw.texts("SELECT category FROM audit_chains ORDER BY category").await;
     assert_eq!(categories, ["admin", "mail"]);
+}
+
+async fn rows_of_a_message_say_what_proved_its_sender_and_which_request_it_was(store: &Fixture) {
+    let marie = store.personal("marie").await;
+    let acceptance = store.acceptance(b"content", &[&marie]).await;
+    let act = Act {
+        credential: Some("password:7".to_owned()),
+        request: Some("1-a".to_owned()),
+        reason: Some("asked by the holder".to_owned()),
+        ..Act::via(Via::Rest)
+    };
+    store.acting(act).accept(acceptance).await.unwrap();
+    let mut told: Vec<Row> =
+        rows(store).await.into_iter().filter(|row| row.action.starts_with("message.")).collect();
+    told.sort_by_key(|row| row.seq);
+    let said: Vec<_> = told
+        .iter()
+        .map(|row| {
+            (row.action.as_str(), row.credential.as_deref(), row.request.as_deref(), row.via.as_deref())
+        })
+        .collect();
+    let by = |action| (action, Some("password:7"), Some("1-a"), Some("rest"));
+    assert_eq!(said, ["message.accepted", "message.delivered"].map(by));
+    assert!(told[0].sealed.is_some(), "the reason is sealed");
+    // The next message of the same writer is nobody's.
+    store.deliver(&marie, b"content").await;
+    let nobodys = rows(store)
+        .await
+        .into_iter()
+        .filter(|row| row.action.starts_with("message.") && row.credential.is_none());
+    assert_eq!(nobodys.count(), 2);
 }
 
 async fn judgements_are_chained_and_read_newest_first(store: &Fixture) {
