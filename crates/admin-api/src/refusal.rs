@@ -43,6 +43,10 @@ impl From<DirectoryError> for Problem {
             ),
             DirectoryError::NotRestorable => Self::new(Code::Conflict)
                 .detail(text, "le temps pendant lequel elle pouvait être restaurée est écoulé"),
+            DirectoryError::LastAdministrator => Self::new(Code::LastAdministrator).detail(
+                "nobody else administers one of the person's organizational or cabinet mailboxes for good; give the role admin without an end date to somebody else first (an administrator of the operator may use force=true)",
+                "personne d'autre n'administre durablement une des boîtes organisationnelles ou de cabinet de la personne ; donnez d'abord le rôle admin, sans date de fin, à une autre personne (un administrateur de l'opérateur peut utiliser force=true)",
+            ),
             _ => Self::new(Code::Conflict).detail(text.clone(), text),
         }
     }

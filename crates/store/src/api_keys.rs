@@ -20,8 +20,8 @@ pub enum KeyError {
     /// Another key in force has the name.
     #[error("a key of that name is in force already")]
     Name,
-    /// No key would administer the operator any more, or none after some day.
-    #[error("no key would administer the operator any more")]
+    /// No key and no application would administer the operator any more, or none after some day.
+    #[error("no key or application would administer the operator any more")]
     LastOperator,
 }
 
@@ -83,11 +83,7 @@ impl KeyTerms {
     }
 
     fn told(&self) -> serde_json::Value {
-        let role = |given: &GivenAdminRole| {
-            let domain = given.domain.map_or_else(String::new, |domain| format!(":{domain}"));
-            format!("{}{domain}", given.role)
-        };
-        let roles: Vec<String> = self.roles.iter().map(role).collect();
+        let roles: Vec<String> = self.roles.iter().map(GivenAdminRole::told).collect();
         serde_json::json!({
             "name": self.name, "scopes": self.scopes, "roles": roles, "expiresAtMs": self.expires_at.map(|at| at.0),
         })
@@ -291,11 +287,28 @@ impl WriteTx {
 
     /// Whether a key or an application but this one administers the operator for good.
     async fn has_other_operator(&mut self, but: ActorId) -> Result<bool, Error> {
-        let (others,): (i64,) = on!(self.conn(), c => sqlx::query_as(
-            "SELECT COUNT(*) FROM admin_roles r JOIN actors a ON a.id = r.actor_id LEFT JOIN api_keys k ON k.actor_id = a.id \
-             WHERE r.role = 'operator' AND r.actor_id <> $1 AND r.revoked_at_ms IS NULL AND r.expires_at_ms IS NULL AND a.disabled_at_ms IS NULL \
-             AND ((a.kind = 'key' AND k.revoked_at_ms IS NULL AND k.expires_at_ms IS NULL AND k.scopes = '') OR a.kind = 'application')")
-            .bind(but.0).fetch_one(&mut *c).await)?;
+        let (_, others) = self.operators(but).await?;
         Ok(others > 0)
+    }
+
+    /// Whether this actor, and nobody else, administers the operator for good.
+    pub(crate) async fn is_last_operator(&mut self, actor: ActorId) -> Result<bool, Error> {
+        let (own, others) = self.operators(actor).await?;
+        Ok(own > 0 && others == 0)
+    }
+
+    /// Roles over the operator that can be used for good: of an actor, and of all others. An application without a certificate that lets it in has
+    /// none.
+    async fn operators(&mut self, actor: ActorId) -> Result<(i64, i64), Error> {
+        let now = self.now.0;
+        Ok(on!(self.conn(), c => sqlx::query_as(
+            "SELECT CAST(COALESCE(SUM(CASE WHEN r.actor_id = $1 THEN 1 ELSE 0 END), 0) AS BIGINT), \
+             CAST(COALESCE(SUM(CASE WHEN r.actor_id = $1 THEN 0 ELSE 1 END), 0) AS BIGINT) \
+             FROM admin_roles r JOIN actors a ON a.id = r.actor_id LEFT JOIN api_keys k ON k.actor_id = a.id \
+             WHERE r.role = 'operator' AND r.revoked_at_ms IS NULL AND r.expires_at_ms IS NULL AND a.disabled_at_ms IS NULL \
+             AND ((a.kind = 'key' AND k.revoked_at_ms IS NULL AND k.expires_at_ms IS NULL AND k.scopes = '') \
+             OR (a.kind = 'application' AND EXISTS (SELECT 1 FROM certificate_rules l LEFT JOIN certificates c ON c.id = l.certificate_id \
+             WHERE l.actor_id = a.id AND l.revoked_at_ms IS NULL AND (l.expires_at_ms IS NULL OR l.expires_at_ms > $2) AND c.withdrawn_at_ms IS NULL)))")
+            .bind(actor.0).bind(now).fetch_one(&mut *c).await)?)
     }
 }

@@ -4,10 +4,11 @@ use crate::dialect::{Conn, on};
 use crate::directory::{DirectoryError, Refusable, admin, word};
 use crate::revisions::Revision;
 use crate::writer::{Touches, WriteTx};
-use crate::{Error, LoginActor, LoginMailbox, Store};
+use crate::{Error, KeyError, LoginActor, LoginMailbox, Store};
 use mail_types::{
     Actor, ActorId, ActorKind, Address, MailboxId, MailboxKind, MailboxStatus, Rights, Role, Timestamp,
 };
+use std::collections::BTreeSet;
 
 /// Octets of an application's name.
 const NAME_MAX: usize = 64;
@@ -72,9 +73,14 @@ impl Store {
         Ok(rows.into_iter().map(application_row).collect())
     }
 
-    /// Takes an application out of service: its rules and grants end, its name is free. False when it was so already.
-    pub async fn delete_application(&self, actor: ActorId) -> Result<bool, Error> {
-        self.write(Touches::nothing(), move |tx| Box::pin(tx.delete_application(actor))).await
+    /// Takes an application out of service: its rules and grants end, its name is free. False when it was so already. With `force`, also when
+    /// nobody is left who administers the operator.
+    pub async fn delete_application(
+        &self,
+        actor: ActorId,
+        force: bool,
+    ) -> Result<Result<bool, KeyError>, Error> {
+        self.write(Touches::nothing(), move |tx| Box::pin(tx.delete_application(actor, force))).await
     }
 
     /// The mailboxes in one of `states` that an application may open, each with this one actor in it: the one of `address`, or all of them,
@@ -168,19 +174,33 @@ impl WriteTx {
         Ok((ActorId(actor), true))
     }
 
-    async fn delete_application(&mut self, actor: ActorId) -> Result<bool, Error> {
+    async fn delete_application(
+        &mut self,
+        actor: ActorId,
+        force: bool,
+    ) -> Result<Result<bool, KeyError>, Error> {
         let now = self.now.0;
+        // One such change at a time: the last two that administer the operator do not both go.
+        self.revised(Revision::Directory).await?;
+        if !force && self.is_last_operator(actor).await? {
+            return Ok(Err(KeyError::LastOperator));
+        }
         let ended = on!(self.conn(), c => sqlx::query("UPDATE actors SET disabled_at_ms = $2 WHERE id = $1 AND kind = 'application' AND disabled_at_ms IS NULL")
             .bind(actor.0).bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?;
         if ended == 0 {
-            return Ok(false);
+            return Ok(Ok(false));
         }
         on!(self.conn(), c => sqlx::query("UPDATE certificate_rules SET revoked_at_ms = $2 WHERE actor_id = $1 AND revoked_at_ms IS NULL")
             .bind(actor.0).bind(now).execute(&mut *c).await.map(|_| ()))?;
-        on!(self.conn(), c => sqlx::query("DELETE FROM grants WHERE actor_id = $1").bind(actor.0).execute(&mut *c).await.map(|_| ()))?;
+        let opened: Vec<(i64,)> = on!(self.conn(), c => sqlx::query_as("DELETE FROM grants WHERE actor_id = $1 RETURNING mailbox_id")
+            .bind(actor.0).fetch_all(&mut *c).await)?;
+        let opened: BTreeSet<i64> = opened.into_iter().map(|(mailbox,)| mailbox).collect();
+        for mailbox in opened {
+            let entry = admin("grant.revoked", Some(MailboxId(mailbox)), String::new());
+            self.audit(&entry.on("actor", actor)).await?;
+        }
         self.tell_of("application.deleted", actor, String::new()).await?;
-        self.revised(Revision::Directory).await?;
-        Ok(true)
+        Ok(Ok(true))
     }
 
     /// Tells the audit trail what was done to an application.

@@ -281,8 +281,11 @@ impl WriteTx {
             return Ok(Err(DelegationError::Given));
         }
         // One that came to its end and was not swept yet.
-        on!(self.conn(), c => sqlx::query("DELETE FROM grants WHERE mailbox_id = $1 AND folder_id IS NULL AND actor_id = $2")
-            .bind(change.mailbox.0).bind(change.actor.0).execute(&mut *c).await.map(|_| ()))?;
+        let ended: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as("SELECT id FROM grants WHERE mailbox_id = $1 AND folder_id IS NULL AND actor_id = $2")
+            .bind(change.mailbox.0).bind(change.actor.0).fetch_optional(&mut *c).await)?;
+        if let Some((ended,)) = ended {
+            self.end_grant(ended, change.mailbox).await?;
+        }
         let by = self.act.as_ref().and_then(|act| act.actor);
         // A revision that no earlier delegation of the same person had.
         on!(self.conn(), c => sqlx::query(
@@ -309,6 +312,8 @@ impl WriteTx {
         let keeps = terms.is_some_and(|terms| terms.is_administrator() && !terms.ends_before(&before));
         let is_administered = matches!(mailbox.kind, MailboxKind::Organizational | MailboxKind::Cabinet);
         if is_administered && before.is_administrator() && !keeps && !change.force {
+            // One such change at a time: the last two are not both taken away.
+            self.revised(Revision::Directory).await?;
             let (others,): (i64,) = on!(self.conn(), c => sqlx::query_as(OTHER_ADMINISTRATORS)
                 .bind(change.mailbox.0).bind(change.actor.0).fetch_one(&mut *c).await)?;
             if others == 0 {
@@ -358,6 +363,12 @@ impl WriteTx {
         self.revised(Revision::Directory).await?;
         let detail = format!("role={} rights={rights}", role.as_deref().unwrap_or("custom"));
         self.audit(&admin("grant.ended", Some(mailbox), detail).on("actor", actor)).await
+    }
+
+    /// Whether nobody but this actor administers one of their organizational or cabinet mailboxes for good.
+    pub(crate) async fn is_last_administrator(&mut self, actor: ActorId) -> Result<bool, Error> {
+        let only: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as(ONLY_ADMINISTRATED).bind(actor.0).fetch_optional(&mut *c).await)?;
+        Ok(only.is_some())
     }
 
     /// The mailbox, unless it is deleted.
@@ -413,6 +424,13 @@ const IN_FORCE: &str =
 /// Persons who administer a mailbox without an end date, but for one.
 const OTHER_ADMINISTRATORS: &str = "SELECT COUNT(*) FROM grants g JOIN actors a ON a.id = g.actor_id JOIN users u ON u.id = a.user_id \
      WHERE g.mailbox_id = $1 AND g.actor_id <> $2 AND g.folder_id IS NULL AND g.role = 'admin' AND g.expires_at_ms IS NULL AND u.disabled_at_ms IS NULL";
+
+/// A mailbox that one actor administers without an end date, and no other person.
+const ONLY_ADMINISTRATED: &str = "SELECT m.id FROM grants g JOIN mailboxes m ON m.id = g.mailbox_id \
+     WHERE g.actor_id = $1 AND g.folder_id IS NULL AND g.role = 'admin' AND g.expires_at_ms IS NULL AND m.status <> 'deleted' \
+     AND m.kind IN ('organizational', 'cabinet') AND NOT EXISTS (SELECT 1 FROM grants o JOIN actors a ON a.id = o.actor_id JOIN users u ON u.id = a.user_id \
+     WHERE o.mailbox_id = g.mailbox_id AND o.actor_id <> g.actor_id AND o.folder_id IS NULL AND o.role = 'admin' AND o.expires_at_ms IS NULL \
+     AND u.disabled_at_ms IS NULL) LIMIT 1";
 
 #[derive(sqlx::FromRow)]
 struct Columns {

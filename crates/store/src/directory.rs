@@ -58,6 +58,9 @@ pub enum DirectoryError {
     /// A personal mailbox has an owner, an applicative one has none.
     #[error("a mailbox of this kind {0}")]
     Owner(&'static str),
+    /// A mailbox would have nobody who administers it for good.
+    #[error("a mailbox would be left without an administrator")]
+    LastAdministrator,
     /// An application's name that is none.
     #[error("an application's name has 1 to 64 letters, digits, dots, hyphens or underscores")]
     ApplicationName,

@@ -42,6 +42,9 @@ impl WriteTx {
         let destroyed = on!(self.conn(), c => sqlx::query("DELETE FROM mailbox_keys WHERE mailbox_id = $1")
             .bind(mailbox.0).execute(&mut *c).await.map(|r| r.rows_affected()))?;
         if destroyed > 0 {
+            // Whatever a clock says later: nothing brings back what has no key.
+            on!(self.conn(), c => sqlx::query("UPDATE mailboxes SET restorable_until_ms = 0, revision = revision + 1 WHERE id = $1")
+                .bind(mailbox.0).execute(&mut *c).await.map(|_| ()))?;
             self.audit(&admin("mailbox.key_destroyed", Some(mailbox), String::new())).await?;
         }
         let folder: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as("SELECT id FROM folders WHERE mailbox_id = $1 ORDER BY id LIMIT 1")

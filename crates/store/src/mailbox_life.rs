@@ -100,6 +100,18 @@ impl WriteTx {
         if let Err(refusal) = may_take(&before, step, self.now) {
             return Ok(Err(refusal));
         }
+        let quota = match step {
+            // Defaults and the domain's allocation may have changed while it was away.
+            LifeStep::Restore => {
+                let wanted = (before.quota_bytes, before.quota_is_own);
+                self.quota_for(before.domain, before.kind, Some(mailbox), wanted).await?
+            }
+            _ => Ok(before.quota_bytes),
+        };
+        let quota = match quota {
+            Ok(quota) => quota,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         let (word, action) = match step {
             LifeStep::Validate => ("validated", "mailbox.validated"),
             LifeStep::Create => ("created", "mailbox.created"),
@@ -120,7 +132,7 @@ impl WriteTx {
             LifeStep::Activate => self.set_status(mailbox, MailboxStatus::Active).await?,
             LifeStep::Suspend => self.set_status(mailbox, MailboxStatus::Suspended).await?,
             LifeStep::Delete(until) => self.mark_deleted(mailbox, until).await?,
-            LifeStep::Restore => self.restore(mailbox).await?,
+            LifeStep::Restore => self.restore(mailbox, quota).await?,
         }
         self.step(mailbox, word).await?;
         self.revised(Revision::Directory).await?;
@@ -149,12 +161,12 @@ impl WriteTx {
         Ok(())
     }
 
-    async fn restore(&mut self, mailbox: MailboxId) -> Result<(), Error> {
+    async fn restore(&mut self, mailbox: MailboxId, quota: u64) -> Result<(), Error> {
         let now = self.now.0;
         on!(self.conn(), c => sqlx::query(
             "UPDATE mailboxes SET status = COALESCE(status_before, 'suspended'), status_before = NULL, status_at_ms = $2, restorable_until_ms = NULL, \
-             revision = revision + 1 WHERE id = $1")
-            .bind(mailbox.0).bind(now).execute(&mut *c).await.map(|_| ()))?;
+             quota_bytes = $3, revision = revision + 1 WHERE id = $1")
+            .bind(mailbox.0).bind(now).bind(i64::try_from(quota).unwrap_or(i64::MAX)).execute(&mut *c).await.map(|_| ()))?;
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use crate::persons::NewPerson;
 use crate::users::{UserRow, user_row};
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, Store};
-use mail_types::{Address, DomainId, MailboxId, MailboxKind, MailboxStatus, Role, UserId, Workflow};
+use mail_types::{ActorId, Address, DomainId, MailboxId, MailboxKind, MailboxStatus, Role, UserId, Workflow};
 
 /// A mailbox that is asked for.
 #[derive(Clone, Debug)]
@@ -88,6 +88,10 @@ impl WriteTx {
             Ok(quota) => quota,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        let delegates = match self.delegates_of(request).await? {
+            Ok(delegates) => delegates,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         let owner = match self.owner_of(request).await? {
             Ok(owner) => owner,
             Err(refusal) => return Ok(Err(refusal)),
@@ -108,12 +112,9 @@ impl WriteTx {
         if let Some(first) = &first {
             self.grant(mailbox, first.actor, Role::Administrator).await?;
         }
-        for (user, role) in &request.delegates {
-            let actor: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as("SELECT id FROM actors WHERE user_id = $1")
-                .bind(user.0).fetch_optional(&mut *c).await)?;
-            let Some((actor,)) = actor else { return Ok(Err(DirectoryError::UnknownUser)) };
-            if first.as_ref().is_none_or(|first| first.actor.0 != actor) {
-                self.grant(mailbox, mail_types::ActorId(actor), *role).await?;
+        for (actor, role) in delegates {
+            if first.as_ref().is_none_or(|first| first.actor != actor) {
+                self.grant(mailbox, actor, role).await?;
             }
         }
         let action = if request.until == Until::Requested { "mailbox.requested" } else { "mailbox.created" };
@@ -132,6 +133,18 @@ impl WriteTx {
             MailboxStatus::Deleted => DirectoryError::Tombstone,
             _ => DirectoryError::AddressTaken,
         }))
+    }
+
+    /// The actors of the delegates. Looked up before anything is written: a refusal leaves nothing behind.
+    async fn delegates_of(&mut self, request: &MailboxRequest) -> Refusable<Vec<(ActorId, Role)>> {
+        let mut delegates = Vec::with_capacity(request.delegates.len());
+        for (user, role) in &request.delegates {
+            let actor: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as("SELECT id FROM actors WHERE user_id = $1")
+                .bind(user.0).fetch_optional(&mut *c).await)?;
+            let Some((actor,)) = actor else { return Ok(Err(DirectoryError::UnknownUser)) };
+            delegates.push((ActorId(actor), *role));
+        }
+        Ok(Ok(delegates))
     }
 
     async fn owner_of(&mut self, request: &MailboxRequest) -> Refusable<Option<UserRow>> {

@@ -339,7 +339,8 @@ impl Columns {
             revision: self.revision,
             created_at: Timestamp(self.created_at_ms),
             status_at: Timestamp(self.status_at_ms),
-            restorable_until: self.restorable_until_ms.map(Timestamp),
+            // Zero once its key is destroyed.
+            restorable_until: self.restorable_until_ms.filter(|at| *at > 0).map(Timestamp),
             erased_at: self.erased_at_ms.map(Timestamp),
         })
     }

@@ -68,6 +68,12 @@ impl WriteTx {
         if let Some(known) = self.known_mailbox(new, owner.as_ref()).await? {
             return Ok(known.map(|id| (id, false)));
         }
+        let owner = match owner {
+            None if new.kind == MailboxKind::Personal => {
+                Some(self.create_user(&new.address.canonical(), "", None).await?)
+            }
+            owner => owner,
+        };
         let holder = owner.as_ref().filter(|_| new.kind != MailboxKind::Organizational).map(|user| user.id.0);
         let private_seen = i64::from(matches!(new.kind, MailboxKind::Organizational | MailboxKind::Cabinet));
         let now = self.now;
@@ -91,23 +97,20 @@ impl WriteTx {
         Ok(Ok((mailbox, true)))
     }
 
-    /// The user named as owner. A personal mailbox without one gets a user whose login is its address.
+    /// The user named as owner. That of a personal mailbox without one is the user whose login is its address, once there is one.
     async fn owner_for(&mut self, new: &NewMailbox) -> Refusable<Option<UserRow>> {
-        match (&new.owner, new.kind) {
+        let login = match (&new.owner, new.kind) {
             (Some(_), MailboxKind::Applicative) => {
-                Ok(Err(DirectoryError::Owner("has no owner: applications log in by certificate")))
+                return Ok(Err(DirectoryError::Owner("has no owner: applications log in by certificate")));
             }
-            (Some(login), _) => {
-                let login = login.to_ascii_lowercase();
-                let row: Option<(i64, i64, String)> =
-                    on!(self.conn(), c => sqlx::query_as(USER).bind(&login).fetch_optional(&mut *c).await)?;
-                Ok(row.map(user_row).map(Some).ok_or(DirectoryError::UnknownUser))
-            }
-            (None, MailboxKind::Personal) => {
-                Ok(Ok(Some(self.create_user(&new.address.canonical(), "", None).await?)))
-            }
-            (None, _) => Ok(Ok(None)),
-        }
+            (Some(login), _) => login.to_ascii_lowercase(),
+            (None, MailboxKind::Personal) => new.address.canonical(),
+            (None, _) => return Ok(Ok(None)),
+        };
+        let row: Option<(i64, i64, String)> =
+            on!(self.conn(), c => sqlx::query_as(USER).bind(&login).fetch_optional(&mut *c).await)?;
+        let is_unknown = row.is_none() && new.owner.is_some();
+        Ok(if is_unknown { Err(DirectoryError::UnknownUser) } else { Ok(row.map(user_row)) })
     }
 
     /// The mailbox that has the address already: the same one asked for, or a refusal.
@@ -120,7 +123,11 @@ impl WriteTx {
             "SELECT id, kind, status, owner_user_id FROM mailboxes WHERE address = $1").bind(new.address.canonical()).fetch_optional(&mut *c).await)?;
         let Some((id, kind, status, holder)) = row else { return Ok(None) };
         let kind: MailboxKind = word(&kind)?;
-        let other_holder = holder.zip(owner).is_some_and(|(holder, owner)| holder != owner.id.0);
+        let is_other = |holder: i64| match owner {
+            Some(owner) => holder != owner.id.0,
+            None => new.kind == MailboxKind::Personal,
+        };
+        let other_holder = holder.is_some_and(is_other);
         Ok(Some(match word(&status)? {
             MailboxStatus::Deleted => Err(DirectoryError::Tombstone),
             _ if kind != new.kind => Err(DirectoryError::OtherKind(kind)),

@@ -185,10 +185,16 @@ impl Store {
         .await
     }
 
-    /// Bars a person from logging in, or lets them again; what they hold stays. False when it was so already.
-    pub async fn set_person_disabled(&self, person: UserId, is_disabled: bool) -> Refusable<bool> {
+    /// Bars a person from logging in, or lets them again; what they hold stays. False when it was so already. With `force`, also when a mailbox
+    /// is left without an administrator.
+    pub async fn set_person_disabled(
+        &self,
+        person: UserId,
+        is_disabled: bool,
+        force: bool,
+    ) -> Refusable<bool> {
         self.write(Touches::nothing(), move |tx| {
-            Box::pin(async move { tx.set_person_disabled(person, is_disabled).await })
+            Box::pin(async move { tx.set_person_disabled(person, is_disabled, force).await })
         })
         .await
     }
@@ -243,27 +249,39 @@ impl WriteTx {
         }
         let or = |new: &Option<String>, was: String| new.clone().unwrap_or(was);
         let domain = change.domain.unwrap_or(before.domain).map(|domain| domain.0);
-        on!(self.conn(), c => sqlx::query(
+        let changed = on!(self.conn(), c => sqlx::query(
             "UPDATE users SET first_name = $2, last_name = $3, profession = $4, specialty = $5, rpps = $6, adeli = $7, domain_id = $8, \
-             revision = revision + 1 WHERE id = $1")
+             revision = revision + 1 WHERE id = $1 AND revision = $9")
             .bind(person.0).bind(or(&change.first_name, was.first_name.clone())).bind(or(&change.last_name, was.last_name.clone()))
             .bind(or(&change.profession, was.profession.clone())).bind(or(&change.specialty, was.specialty.clone()))
-            .bind(&rpps).bind(&adeli).bind(domain).execute(&mut *c).await.map(|_| ()))?;
+            .bind(&rpps).bind(&adeli).bind(domain).bind(before.revision).execute(&mut *c).await.map(|r| r.rows_affected()))?;
+        if changed == 0 {
+            return Ok(Err(DirectoryError::Changed));
+        }
         self.tell_of_person("user.changed", &before).await?;
         Ok(Ok(()))
     }
 
-    async fn set_person_disabled(&mut self, person: UserId, is_disabled: bool) -> Refusable<bool> {
+    async fn set_person_disabled(
+        &mut self,
+        person: UserId,
+        is_disabled: bool,
+        force: bool,
+    ) -> Refusable<bool> {
+        // One such change at a time: the last two administrators of a mailbox are not both barred.
+        self.revised(Revision::Directory).await?;
         let Some(before) = find(self.conn(), &PersonKey::Id(person)).await? else {
             return Ok(Err(DirectoryError::UnknownUser));
         };
         if before.disabled_at.is_some() == is_disabled {
             return Ok(Ok(false));
         }
+        if is_disabled && !force && self.is_last_administrator(before.actor).await? {
+            return Ok(Err(DirectoryError::LastAdministrator));
+        }
         let at = is_disabled.then_some(self.now.0);
         on!(self.conn(), c => sqlx::query("UPDATE users SET disabled_at_ms = $2, revision = revision + 1 WHERE id = $1")
             .bind(person.0).bind(at).execute(&mut *c).await.map(|_| ()))?;
-        self.revised(Revision::Directory).await?;
         self.tell_of_person(if is_disabled { "user.disabled" } else { "user.enabled" }, &before).await?;
         Ok(Ok(true))
     }

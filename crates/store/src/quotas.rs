@@ -40,29 +40,33 @@ const SELECT: &str = "SELECT q.id, q.domain_id, d.name, q.kind, q.quota_bytes, q
 
 /// The default of a mailbox `m`: the nearest to it.
 macro_rules! default_of {
-    () => {
-        "(SELECT q.quota_bytes FROM quota_defaults q WHERE (q.domain_id = m.domain_id OR q.domain_id IS NULL) AND (q.kind = m.kind OR q.kind IS NULL) \
-         ORDER BY CASE WHEN q.domain_id IS NULL THEN 1 ELSE 0 END, CASE WHEN q.kind IS NULL THEN 1 ELSE 0 END LIMIT 1)"
+    ($defaults:literal) => {
+        concat!(
+            "(SELECT q.quota_bytes FROM ",
+            $defaults,
+            " q WHERE (q.domain_id = m.domain_id OR q.domain_id IS NULL) AND (q.kind = m.kind OR q.kind IS NULL) \
+             ORDER BY CASE WHEN q.domain_id IS NULL THEN 1 ELSE 0 END, CASE WHEN q.kind IS NULL THEN 1 ELSE 0 END LIMIT 1)"
+        )
     };
 }
 
-/// Domains whose quotas come to more than they may, as far as they rise: what each may come to, and what they would.
+/// Domains whose quotas would come to more than they may, as far as they rise: what each may come to, and what they would. Without the default
+/// `$2`, and with one of the domain `$3` and the kind `$4` of `$5` octets, unless that is none.
 const OVER: &str = concat!(
-    "SELECT d.allocation_max_bytes, CAST(SUM(CASE WHEN m.quota_is_own = 1 THEN m.quota_bytes ELSE COALESCE(",
-    default_of!(),
-    ", $1) END) AS BIGINT) FROM domains d JOIN mailboxes m ON m.domain_id = d.id WHERE d.allocation_max_bytes IS NOT NULL AND m.status <> 'deleted' \
-     GROUP BY d.id, d.allocation_max_bytes HAVING SUM(CASE WHEN m.quota_is_own = 1 THEN m.quota_bytes ELSE COALESCE(",
-    default_of!(),
-    ", $1) END) > d.allocation_max_bytes AND SUM(CASE WHEN m.quota_is_own = 1 THEN m.quota_bytes ELSE COALESCE(",
-    default_of!(),
-    ", $1) END) > SUM(m.quota_bytes) ORDER BY d.id LIMIT 1"
+    "WITH defaults AS (SELECT domain_id, kind, quota_bytes FROM quota_defaults WHERE id <> $2 \
+     UNION ALL SELECT CAST($3 AS BIGINT), CAST($4 AS TEXT), CAST($5 AS BIGINT) WHERE CAST($5 AS BIGINT) IS NOT NULL), \
+     asked AS (SELECT d.id, d.allocation_max_bytes, m.quota_bytes AS was, CASE WHEN m.quota_is_own = 1 THEN m.quota_bytes ELSE COALESCE(",
+    default_of!("defaults"),
+    ", $1) END AS becomes FROM domains d JOIN mailboxes m ON m.domain_id = d.id WHERE d.allocation_max_bytes IS NOT NULL AND m.status <> 'deleted') \
+     SELECT allocation_max_bytes, CAST(SUM(becomes) AS BIGINT) FROM asked GROUP BY id, allocation_max_bytes \
+     HAVING SUM(becomes) > allocation_max_bytes AND SUM(becomes) > SUM(was) ORDER BY id LIMIT 1"
 );
 
 const SETTLE: &str = concat!(
     "UPDATE mailboxes AS m SET quota_bytes = COALESCE(",
-    default_of!(),
+    default_of!("quota_defaults"),
     ", $1) WHERE m.quota_is_own = 0 AND m.status <> 'deleted' AND m.quota_bytes <> COALESCE(",
-    default_of!(),
+    default_of!("quota_defaults"),
     ", $1)"
 );
 
@@ -110,17 +114,16 @@ impl Store {
             .await
     }
 
-    /// Changes a default (to other octets), or ends it (without any). `before` is what it was read as.
+    /// Changes a default (to other octets), or ends it (without any). `expected` is the revision that it must have.
     pub async fn change_quota(
         &self,
-        before: QuotaRow,
+        id: i64,
         expected: Option<i64>,
         quota_bytes: Option<u64>,
         fallback: u64,
     ) -> Refusable<()> {
         self.write(Touches::nothing(), move |tx| {
-            let before = before.clone();
-            Box::pin(async move { tx.change_quota(&before, expected, quota_bytes, fallback).await })
+            Box::pin(async move { tx.change_quota(id, expected, quota_bytes, fallback).await })
         })
         .await
     }
@@ -134,14 +137,16 @@ impl WriteTx {
         fallback: u64,
     ) -> Refusable<Option<i64>> {
         self.lock_allocations().await?;
+        if self.is_given(scope).await? {
+            return Ok(Ok(None));
+        }
+        if let Some(refusal) = self.over_allocation(0, scope, Some(quota_bytes), fallback).await? {
+            return Ok(Err(refusal));
+        }
         let added: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as(
             "INSERT INTO quota_defaults (domain_id, kind, quota_bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING id")
             .bind(scope.domain.map(|id| id.0)).bind(scope.kind.map(MailboxKind::as_str)).bind(octets(quota_bytes)).fetch_optional(&mut *c).await)?;
         let Some((id,)) = added else { return Ok(Ok(None)) };
-        if let Some(refusal) = self.over_allocation(fallback).await? {
-            on!(self.conn(), c => sqlx::query("DELETE FROM quota_defaults WHERE id = $1").bind(id).execute(&mut *c).await.map(|_| ()))?;
-            return Ok(Err(refusal));
-        }
         let settled = self.settle_quotas(fallback).await?;
         let domain = scope.domain.map_or_else(|| "any".to_owned(), |id| id.to_string());
         let kind = scope.kind.map_or("any", MailboxKind::as_str);
@@ -152,43 +157,47 @@ impl WriteTx {
 
     async fn change_quota(
         &mut self,
-        before: &QuotaRow,
+        id: i64,
         expected: Option<i64>,
         quota_bytes: Option<u64>,
         fallback: u64,
     ) -> Refusable<()> {
         self.lock_allocations().await?;
-        let (id, was) = (before.id, octets(before.quota_bytes));
-        let found: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as("SELECT revision FROM quota_defaults WHERE id = $1")
-            .bind(id).fetch_optional(&mut *c).await)?;
-        match found {
-            Some((revision,)) if expected.is_none_or(|expected| expected == revision) => {}
+        let sql = format!("{SELECT} WHERE q.id = $1");
+        let found: Option<Tuple> = on!(self.conn(), c => sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(id).fetch_optional(&mut *c).await)?;
+        let before = match found.map(row).transpose()? {
+            Some(before) if expected.is_none_or(|expected| expected == before.revision) => before,
             _ => return Ok(Err(DirectoryError::Changed)),
-        }
-        self.put_quota(before, quota_bytes.map(octets)).await?;
-        if let Some(refusal) = self.over_allocation(fallback).await? {
-            self.put_quota(before, Some(was)).await?;
+        };
+        let scope = QuotaScope { domain: before.domain.as_ref().map(|(id, _)| *id), kind: before.kind };
+        if let Some(refusal) = self.over_allocation(id, scope, quota_bytes, fallback).await? {
             return Ok(Err(refusal));
+        }
+        let (sql, quota) = match quota_bytes {
+            Some(quota) => {
+                let sql = "UPDATE quota_defaults SET quota_bytes = $3, revision = revision + 1 WHERE id = $1 AND revision = $2";
+                (sql, octets(quota))
+            }
+            None => ("DELETE FROM quota_defaults WHERE id = $1 AND revision = $2 AND $3 = 0", 0),
+        };
+        let changed = on!(self.conn(), c => sqlx::query(sql).bind(id).bind(before.revision).bind(quota)
+            .execute(&mut *c).await.map(|r| r.rows_affected()))?;
+        if changed == 0 {
+            return Ok(Err(DirectoryError::Changed));
         }
         let settled = self.settle_quotas(fallback).await?;
         let action = if quota_bytes.is_some() { "quota.changed" } else { "quota.ended" };
         let entry = admin(action, None, format!("mailboxes={settled}")).on("quota", id);
-        self.audit(&entry.before(was).after(quota_bytes)).await?;
+        self.audit(&entry.before(octets(before.quota_bytes)).after(quota_bytes)).await?;
         Ok(Ok(()))
     }
 
-    /// Writes a default that was read as `before`, or removes it.
-    async fn put_quota(&mut self, before: &QuotaRow, quota: Option<i64>) -> Result<(), Error> {
-        let Some(quota) = quota else {
-            on!(self.conn(), c => sqlx::query("DELETE FROM quota_defaults WHERE id = $1").bind(before.id).execute(&mut *c).await.map(|_| ()))?;
-            return Ok(());
-        };
-        let domain = before.domain.as_ref().map(|(id, _)| id.0);
-        on!(self.conn(), c => sqlx::query(
-            "INSERT INTO quota_defaults (id, domain_id, kind, quota_bytes, revision) VALUES ($1, $2, $3, $4, $5) \
-             ON CONFLICT (id) DO UPDATE SET quota_bytes = excluded.quota_bytes, revision = quota_defaults.revision + 1")
-            .bind(before.id).bind(domain).bind(before.kind.map(MailboxKind::as_str)).bind(quota).bind(before.revision).execute(&mut *c).await.map(|_| ()))?;
-        Ok(())
+    /// Whether there is a default for just these mailboxes.
+    async fn is_given(&mut self, scope: QuotaScope) -> Result<bool, Error> {
+        let given: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as(
+            "SELECT id FROM quota_defaults WHERE COALESCE(domain_id, 0) = $1 AND COALESCE(kind, '') = $2")
+            .bind(scope.domain.map_or(0, |id| id.0)).bind(scope.kind.map_or("", MailboxKind::as_str)).fetch_optional(&mut *c).await)?;
+        Ok(given.is_some())
     }
 
     /// Quotas are given one after another: two that fit on their own do not go past an allocation together.
@@ -198,9 +207,17 @@ impl WriteTx {
         Ok(())
     }
 
-    async fn over_allocation(&mut self, fallback: u64) -> Result<Option<DirectoryError>, Error> {
-        let over: Option<(i64, i64)> =
-            on!(self.conn(), c => sqlx::query_as(OVER).bind(octets(fallback)).fetch_optional(&mut *c).await)?;
+    /// Why the default `id` cannot be of that many octets, or end: asked before anything is written.
+    async fn over_allocation(
+        &mut self,
+        id: i64,
+        scope: QuotaScope,
+        quota_bytes: Option<u64>,
+        fallback: u64,
+    ) -> Result<Option<DirectoryError>, Error> {
+        let over: Option<(i64, i64)> = on!(self.conn(), c => sqlx::query_as(OVER)
+            .bind(octets(fallback)).bind(id).bind(scope.domain.map(|id| id.0)).bind(scope.kind.map(MailboxKind::as_str)).bind(quota_bytes.map(octets))
+            .fetch_optional(&mut *c).await)?;
         Ok(over.map(|(max, asked)| DirectoryError::Allocation {
             max: max.unsigned_abs(),
             asked: asked.unsigned_abs(),

@@ -5,13 +5,13 @@ use arc_swap::ArcSwap;
 use config::Config;
 use intake::Intake;
 use listener::Drain;
-use mail_types::Address;
+use mail_types::{ActorId, Address, MailboxId};
 use message::notice::{Access, Event};
 use policy::TrustList;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use store::{Error, Store};
+use store::{Error, FilledDomain, FilledMailbox, Store};
 use tokio::time::{MissedTickBehavior, interval};
 
 /// Between two looks at what fills up: one scan of the mailboxes each time, beside the writer.
@@ -70,50 +70,76 @@ async fn tell_of_fill(store: &Store, door: Option<&Intake>, fills: &Fills) -> Re
     fills.0[1].store(fill.past_95, Ordering::Relaxed);
     let Some(door) = door else { return Ok(()) };
     for filled in store.filled_mailboxes().await? {
-        let event = Event::NearlyFull {
-            mailbox: &filled.address,
-            percent: filled.percent,
-            used_bytes: filled.used_bytes,
-            quota_bytes: filled.quota_bytes,
-        };
-        let letters = door.notices(std::slice::from_ref(&filled.address), &event).await?;
-        store.warn_mailbox(filled.mailbox, filled.percent, letters).await?;
+        unless_told(filled.mailbox, tell_of_filled(store, door, &filled).await);
     }
     for filled in store.filled_domains().await? {
-        let own: Option<Address> = format!("postmaster@{}", filled.name).parse().ok();
-        let mut to = Vec::new();
-        for address in own.iter().chain(door.postmaster()) {
-            if to.is_empty() && store.recipient(address).await?.is_some() {
-                to.push(address.clone());
-            }
-        }
-        let event = Event::DomainNearlyFull {
-            domain: &filled.name,
-            percent: filled.percent,
-            used_bytes: filled.used_bytes,
-            allocation_bytes: filled.allocation_bytes,
-        };
-        tracing::warn!(domain = %filled.name, percent = filled.percent, "the mailboxes of a domain fill its allocation");
-        let letters = door.notices(&to, &event).await?;
-        store.warn_domain(filled.domain, i64::from(filled.percent), filled.percent, letters).await?;
+        unless_told(&filled.name, tell_of_filled_domain(store, door, &filled).await);
     }
+    Ok(())
+}
+
+/// One of whom nobody could be told does not keep the others waiting; the next look tries again.
+fn unless_told(of: impl std::fmt::Display, told: Result<(), Error>) {
+    if let Err(error) = told {
+        tracing::warn!(%of, %error, "a letter to those concerned could not be written; trying again");
+    }
+}
+
+async fn tell_of_filled(store: &Store, door: &Intake, filled: &FilledMailbox) -> Result<(), Error> {
+    let event = Event::NearlyFull {
+        mailbox: &filled.address,
+        percent: filled.percent,
+        used_bytes: filled.used_bytes,
+        quota_bytes: filled.quota_bytes,
+    };
+    let letters = door.notices(std::slice::from_ref(&filled.address), &event).await?;
+    store.warn_mailbox(filled.mailbox, filled.percent, letters).await?;
+    Ok(())
+}
+
+async fn tell_of_filled_domain(store: &Store, door: &Intake, filled: &FilledDomain) -> Result<(), Error> {
+    let own: Option<Address> = format!("postmaster@{}", filled.name).parse().ok();
+    let mut to = Vec::new();
+    for address in own.iter().chain(door.postmaster()) {
+        if to.is_empty() && store.recipient(address).await?.is_some() {
+            to.push(address.clone());
+        }
+    }
+    let event = Event::DomainNearlyFull {
+        domain: &filled.name,
+        percent: filled.percent,
+        used_bytes: filled.used_bytes,
+        allocation_bytes: filled.allocation_bytes,
+    };
+    tracing::warn!(domain = %filled.name, percent = filled.percent, "the mailboxes of a domain fill its allocation");
+    let letters = door.notices(&to, &event).await?;
+    store.warn_domain(filled.domain, i64::from(filled.percent), filled.percent, letters).await?;
     Ok(())
 }
 
 async fn tell_of_ends(store: &Store, door: Option<&Intake>) -> Result<(), Error> {
     let Some(door) = door else { return Ok(()) };
     for (mailbox, actor) in store.ending_grants(store.now().plus_millis(AHEAD_MS)).await? {
-        let mut letters = Vec::new();
-        if let Some(row) = store.delegation(mailbox, actor).await?
-            && let Ok(address) = row.address.parse()
-        {
-            let grantee = row.grantee.name();
-            let access =
-                Access { mailbox: &address, grantee: &grantee, role: row.role, until: row.expires_at };
-            let to = store.concerned(mailbox, Some(actor)).await?;
-            letters = door.notices(&to, &Event::Ending(access)).await?;
-        }
-        store.tell_of_end(mailbox, actor, letters).await?;
+        unless_told(mailbox, tell_of_ending(store, door, mailbox, actor).await);
     }
+    Ok(())
+}
+
+async fn tell_of_ending(
+    store: &Store,
+    door: &Intake,
+    mailbox: MailboxId,
+    actor: ActorId,
+) -> Result<(), Error> {
+    let mut letters = Vec::new();
+    if let Some(row) = store.delegation(mailbox, actor).await?
+        && let Ok(address) = row.address.parse()
+    {
+        let grantee = row.grantee.name();
+        let access = Access { mailbox: &address, grantee: &grantee, role: row.role, until: row.expires_at };
+        let to = store.concerned(mailbox, Some(actor)).await?;
+        letters = door.notices(&to, &Event::Ending(access)).await?;
+    }
+    store.tell_of_end(mailbox, actor, letters).await?;
     Ok(())
 }

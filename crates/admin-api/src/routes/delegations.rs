@@ -1,5 +1,6 @@
 //! `/mailboxes/{id}/delegations`, `/users/{id}/delegations`: who may open whose mailbox, to do what, until when.
 
+use super::users::may_see_person;
 use crate::access::{Caller, Domains, Permission, RouteRule, Standing, rule};
 use crate::api::{Api, Shared};
 use crate::etag::IfMatch;
@@ -14,7 +15,8 @@ use mail_types::{ActorKind, AdminRole, Rights, Role};
 use message::notice::{Access, Event};
 use serde::{Deserialize, Serialize};
 use store::{
-    DelegationChange, DelegationError, DelegationRow, FoundMailbox, FoundPerson, Grantee, PersonName, Terms,
+    DelegationChange, DelegationError, DelegationRow, FoundMailbox, FoundPerson, Grantee, PersonKey,
+    PersonName, Terms,
 };
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -286,7 +288,15 @@ async fn list_of_user(
     let domains = match caller.principal().map(|principal| principal.actor.kind) {
         Some(ActorKind::User(user)) if user == person.user => Domains::All,
         Some(_) => return Err(Problem::new(Code::NotFound)),
-        None => caller.domains(Permission::DelegationsRead),
+        None => {
+            // Whoever may not see the person is not told that there is one.
+            let row = api.store.person(&PersonKey::Id(person.user)).await?;
+            let row = row.ok_or(Problem::new(Code::NotFound))?;
+            if !may_see_person(&api, &caller, Permission::DelegationsRead, &row).await? {
+                return Err(Problem::new(Code::NotFound));
+            }
+            caller.domains(Permission::DelegationsRead)
+        }
     };
     let only = match &domains {
         Domains::All => None,
@@ -534,7 +544,7 @@ fn may_give(caller: &Caller, rights: Rights) -> Result<(), Problem> {
     }
 }
 
-pub(super) fn may_force(caller: &Caller, force: Option<bool>) -> Result<bool, Problem> {
+pub(crate) fn may_force(caller: &Caller, force: Option<bool>) -> Result<bool, Problem> {
     let may = match &caller.standing {
         Standing::Machine => true,
         Standing::Administrator { roles, .. } => roles.iter().any(|(role, _)| *role == AdminRole::Operator),

@@ -340,7 +340,7 @@ fn examine(caller: &Caller, terms: &KeyTerms, words: &[String]) -> Result<(), Pr
     may_give(caller, &terms.roles, &scopes)
 }
 
-fn refused(error: KeyError) -> Problem {
+pub(crate) fn refused(error: KeyError) -> Problem {
     match error {
         KeyError::Changed => Problem::new(Code::PreconditionFailed),
         KeyError::UnknownKey => Problem::new(Code::NotFound),
@@ -349,8 +349,8 @@ fn refused(error: KeyError) -> Problem {
             "une clé de ce nom est en vigueur ; révoquez-la ou choisissez un autre nom",
         ),
         KeyError::LastOperator => Problem::new(Code::LastAdministrator).detail(
-            "no other key administers the operator for good; make one first, with the role operator, without scopes or end date (or use force=true: the command line on the server can always make one)",
-            "aucune autre clé n'administre durablement l'opérateur ; créez-en d'abord une, de rôle operator, sans droits restreints ni date de fin (ou utilisez force=true : la ligne de commande du serveur peut toujours en créer une)",
+            "no other key, and no application that a certificate lets in, administers the operator for good; make a key first, with the role operator, without scopes or end date (or use force=true: the command line on the server can always make one)",
+            "aucune autre clé, ni application qu'un certificat laisse entrer, n'administre durablement l'opérateur ; créez d'abord une clé, de rôle operator, sans droits restreints ni date de fin (ou utilisez force=true : la ligne de commande du serveur peut toujours en créer une)",
         ),
     }
 }

@@ -225,7 +225,7 @@ async fn change(
     may_change(&caller, row.domain.as_ref().map(|(id, _)| *id))?;
     let expected = if_match.expect(row.revision)?;
     let (quota, fallback) = (bounded(change.quota_bytes)?, api.mailboxes.quota_default_bytes);
-    api.store_of(&caller).change_quota(row, expected, Some(quota), fallback).await??;
+    api.store_of(&caller).change_quota(row.id, expected, Some(quota), fallback).await??;
     let row = find(&api, &caller, Permission::MailboxesWrite, &id).await?;
     Ok(Shown { revision: row.revision, value: row.into() })
 }
@@ -245,7 +245,7 @@ async fn end(
     let row = find(&api, &caller, Permission::MailboxesWrite, &id).await?;
     may_change(&caller, row.domain.as_ref().map(|(id, _)| *id))?;
     let expected = if_match.expect(row.revision)?;
-    api.store_of(&caller).change_quota(row, expected, None, api.mailboxes.quota_default_bytes).await??;
+    api.store_of(&caller).change_quota(row.id, expected, None, api.mailboxes.quota_default_bytes).await??;
     Ok(StatusCode::NO_CONTENT)
 }
 

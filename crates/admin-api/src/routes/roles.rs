@@ -1,9 +1,11 @@
 //! `/applications/{name}/roles`, and what keys and applications may be given: nobody gives more than they have.
 
+use super::delegations::{ForceQuery, may_force};
+use super::keys::refused;
 use crate::access::{Caller, Domains, Permission, RouteRule, rule};
 use crate::api::{Api, Shared};
 use crate::etag::IfMatch;
-use crate::json::{Json, Shown};
+use crate::json::{Json, Query, Shown};
 use crate::problem::{Code, Problem};
 use axum::extract::{Path, State};
 use mail_types::{ActorId, AdminRole, Domain, DomainId};
@@ -91,23 +93,26 @@ async fn show(
 
 /// Sets what an application administers
 ///
-/// In place of what it had. `If-Match` is required. Nobody gives more than they have.
+/// In place of what it had. `If-Match` is required. Nobody gives more than they have. Somebody stays who administers the operator.
 #[utoipa::path(put, path = "/applications/{name}/roles", tag = "keys", operation_id = "setApplicationRoles", request_body = ApplicationRoles,
-    params(("name" = String, Path, description = "Name of the application."),
+    params(("name" = String, Path, description = "Name of the application."), ForceQuery,
         ("If-Match" = String, Header, description = "The ETag that was read.")),
     responses((status = 200, description = "Its roles as they are now.", body = ApplicationRoles)))]
 async fn set(
     State(api): Shared,
     caller: Caller,
     Path(name): Path<String>,
+    Query(query): Query<ForceQuery>,
     if_match: IfMatch,
     Json(new): Json<ApplicationRoles>,
 ) -> Result<Shown<ApplicationRoles>, Problem> {
     let application = api.store.application(&name).await?.ok_or(Problem::new(Code::NotFound))?;
     let given = given(&api, &new.roles).await?;
     may_give(&caller, &given, &[])?;
-    if_match.expect(api.store.admin_roles_revision(application.actor).await?)?;
-    api.store_of(&caller).set_admin_roles(application.actor, given).await?;
+    let expected = if_match.expect(api.store.admin_roles_revision(application.actor).await?)?;
+    let force = may_force(&caller, query.force)?;
+    let store = api.store_of(&caller);
+    store.set_admin_roles(application.actor, given, expected, force).await?.map_err(refused)?;
     shown(&api, application.actor).await
 }
 

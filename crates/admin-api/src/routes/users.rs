@@ -1,5 +1,6 @@
 //! `/users`: persons who hold mailboxes, open those of others, or administer.
 
+use super::delegations::{ForceQuery, may_force};
 use crate::access::{Caller, Domains, Permission, RouteRule, rule};
 use crate::api::{Api, Shared};
 use crate::etag::IfMatch;
@@ -306,12 +307,19 @@ async fn change(
 
 /// Bars a person from logging in
 ///
-/// Everywhere, at once: open sessions end. What they hold and what was granted to them stays.
+/// Everywhere, at once: open sessions end. What they hold and what was granted to them stays. The last administrator of an organizational or cabinet
+/// mailbox stays one.
 #[utoipa::path(post, path = "/users/{id}/disable", tag = "users", operation_id = "disableUser",
-    params(("id" = String, Path, description = "Number or login.")), responses((status = 200, description = "The person as they are now.", body = User)))]
-async fn disable(State(api): Shared, caller: Caller, Path(id): Path<String>) -> Result<Shown<User>, Problem> {
+    params(("id" = String, Path, description = "Number or login."), ForceQuery), responses((status = 200, description = "The person as they are now.", body = User)))]
+async fn disable(
+    State(api): Shared,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<ForceQuery>,
+) -> Result<Shown<User>, Problem> {
     let row = changeable(&api, &caller, &id).await?;
-    api.store_of(&caller).set_person_disabled(row.id, true).await??;
+    let force = may_force(&caller, query.force)?;
+    api.store_of(&caller).set_person_disabled(row.id, true, force).await??;
     again(&api, row.id).await
 }
 
@@ -322,7 +330,7 @@ async fn disable(State(api): Shared, caller: Caller, Path(id): Path<String>) -> 
     params(("id" = String, Path, description = "Number or login.")), responses((status = 200, description = "The person as they are now.", body = User)))]
 async fn enable(State(api): Shared, caller: Caller, Path(id): Path<String>) -> Result<Shown<User>, Problem> {
     let row = changeable(&api, &caller, &id).await?;
-    api.store_of(&caller).set_person_disabled(row.id, false).await??;
+    api.store_of(&caller).set_person_disabled(row.id, false, false).await??;
     again(&api, row.id).await
 }
 

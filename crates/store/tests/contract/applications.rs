@@ -57,13 +57,13 @@ async fn an_application_is_made_once_and_its_name_is_free_after_it(store: &Fixtu
     let names = |rows: Vec<store::ApplicationRow>| rows.into_iter().map(|row| row.name).collect::<Vec<_>>();
     assert_eq!(names(store.applications("", 10).await.unwrap()), ["lims", "robot"]);
     assert_eq!(names(store.applications("lims", 10).await.unwrap()), ["robot"]);
-    assert!(store.delete_application(lims).await.unwrap());
-    assert!(!store.delete_application(lims).await.unwrap());
+    assert!(store.delete_application(lims, false).await.unwrap().unwrap());
+    assert!(!store.delete_application(lims, false).await.unwrap().unwrap());
     assert_eq!(store.application("lims").await.unwrap(), None);
     assert_ne!(application(store, "lims").await, lims);
     // A user is no application.
     let user = store.create_user("marie", "", None).await.unwrap();
-    assert!(!store.delete_application(user.actor).await.unwrap());
+    assert!(!store.delete_application(user.actor, false).await.unwrap().unwrap());
     assert!(store.application("robot").await.unwrap().is_some_and(|row| row.actor == robot));
 }
 
@@ -110,7 +110,7 @@ async fn a_rule_ends_by_removal_by_its_date_and_with_its_application(store: &Fix
     store.add_certificate_rule(lims, &by_serial(&[0x1a, 0x2b]), None, until).await.unwrap().unwrap();
     assert_eq!(store.certificate_rules_for(&peer(), START.plus_secs(59)).await.unwrap().len(), 1);
     assert_eq!(store.certificate_rules_for(&peer(), START.plus_secs(60)).await.unwrap(), []);
-    store.delete_application(lims).await.unwrap();
+    store.delete_application(lims, false).await.unwrap().unwrap();
     assert_eq!(store.certificate_rules_for(&peer(), START).await.unwrap(), []);
 }
 
@@ -210,7 +210,7 @@ async fn what_takes_away_is_counted_and_what_adds_is_not(store: &Fixture) {
             1 => store.set_application_password(labo.actor, "phone", "other").await.unwrap(),
             2 => assert!(store.remove_certificate_rule(lims, rule).await.unwrap()),
             3 => assert!(store.revoke_grant(labo.mailbox, lims).await.unwrap()),
-            4 => assert!(store.delete_application(lims).await.unwrap()),
+            4 => assert!(store.delete_application(lims, false).await.unwrap().unwrap()),
             _ => assert!(store.delete_mailbox(labo.mailbox).await.unwrap()),
         }
         let now = store.revision(Revision::Directory).await.unwrap();

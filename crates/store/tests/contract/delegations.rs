@@ -95,6 +95,7 @@ async fn a_delegation_past_its_end_opens_nothing_and_is_swept_once(store: &Fixtu
     store.give_delegation(change.clone(), until(Role::Editor, 20)).await.unwrap().unwrap();
     store.clock.set(store.now().plus_millis(10));
     assert_eq!(store.give_delegation(change, until(Role::Reader, 30)).await.unwrap(), Ok(()));
+    assert_eq!(store.raw.int("SELECT COUNT(*) FROM audit_rows WHERE action = 'grant.ended'").await, 2);
 }
 
 async fn a_holder_a_disabled_person_and_a_deleted_mailbox_get_none(store: &Fixture) {

@@ -78,6 +78,12 @@ async fn a_mailbox_that_cannot_be_is_refused(store: &Fixture) {
     ] {
         assert_eq!(store.create_mailbox(new).await.unwrap(), Err(refusal));
     }
+    // A refusal enters nobody.
+    store.holder("ward", MailboxKind::Organizational, Some("pierre")).await;
+    let ward = new_mailbox("ward@ch.example", MailboxKind::Personal, None);
+    let other_kind = Err(DirectoryError::OtherKind(MailboxKind::Organizational));
+    assert_eq!(store.create_mailbox(ward).await.unwrap(), other_kind);
+    assert!(store.user("ward@ch.example").await.unwrap().is_none());
     let owned = new_mailbox("app@ch.example", MailboxKind::Applicative, Some("pierre"));
     assert!(matches!(store.create_mailbox(owned).await.unwrap(), Err(DirectoryError::Owner(_))));
 }

@@ -4,7 +4,7 @@ use crate::support::{DAY_MS, Fixture, START, on_both_engines};
 use mail_types::{MailboxId, MailboxKind, MailboxStatus, Role, Rpps, Workflow};
 use store::{
     DirectoryError, LifeStep, MailboxChange, MailboxFilter, MailboxOrder, MailboxRequest, NewPerson,
-    Organization, OwnerRequest, PersonChange, PersonFilter, PersonKey, Revision, Until,
+    Organization, OwnerRequest, PersonChange, PersonFilter, PersonKey, QuotaScope, Revision, Until,
 };
 
 on_both_engines!(
@@ -13,6 +13,9 @@ on_both_engines!(
     a_person_is_made_with_the_mailbox_or_not_at_all,
     a_step_is_taken_from_the_right_state_only,
     a_deleted_mailbox_comes_back_as_it_was,
+    what_comes_back_follows_the_defaults_and_the_allocation_of_now,
+    what_has_no_key_any_more_is_not_restored_whatever_the_clock_says,
+    a_request_with_an_unknown_delegate_leaves_nothing,
     what_is_left_after_the_grace_is_a_tombstone,
     a_holder_asks_and_an_administrator_decides,
     a_change_needs_the_revision_that_was_read,
@@ -157,6 +160,49 @@ async fn a_deleted_mailbox_comes_back_as_it_was(store: &Fixture) {
     assert_eq!(steps(store, marie.mailbox).await[4..], ["suspended", "deleted", "restored", "activated"]);
 }
 
+async fn what_comes_back_follows_the_defaults_and_the_allocation_of_now(store: &Fixture) {
+    let id = made(store, "m@ch.example").await;
+    let domain = store.domain(&"ch.example".parse().unwrap()).await.unwrap().unwrap().id;
+    store.raw.execute("UPDATE mailboxes SET quota_is_own = 0").await;
+    let until = store.now().plus_millis(DAY_MS);
+    store.take_step(id, None, LifeStep::Delete(until)).await.unwrap().unwrap();
+    let scope = QuotaScope { domain: Some(domain), kind: None };
+    store.create_quota(scope, 5000, 1000).await.unwrap().unwrap().unwrap();
+    store.set_domain_allocation(domain, None, Some(4999)).await.unwrap().unwrap();
+    let refused = store.take_step(id, None, LifeStep::Restore).await.unwrap();
+    assert_eq!(refused, Err(DirectoryError::Allocation { max: 4999, asked: 5000 }));
+    store.set_domain_allocation(domain, None, Some(5000)).await.unwrap().unwrap();
+    store.take_step(id, None, LifeStep::Restore).await.unwrap().unwrap();
+    assert_eq!(store.mailbox_of_row(id).await.unwrap().unwrap().quota_bytes, 5000);
+}
+
+async fn what_has_no_key_any_more_is_not_restored_whatever_the_clock_says(store: &Fixture) {
+    let marie = store.personal("marie").await;
+    store.deliver(&marie, b"Subject: gone\r\n\r\nfor good\r\n").await;
+    let until = store.now().plus_millis(DAY_MS);
+    store.take_step(marie.mailbox, None, LifeStep::Delete(until)).await.unwrap().unwrap();
+    store.pass(DAY_MS);
+    assert!(store.erase_expired().await.unwrap());
+    assert_eq!(store.raw.int("SELECT COUNT(*) FROM mailbox_keys").await, 0);
+    assert!(store.raw.int("SELECT COUNT(*) FROM folders").await > 0, "the erasure has only begun");
+    // The clock of another node is behind.
+    store.clock.set(START);
+    let late = store.take_step(marie.mailbox, None, LifeStep::Restore).await.unwrap();
+    assert_eq!(late, Err(DirectoryError::NotRestorable));
+    while store.erase_expired().await.unwrap() {}
+    assert!(store.mailbox_of_row(marie.mailbox).await.unwrap().unwrap().erased_at.is_some());
+}
+
+async fn a_request_with_an_unknown_delegate_leaves_nothing(store: &Fixture) {
+    store.add_domain("ch.example".parse().unwrap()).await.unwrap();
+    let delegates = vec![(mail_types::UserId(99), Role::Reader)];
+    let asked = MailboxRequest { delegates, ..request("m@ch.example", Until::Active) };
+    assert_eq!(store.request_mailbox(asked).await.unwrap(), Err(DirectoryError::UnknownUser));
+    for table in ["mailboxes", "users", "mailbox_keys"] {
+        assert_eq!(store.raw.int(&format!("SELECT COUNT(*) FROM {table}")).await, 0, "{table}");
+    }
+}
+
 async fn what_is_left_after_the_grace_is_a_tombstone(store: &Fixture) {
     let marie = store.personal("marie").await;
     let chief = store.create_user("chief", "", None).await.unwrap();
@@ -286,8 +332,8 @@ async fn persons_are_entered_changed_and_barred(store: &Fixture) {
     let now = store.person(&PersonKey::Id(id)).await.unwrap().unwrap();
     assert_eq!((now.identity.specialty.as_str(), now.identity.rpps.as_deref()), ("Cardiologie", None));
     assert_eq!(now.identity.last_name, "Durand");
-    assert_eq!(store.set_person_disabled(id, true).await.unwrap(), Ok(true));
-    assert_eq!(store.set_person_disabled(id, true).await.unwrap(), Ok(false));
+    assert_eq!(store.set_person_disabled(id, true, false).await.unwrap(), Ok(true));
+    assert_eq!(store.set_person_disabled(id, true, false).await.unwrap(), Ok(false));
     let barred = PersonFilter { is_disabled: Some(true), ..PersonFilter::default() };
     let rows = store.persons(&barred, "", 10).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.login.as_str()).collect::<Vec<_>>(), ["marie"]);

@@ -35,16 +35,13 @@ async fn the_nearest_default_is_followed_and_an_allocation_bounds_it(store: &Fix
     store.set_domain_allocation(domain.id, None, Some((1 << 30) + 25 * MIB)).await.unwrap().unwrap();
     let row = store.quota(id).await.unwrap().unwrap();
     let over = DirectoryError::Allocation { max: (1 << 30) + 25 * MIB, asked: (1 << 30) + 30 * MIB };
-    assert_eq!(store.change_quota(row.clone(), None, Some(30 * MIB), MIB).await.unwrap(), Err(over));
+    assert_eq!(store.change_quota(row.id, None, Some(30 * MIB), MIB).await.unwrap(), Err(over));
     assert_eq!(quota(store, &marie.address).await, 20 * MIB);
     let row = store.quota(id).await.unwrap().unwrap();
-    assert_eq!(row.quota_bytes, 20 * MIB, "a refusal leaves the default as it was");
+    assert_eq!((row.quota_bytes, row.revision), (20 * MIB, 1), "a refusal leaves the default as it was");
     let stale = Some(row.revision - 1);
-    assert_eq!(
-        store.change_quota(row.clone(), stale, None, MIB).await.unwrap(),
-        Err(DirectoryError::Changed)
-    );
-    store.change_quota(row, None, None, MIB).await.unwrap().unwrap();
+    assert_eq!(store.change_quota(row.id, stale, None, MIB).await.unwrap(), Err(DirectoryError::Changed));
+    store.change_quota(row.id, None, None, MIB).await.unwrap().unwrap();
     assert_eq!(quota(store, &marie.address).await, 10 * MIB);
     store.assert_sound().await;
 }

@@ -66,6 +66,9 @@ pub(super) enum UserCommand {
     Disable {
         /// Login or number.
         user: String,
+        /// Even when nobody is left who administers one of their mailboxes.
+        #[arg(long)]
+        force: bool,
     },
     /// Let one log in again.
     Enable {
@@ -145,8 +148,8 @@ async fn obey(global: &Global, client: &Client, command: UserCommand) -> Result<
             print::one(global, &client.patch(&["users", &user], &change).await?);
             Ok(())
         }
-        UserCommand::Disable { user } => step(global, client, &user, "disable").await,
-        UserCommand::Enable { user } => step(global, client, &user, "enable").await,
+        UserCommand::Disable { user, force } => step(global, client, &user, "disable", force).await,
+        UserCommand::Enable { user } => step(global, client, &user, "enable", false).await,
     }
 }
 
@@ -189,8 +192,9 @@ async fn create(
     Ok(())
 }
 
-async fn step(global: &Global, client: &Client, user: &str, step: &str) -> Result<()> {
-    let answer = client.ask(&Ask::post(&["users", user, step])?).await?;
+async fn step(global: &Global, client: &Client, user: &str, step: &str, force: bool) -> Result<()> {
+    let ask = Ask::post(&["users", user, step])?.query("force", force.then_some(true));
+    let answer = client.ask(&ask).await?;
     print::done(global, &answer.value);
     Ok(())
 }

@@ -7,6 +7,8 @@ use crate::instant::Instant;
 use crate::json::{Json, Query, instant};
 use crate::page::{self, Page};
 use crate::problem::{Code, Problem};
+use crate::routes::delegations::{ForceQuery, may_force};
+use crate::routes::keys::refused;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header::LOCATION};
 use axum::response::{IntoResponse, Response};
@@ -212,16 +214,18 @@ async fn show_application(
 
 /// Takes an application out of service
 ///
-/// Its rules and grants end, its open sessions within five seconds, and its name is free.
-#[utoipa::path(delete, path = "/applications/{id}", tag = "certificates", operation_id = "deleteApplication", params(("id" = String, Path, description = "Its id.", pattern = "^[0-9]{1,18}$")),
+/// Its rules and grants end, its open sessions within five seconds, and its name is free. Somebody stays who administers the operator.
+#[utoipa::path(delete, path = "/applications/{id}", tag = "certificates", operation_id = "deleteApplication", params(("id" = String, Path, description = "Its id.", pattern = "^[0-9]{1,18}$"), ForceQuery),
     responses((status = 204, description = "It is out of service.")))]
 async fn delete_application(
     State(api): Shared,
     caller: Caller,
     Path(id): Path<String>,
+    Query(query): Query<ForceQuery>,
 ) -> Result<StatusCode, Problem> {
     let application = find(&api, &id).await?;
-    api.store_of(&caller).delete_application(application.actor).await?;
+    let force = may_force(&caller, query.force)?;
+    api.store_of(&caller).delete_application(application.actor, force).await?.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

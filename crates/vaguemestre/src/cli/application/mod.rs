@@ -64,18 +64,26 @@ pub(super) enum ApplicationCommand {
         /// operator, auditor, support, or domain:NAME; as often as there are roles.
         #[arg(long, value_parser = key::role)]
         role: Vec<Value>,
+        /// Even when nobody is left who administers the operator.
+        #[arg(long)]
+        force: bool,
     },
     /// Take an application out of service. Open sessions end within five seconds; the mailboxes stay.
     Delete {
         /// Its name.
         name: String,
+        /// Even when nobody is left who administers the operator.
+        #[arg(long)]
+        force: bool,
     },
 }
 
 pub(super) async fn run(global: &Global, command: ApplicationCommand) -> Result<ExitCode> {
     match command {
         ApplicationCommand::Roles { name } => roles(global, &name, None).await?,
-        ApplicationCommand::SetRoles { name, role } => roles(global, &name, Some(role)).await?,
+        ApplicationCommand::SetRoles { name, role, force } => {
+            roles(global, &name, Some((role, force))).await?;
+        }
         command if global.remote()?.is_some() => return on_server::run(global, command).await,
         command => on_store(global, command).await?,
     }
@@ -83,12 +91,15 @@ pub(super) async fn run(global: &Global, command: ApplicationCommand) -> Result<
 }
 
 /// Shows the roles, or sets them.
-async fn roles(global: &Global, name: &str, new: Option<Vec<Value>>) -> Result<()> {
+async fn roles(global: &Global, name: &str, new: Option<(Vec<Value>, bool)>) -> Result<()> {
     let segments = ["applications", name, "roles"];
     let client = Client::open(global).await?;
     let shown = match new {
         None => client.get(&segments).await,
-        Some(roles) => client.as_it_is(&Ask::put(&segments)?.json(&json!({"roles": roles}))).await,
+        Some((roles, force)) => {
+            let ask = Ask::put(&segments)?.query("force", force.then_some(true));
+            client.as_it_is(&ask.json(&json!({"roles": roles}))).await
+        }
     };
     client.close().await;
     print::one(global, &shown?);
@@ -121,9 +132,11 @@ async fn on_store(global: &Global, command: ApplicationCommand) -> Result<()> {
                 "{name} has no grant of {address}; `application show {name}` lists what it has"
             );
         }
-        ApplicationCommand::Delete { name } => {
+        ApplicationCommand::Delete { name, force } => {
             let application = find(&store, &name).await?;
-            store.delete_application(application.actor).await?;
+            store.delete_application(application.actor, force).await?.with_context(|| {
+                format!("{name}: make a key with the role operator first, or use --force")
+            })?;
         }
     }
     store.close().await;

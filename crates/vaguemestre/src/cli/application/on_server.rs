@@ -45,9 +45,10 @@ async fn obey(global: &Global, client: &Client, command: ApplicationCommand) -> 
             client.ask(&Ask::delete(&["applications", id(&application), "mailboxes", &mailbox])?).await?;
             print::done(global, &json!({"name": name, "address": address, "revoked": true}));
         }
-        ApplicationCommand::Delete { name } => {
+        ApplicationCommand::Delete { name, force } => {
             let application = find(client, &name).await?;
-            client.ask(&Ask::delete(&["applications", id(&application)])?).await?;
+            let ask = Ask::delete(&["applications", id(&application)])?;
+            client.ask(&ask.query("force", force.then_some(true))).await?;
             print::done(global, &json!({"name": name, "deleted": true}));
         }
         ApplicationCommand::Roles { .. } | ApplicationCommand::SetRoles { .. } => {}
