@@ -9,7 +9,7 @@ use crate::{AuthError, Authenticator, Login, Whence, password, unavailable};
 use mail_types::{ActorId, Address, MailboxId, Secret, Timestamp};
 use std::time::Duration;
 use store::{ApplicationPassword, LoginActor, LoginMailbox, LoginTrace};
-use tokio::sync::SemaphorePermit;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 /// Refusals are answered at multiples of this after their examination began: what it took tells nothing of how many passwords there are.
@@ -18,17 +18,16 @@ const GRID: Duration = Duration::from_millis(500);
 const SEEN_MS: i64 = 86_400_000;
 
 /// What a client sent.
-#[derive(Clone, Copy)]
-struct Claim<'c> {
-    authzid: &'c str,
-    name: &'c str,
-    password: &'c Secret<String>,
+struct Claim {
+    authzid: String,
+    name: String,
+    password: Secret<String>,
 }
 
-impl Claim<'_> {
+impl Claim {
     /// The name that selects the mailbox.
     fn selected(&self) -> &str {
-        if self.authzid.is_empty() { self.name } else { self.authzid }
+        if self.authzid.is_empty() { &self.name } else { &self.authzid }
     }
 
     /// The selected name in the one form that its failures are counted under.
@@ -36,6 +35,20 @@ impl Claim<'_> {
         let name = self.selected().trim();
         name.parse::<Address>().map_or_else(|_| name.to_lowercase(), |address| address.canonical())
     }
+}
+
+/// What became of a claim before any hashing.
+enum Admitted {
+    Proven(Login),
+    Guess(Admission),
+}
+
+/// A guess whose turn it is.
+struct Admission {
+    turn: Turn,
+    trace: LoginTrace,
+    known_since: Option<Timestamp>,
+    revision: u64,
 }
 
 /// Who a claim turned out to be.
@@ -65,9 +78,38 @@ impl Authenticator {
         name: &str,
         password: &Secret<String>,
     ) -> Result<Login, AuthError> {
-        let claim = Claim { authzid, name, password };
+        let claim = Claim { authzid: authzid.to_owned(), name: name.to_owned(), password: password.clone() };
+        match Box::pin(self.admitted(whence, &claim)).await {
+            Ok(Admitted::Proven(login)) => Ok(login),
+            Ok(Admitted::Guess(guess)) => {
+                // Whoever hangs up meanwhile has guessed all the same: it ends, is counted and is written down.
+                let examined = tokio::spawn(self.clone().examined(whence, claim, guess));
+                examined.await.map_err(|_| AuthError::Unavailable("the examination failed".to_owned()))?
+            }
+            Err(error) => {
+                self.turned_away(whence, None, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Whoever was proven lately is let in at once; others wait for their turn.
+    async fn admitted(&self, whence: Whence, claim: &Claim) -> Result<Admitted, AuthError> {
+        let revision = self.revision();
+        if let Some(proven) = self.proven_lately(claim).await? {
+            let login = proven.login(revision);
+            self.entered(whence, "password", entry(&login, proven.password.id, None)).await?;
+            return Ok(Admitted::Proven(login));
+        }
+        let trace = self.store.login_trace(&claim.account(), whence.ip);
+        let known_since = self.store.known_since(&trace, self.store.now()).await.map_err(unavailable)?;
+        let turn = self.turn(whence, &trace, known_since.is_some()).await?;
+        Ok(Admitted::Guess(Admission { turn, trace, known_since, revision }))
+    }
+
+    async fn examined(self, whence: Whence, claim: Claim, guess: Admission) -> Result<Login, AuthError> {
         let mut mailbox = None;
-        let outcome = Box::pin(self.examine(whence, claim, &mut mailbox)).await;
+        let outcome = self.examine(whence, &claim, guess, &mut mailbox).await;
         if let Err(error) = &outcome {
             self.turned_away(whence, mailbox, error);
         }
@@ -77,18 +119,11 @@ impl Authenticator {
     async fn examine(
         &self,
         whence: Whence,
-        claim: Claim<'_>,
+        claim: &Claim,
+        guess: Admission,
         concerned: &mut Option<MailboxId>,
     ) -> Result<Login, AuthError> {
-        let revision = self.revision();
-        if let Some(proven) = self.proven_lately(claim).await? {
-            let login = proven.login(revision);
-            self.entered(whence, "password", entry(&login, proven.password.id, None)).await?;
-            return Ok(login);
-        }
-        let trace = self.store.login_trace(&claim.account(), whence.ip);
-        let known_since = self.store.known_since(&trace, self.store.now()).await.map_err(unavailable)?;
-        let turn = self.turn(whence, &trace, known_since.is_some()).await?;
+        let Admission { turn, trace, known_since, revision } = guess;
         // While it waited, another connection may have proven the same.
         let proven = match self.proven_lately(claim).await? {
             Some(proven) => proven,
@@ -103,7 +138,7 @@ impl Authenticator {
     }
 
     /// Waits for the turn of a guess.
-    async fn turn(&self, whence: Whence, trace: &LoginTrace, is_known: bool) -> Result<Turn<'_>, AuthError> {
+    async fn turn(&self, whence: Whence, trace: &LoginTrace, is_known: bool) -> Result<Turn, AuthError> {
         let (account, address) = (beginning(&trace.account), beginning(&trace.address));
         let mut pair = [0; 16];
         for (index, octet) in pair.iter_mut().enumerate() {
@@ -123,8 +158,8 @@ impl Authenticator {
     /// Looks at a guess whose turn it is.
     async fn look_at(
         &self,
-        claim: Claim<'_>,
-        turn: &Turn<'_>,
+        claim: &Claim,
+        turn: &Turn,
         is_known: bool,
         concerned: &mut Option<MailboxId>,
     ) -> Result<Proven, AuthError> {
@@ -132,41 +167,41 @@ impl Authenticator {
         let mailbox = self.selected(claim).await?;
         *concerned = mailbox.as_ref().map(|mailbox| mailbox.id);
         let proven = match mailbox {
-            Some(mailbox) => self.prove(mailbox, claim.password, is_known).await?,
-            None => self.verify(None, claim.password, is_known).await.map(|_| None)?,
+            Some(mailbox) => self.prove(mailbox, &claim.password, is_known).await?,
+            None => self.verify(None, &claim.password, is_known).await.map(|_| None)?,
         };
         let now = self.store.now();
-        let (selected, name) = (claim.selected(), claim.name);
+        let (selected, name) = (claim.selected(), claim.name.as_str());
         let Some(proven) = proven else {
             // The same wrong password once more, by a client that was not told of a new one, is no further guess.
-            if self.wrong.find(selected, name, claim.password, now).is_none() {
+            if self.wrong.find(selected, name, &claim.password, now).is_none() {
                 turn.failed(now);
-                self.wrong.insert(selected, name, claim.password, (), now);
+                self.wrong.insert(selected, name, &claim.password, (), now);
             }
             let past = u32::try_from(begin.elapsed().as_millis() / GRID.as_millis()).unwrap_or(0);
             sleep_until(begin + GRID * past.saturating_add(1)).await;
             return Err(AuthError::Refused);
         };
         let proof = Proof { actor: proven.actor.actor.id, password: proven.password.id };
-        self.cache.insert(selected, name, claim.password, proof, now);
+        self.cache.insert(selected, name, &claim.password, proof, now);
         Ok(proven)
     }
 
     /// The mailbox that both names select, if it may be opened.
-    async fn selected(&self, claim: Claim<'_>) -> Result<Option<LoginMailbox>, AuthError> {
+    async fn selected(&self, claim: &Claim) -> Result<Option<LoginMailbox>, AuthError> {
         let now = self.store.now();
         let mailbox = self.store.login_mailbox(claim.selected(), now).await.map_err(unavailable)?;
         let Some(mailbox) = mailbox.and_then(|mailbox| self.opened(mailbox)) else { return Ok(None) };
         if claim.authzid.is_empty() {
             return Ok(Some(mailbox));
         }
-        let other = self.store.login_mailbox(claim.name, now).await.map_err(unavailable)?;
+        let other = self.store.login_mailbox(&claim.name, now).await.map_err(unavailable)?;
         Ok(other.is_some_and(|other| other.id == mailbox.id).then_some(mailbox))
     }
 
     /// Who it is, when the same name and password were verified lately and everything that the login rests on stands.
-    async fn proven_lately(&self, claim: Claim<'_>) -> Result<Option<Proven>, AuthError> {
-        let proof = self.cache.find(claim.selected(), claim.name, claim.password, self.store.now());
+    async fn proven_lately(&self, claim: &Claim) -> Result<Option<Proven>, AuthError> {
+        let proof = self.cache.find(claim.selected(), &claim.name, &claim.password, self.store.now());
         let Some(proof) = proof else { return Ok(None) };
         let Some(mailbox) = self.selected(claim).await? else { return Ok(None) };
         let Some(actor) = mailbox.actors.iter().find(|actor| actor.actor.id == proof.actor).cloned() else {
@@ -227,22 +262,25 @@ impl Authenticator {
         password: &Secret<String>,
         is_known: bool,
     ) -> Result<bool, AuthError> {
-        let _permit = self.hashing_permit(is_known).await?;
+        let permit = self.hashing_permit(is_known).await?;
         let password = password.clone();
-        tokio::task::spawn_blocking(move || password::verify(hash.as_deref(), &password))
-            .await
-            .map_err(|_| AuthError::Unavailable("password hashing failed".to_owned()))
+        let verified = tokio::task::spawn_blocking(move || {
+            // The place is taken for as long as the work lasts.
+            let _permit = permit;
+            password::verify(hash.as_deref(), &password)
+        });
+        verified.await.map_err(|_| AuthError::Unavailable("password hashing failed".to_owned()))
     }
 
     /// Whoever comes from a known address has a place that no other takes.
-    async fn hashing_permit(&self, is_known: bool) -> Result<SemaphorePermit<'_>, AuthError> {
+    async fn hashing_permit(&self, is_known: bool) -> Result<OwnedSemaphorePermit, AuthError> {
         let permit = if is_known {
             tokio::select! {
-                permit = self.hashing.acquire() => permit,
-                permit = self.hashing_known.acquire() => permit,
+                permit = self.hashing.clone().acquire_owned() => permit,
+                permit = self.hashing_known.clone().acquire_owned() => permit,
             }
         } else {
-            self.hashing.acquire().await
+            self.hashing.clone().acquire_owned().await
         };
         permit.map_err(|_| AuthError::Unavailable("closing".to_owned()))
     }

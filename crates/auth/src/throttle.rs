@@ -124,22 +124,22 @@ impl std::fmt::Debug for Throttle {
 }
 
 /// The right to look at one guess now. While it lasts, no other one at this account from this address is looked at.
-pub(crate) struct Turn<'t> {
-    throttle: &'t Throttle,
+pub(crate) struct Turn {
+    throttle: Arc<Throttle>,
     guess: Guess,
     /// How long it had to wait.
     pub(crate) waited: Duration,
     _order: OwnedMutexGuard<()>,
-    _seat: Seat<'t>,
+    _seat: Seat,
 }
 
-struct Seat<'t> {
-    throttle: &'t Throttle,
+struct Seat {
+    throttle: Arc<Throttle>,
     pair: Key,
     lane: Arc<Lane>,
 }
 
-impl Drop for Seat<'_> {
+impl Drop for Seat {
     fn drop(&mut self) {
         let mut lanes = self.throttle.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         if self.lane.seats.fetch_sub(1, Ordering::Relaxed) == 1 {
@@ -169,7 +169,11 @@ impl Throttle {
     ///
     /// # Errors
     /// [`Held`], at once, when it may not.
-    pub(crate) async fn turn(&self, guess: Guess, now: impl Fn() -> Timestamp) -> Result<Turn<'_>, Held> {
+    pub(crate) async fn turn(
+        self: &Arc<Self>,
+        guess: Guess,
+        now: impl Fn() -> Timestamp,
+    ) -> Result<Turn, Held> {
         let seat = self.seat(guess.pair);
         self.admit(&guess, &seat, now())?;
         let order = seat.lane.order.clone().lock_owned().await;
@@ -179,14 +183,14 @@ impl Throttle {
             let _permit = self.permit(delay)?;
             tokio::time::sleep(delay).await;
         }
-        Ok(Turn { throttle: self, guess, waited: delay, _order: order, _seat: seat })
+        Ok(Turn { throttle: self.clone(), guess, waited: delay, _order: order, _seat: seat })
     }
 
-    fn seat(&self, pair: Key) -> Seat<'_> {
+    fn seat(self: &Arc<Self>, pair: Key) -> Seat {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         let lane = lanes.entry(pair).or_default().clone();
         lane.seats.fetch_add(1, Ordering::Relaxed);
-        Seat { throttle: self, pair, lane }
+        Seat { throttle: self.clone(), pair, lane }
     }
 
     fn permit(&self, delay: Duration) -> Result<OwnedSemaphorePermit, Held> {
@@ -195,7 +199,7 @@ impl Throttle {
     }
 
     /// How long the guess has to wait, unless it is refused.
-    fn admit(&self, guess: &Guess, seat: &Seat<'_>, now: Timestamp) -> Result<Duration, Held> {
+    fn admit(&self, guess: &Guess, seat: &Seat, now: Timestamp) -> Result<Duration, Held> {
         if let Some(retry_after_secs) = self.refused_for(guess, now) {
             return Err(Held { by: Restraint::Address, retry_after_secs });
         }
@@ -260,7 +264,7 @@ impl Throttle {
     }
 }
 
-impl Turn<'_> {
+impl Turn {
     /// The guess was wrong.
     pub(crate) fn failed(&self, now: Timestamp) {
         let mut tallies = self.throttle.tallies.lock().unwrap_or_else(PoisonError::into_inner);

@@ -29,20 +29,20 @@ fn fast() -> ThrottleSettings {
 }
 
 /// How long the guess waited, in tens of microseconds: in milliseconds as configured.
-async fn waited(throttle: &Throttle, guess: Guess, now: Timestamp) -> u128 {
+async fn waited(throttle: &Arc<Throttle>, guess: Guess, now: Timestamp) -> u128 {
     let begin = Instant::now();
     let turn = throttle.turn(guess, || now).await.unwrap_or_else(|held| panic!("{held:?}"));
     assert!(begin.elapsed() >= turn.waited);
     (turn.waited.as_micros() + 5) / 10
 }
 
-async fn fail(throttle: &Throttle, guess: Guess, now: Timestamp) {
+async fn fail(throttle: &Arc<Throttle>, guess: Guess, now: Timestamp) {
     throttle.turn(guess, || now).await.unwrap_or_else(|held| panic!("{held:?}")).failed(now);
 }
 
 #[tokio::test]
 async fn the_wait_grows_to_its_bound_and_is_forgotten_with_time() {
-    let throttle = Throttle::new(fast());
+    let throttle = Arc::new(Throttle::new(fast()));
     let mut waits = Vec::new();
     for _ in 0..10 {
         waits.push(waited(&throttle, guess(1, 1, false), NOW).await);
@@ -56,7 +56,7 @@ async fn the_wait_grows_to_its_bound_and_is_forgotten_with_time() {
 
 #[tokio::test]
 async fn from_a_known_address_nobody_waits_for_the_failures_of_others() {
-    let throttle = Throttle::new(fast());
+    let throttle = Arc::new(Throttle::new(fast()));
     for attacker in 0..40 {
         fail(&throttle, guess(1, attacker, false), NOW).await;
     }
@@ -74,7 +74,7 @@ async fn from_a_known_address_nobody_waits_for_the_failures_of_others() {
 
 #[tokio::test]
 async fn an_address_that_failed_very_often_is_refused_except_to_those_it_is_known_of() {
-    let throttle = Throttle::new(fast());
+    let throttle = Arc::new(Throttle::new(fast()));
     for account in 0..100 {
         fail(&throttle, guess(account, 1, false), NOW).await;
     }
