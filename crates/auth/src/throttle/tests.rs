@@ -1,3 +1,5 @@
+//! The growth, the decay and the bounds of waits, with a clock that is driven.
+
 use super::*;
 use tokio::time::Instant;
 
