@@ -94,6 +94,17 @@ pub(crate) fn after(cursor: Option<&str>) -> Result<String, Problem> {
         .ok_or_else(foreign)
 }
 
+/// The number of the row that a `cursor` says to begin after; zero for the first page.
+///
+/// # Errors
+/// A cursor that was not made here, or not for a list of numbered rows.
+pub(crate) fn row_after(cursor: Option<&str>) -> Result<i64, Problem> {
+    match after(cursor)?.as_str() {
+        "" if cursor.is_none() => Ok(0),
+        key => key.parse().map_err(|_| foreign()),
+    }
+}
+
 /// A cursor that was not made here, or not for this list.
 pub(crate) fn foreign() -> Problem {
     Problem::parameter(

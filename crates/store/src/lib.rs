@@ -111,7 +111,7 @@ pub use message_change::{MessageChange, MessageRefusal, Placed};
 pub use message_list::{ListedMessage, MessageFilter};
 pub use messages::{FolderChanges, MessageRow, Selected, ViewRow, WithBody};
 pub use notices::FolderWatch;
-pub use passwords::{NewPassword, NewPasswordError, PASSWORDS_MAX, PasswordRow};
+pub use passwords::{NewPassword, NewPasswordError, PASSWORDS_MAX, PasswordRow, PasswordScope};
 pub use persons::{Identity, NewPerson, PersonChange, PersonFilter, PersonKey, PersonRow};
 pub use queue::{AttemptOutcome, Claimed, QueueRow, QueueState};
 pub use queue_acts::{QueueAct, QueueFilter, QueueOrder, QueueRefusal};

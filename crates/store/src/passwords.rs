@@ -5,7 +5,7 @@ use crate::directory::admin;
 use crate::revisions::Revision;
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, Store};
-use mail_types::{ActorId, MailboxId, Timestamp};
+use mail_types::{ActorId, DomainId, MailboxId, Timestamp};
 
 /// Passwords in force of one actor. A login tries them one by one.
 pub const PASSWORDS_MAX: u32 = 16;
@@ -53,6 +53,32 @@ pub struct NewPassword {
     pub expires_at: Option<Timestamp>,
 }
 
+/// Which passwords of an actor somebody deals with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PasswordScope {
+    /// All of them.
+    All,
+    /// Those that open this mailbox alone.
+    Mailbox(MailboxId),
+    /// Those that open a single mailbox, of these domains.
+    Domains(Vec<DomainId>),
+}
+
+impl PasswordScope {
+    /// A condition on the row `p` of the passwords.
+    fn condition(&self) -> String {
+        match self {
+            Self::All => String::new(),
+            Self::Mailbox(mailbox) => format!(" AND p.mailbox_id = {}", mailbox.0),
+            Self::Domains(domains) => {
+                let ids: Vec<String> = domains.iter().map(|domain| domain.0.to_string()).collect();
+                let ids = if ids.is_empty() { "NULL".to_owned() } else { ids.join(", ") };
+                format!(" AND p.mailbox_id IN (SELECT o.id FROM mailboxes o WHERE o.domain_id IN ({ids}))")
+            }
+        }
+    }
+}
+
 type Tuple = (i64, String, Option<i64>, Option<String>, i64, Option<i64>, Option<i64>);
 
 fn row((id, label, mailbox, address, created_at, expires_at, last_used_at): Tuple) -> PasswordRow {
@@ -68,13 +94,22 @@ fn row((id, label, mailbox, address, created_at, expires_at, last_used_at): Tupl
 
 impl Store {
     /// The passwords of an actor that are in force, in the order in which they were made, after the row `after`, at most `limit`.
-    pub async fn passwords(&self, actor: ActorId, after: i64, limit: u32) -> Result<Vec<PasswordRow>, Error> {
+    pub async fn passwords(
+        &self,
+        actor: ActorId,
+        scope: &PasswordScope,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<PasswordRow>, Error> {
         let now = self.now();
         let mut reader = self.reader().await?;
-        let rows: Vec<Tuple> = on!(reader.conn(), c => sqlx::query_as(
+        let among = scope.condition();
+        let sql = format!(
             "SELECT p.id, p.label, p.mailbox_id, m.address, p.created_at_ms, p.expires_at_ms, p.last_used_at_ms FROM application_passwords p \
              LEFT JOIN mailboxes m ON m.id = p.mailbox_id WHERE p.actor_id = $1 AND p.revoked_at_ms IS NULL \
-             AND (p.expires_at_ms IS NULL OR p.expires_at_ms > $2) AND p.id > $3 ORDER BY p.id LIMIT $4")
+             AND (p.expires_at_ms IS NULL OR p.expires_at_ms > $2) AND p.id > $3{among} ORDER BY p.id LIMIT $4"
+        );
+        let rows: Vec<Tuple> = on!(reader.conn(), c => sqlx::query_as(sqlx::AssertSqlSafe(sql))
             .bind(actor.0).bind(now.0).bind(after).bind(i64::from(limit)).fetch_all(&mut *c).await)?;
         Ok(rows.into_iter().map(row).collect())
     }
@@ -88,9 +123,19 @@ impl Store {
         .await
     }
 
-    /// Ends a password; sessions that rest on it end within seconds. False when the actor has none of that row in force.
-    pub async fn revoke_password(&self, actor: ActorId, id: i64) -> Result<bool, Error> {
-        self.write(Touches::nothing(), move |tx| Box::pin(tx.revoke_password(actor, id))).await
+    /// Ends a password; sessions that rest on it end within seconds. False when the actor has none of that row in force, in the scope.
+    pub async fn revoke_password(
+        &self,
+        actor: ActorId,
+        scope: &PasswordScope,
+        id: i64,
+    ) -> Result<bool, Error> {
+        let among = scope.condition();
+        self.write(Touches::nothing(), move |tx| {
+            let among = among.clone();
+            Box::pin(async move { tx.revoke_password(actor, &among, id).await })
+        })
+        .await
     }
 }
 
@@ -122,10 +167,12 @@ impl WriteTx {
         Ok(Ok(id))
     }
 
-    async fn revoke_password(&mut self, actor: ActorId, id: i64) -> Result<bool, Error> {
+    async fn revoke_password(&mut self, actor: ActorId, among: &str, id: i64) -> Result<bool, Error> {
         let now = self.now.0;
-        let revoked = on!(self.conn(), c => sqlx::query(
-            "UPDATE application_passwords SET revoked_at_ms = $3 WHERE id = $1 AND actor_id = $2 AND revoked_at_ms IS NULL")
+        let sql = format!(
+            "UPDATE application_passwords AS p SET revoked_at_ms = $3 WHERE p.id = $1 AND p.actor_id = $2 AND p.revoked_at_ms IS NULL{among}"
+        );
+        let revoked = on!(self.conn(), c => sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(id).bind(actor.0).bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?;
         if revoked == 0 {
             return Ok(false);

@@ -1,5 +1,6 @@
 //! `/passwords`, `/users/{id}/passwords`: application passwords, one's own and other persons'. A password is made here, shown once, and kept as a hash.
 
+use super::users::{may_change_person, may_see_person};
 use crate::access::{Caller, Domains, Permission, RouteRule, rule};
 use crate::api::{Api, Shared};
 use crate::instant::Instant;
@@ -12,7 +13,10 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderName, StatusCode};
 use mail_types::{ActorId, ActorKind, MailboxId, MailboxStatus, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{FoundPerson, NewPassword, NewPasswordError, PASSWORDS_MAX, PasswordRow, PersonName};
+use store::{
+    NewPassword, NewPasswordError, PASSWORDS_MAX, PasswordRow, PasswordScope, PersonKey, PersonName,
+    PersonRow,
+};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -130,7 +134,7 @@ async fn list_own(
     Query(query): Query<PasswordQuery>,
 ) -> Result<axum::Json<Page<ApplicationPassword>>, Problem> {
     let actor = own_actor(&caller)?;
-    list(&api, actor, &query).await
+    list(&api, actor, &own_scope(&caller), &query).await
 }
 
 /// Makes an application password of one's own
@@ -163,12 +167,13 @@ async fn revoke_own(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let actor = own_actor(&caller)?;
-    revoke(&api, &caller, actor, &id).await
+    revoke(&api, &caller, (actor, &own_scope(&caller)), &id).await
 }
 
 /// Lists a person's application passwords
 ///
-/// Those in force, in the order in which they were made; never the passwords themselves.
+/// Those in force, in the order in which they were made; never the passwords themselves. An administrator of domains who may not change the
+/// person sees those that open a mailbox of these domains alone.
 #[utoipa::path(get, path = "/users/{id}/passwords", tag = "passwords", operation_id = "listPasswords",
     params(("id" = String, Path, description = "Number, login or RPPS number of the person."), PasswordQuery),
     responses((status = 200, description = "A page of passwords.", body = Page<ApplicationPassword>)))]
@@ -179,7 +184,8 @@ async fn list_of_user(
     Query(query): Query<PasswordQuery>,
 ) -> Result<axum::Json<Page<ApplicationPassword>>, Problem> {
     let person = person(&api, &caller, Permission::PasswordsRead, &id).await?;
-    list(&api, person.actor, &query).await
+    let scope = scope(&api, &caller, Permission::PasswordsRead, &person).await?;
+    list(&api, person.actor, &scope, &query).await
 }
 
 /// Makes an application password for a person
@@ -208,7 +214,7 @@ async fn create_for_user(
         let found = api.store.find_mailbox(mailbox).await?.ok_or_else(unknown_mailbox)?;
         caller.may_see(Permission::PasswordsWrite, found.domain).map_err(|_| unknown_mailbox())?;
     }
-    create(&api, &caller, wanted, &format!("/users/{}/passwords", person.user)).await
+    create(&api, &caller, wanted, &format!("/users/{}/passwords", person.row.id)).await
 }
 
 /// Revokes an application password of a person
@@ -224,7 +230,8 @@ async fn revoke_of_user(
     Path((user, id)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let person = person(&api, &caller, Permission::PasswordsWrite, &user).await?;
-    revoke(&api, &caller, person.actor, &id).await
+    let scope = scope(&api, &caller, Permission::PasswordsWrite, &person).await?;
+    revoke(&api, &caller, (person.actor, &scope), &id).await
 }
 
 /// Applications log in with certificates, and the machine itself has no mailbox.
@@ -238,31 +245,50 @@ fn own_actor(caller: &Caller) -> Result<ActorId, Problem> {
     }
 }
 
-/// The person, if they are of the caller's domains.
-async fn person(
+/// What somebody sees and ends of their own: with a password that opens one mailbox, only such passwords of it.
+fn own_scope(caller: &Caller) -> PasswordScope {
+    match caller.principal() {
+        Some(principal) if principal.only_here => PasswordScope::Mailbox(principal.mailbox),
+        _ => PasswordScope::All,
+    }
+}
+
+/// Whose passwords they are.
+struct Person {
+    actor: ActorId,
+    row: PersonRow,
+}
+
+/// The person, if the caller sees them.
+async fn person(api: &Api, caller: &Caller, permission: Permission, name: &str) -> Result<Person, Problem> {
+    let not_found = || Problem::new(Code::NotFound);
+    let found = api.store.find_person(&PersonName::of(name)).await?.ok_or_else(not_found)?;
+    let row = api.store.person(&PersonKey::Id(found.user)).await?.ok_or_else(not_found)?;
+    let is_seen = may_see_person(api, caller, permission, &row).await?;
+    is_seen.then_some(Person { actor: found.actor, row }).ok_or_else(not_found)
+}
+
+/// Which of a person's passwords the caller deals with. A password that opens everything is dealt with by those alone who may change the person.
+async fn scope(
     api: &Api,
     caller: &Caller,
     permission: Permission,
-    name: &str,
-) -> Result<FoundPerson, Problem> {
-    let person = api.store.find_person(&PersonName::of(name)).await?.ok_or(Problem::new(Code::NotFound))?;
-    if let Domains::Only(domains) = caller.domains(permission) {
-        let theirs = api.store.domains_of_person(person.user).await?;
-        if !theirs.iter().any(|domain| domains.contains(domain)) {
-            return Err(Problem::new(Code::NotFound));
-        }
-    }
-    Ok(person)
+    person: &Person,
+) -> Result<PasswordScope, Problem> {
+    let Domains::Only(domains) = caller.domains(permission) else { return Ok(PasswordScope::All) };
+    let is_theirs = may_change_person(api, caller, permission, &person.row).await?;
+    Ok(if is_theirs { PasswordScope::All } else { PasswordScope::Domains(domains) })
 }
 
 async fn list(
     api: &Api,
     actor: ActorId,
+    scope: &PasswordScope,
     query: &PasswordQuery,
 ) -> Result<axum::Json<Page<ApplicationPassword>>, Problem> {
     let limit = page::limit(query.limit)?;
-    let after = page::after(query.cursor.as_deref())?.parse().unwrap_or(0);
-    let rows = api.store.passwords(actor, after, limit + 1).await?;
+    let after = page::row_after(query.cursor.as_deref())?;
+    let rows = api.store.passwords(actor, scope, after, limit + 1).await?;
     Ok(axum::Json(Page::of(rows, limit, |row| row.id.to_string()).map(ApplicationPassword::from)))
 }
 
@@ -315,7 +341,7 @@ async fn openable(api: &Api, actor: ActorId, name: &str) -> Result<MailboxId, Pr
 async fn password_of(api: &Api, caller: &Caller, actor: ActorId) -> Result<Option<PasswordRow>, Problem> {
     let id = caller.credential.as_deref().and_then(|credential| credential.strip_prefix("password:"));
     let Some(id) = id.and_then(|id| id.parse::<i64>().ok()) else { return Ok(None) };
-    let rows = api.store.passwords(actor, id - 1, 1).await?;
+    let rows = api.store.passwords(actor, &PasswordScope::All, id - 1, 1).await?;
     // One that ended since the request began makes nothing.
     let known = rows.into_iter().find(|row| row.id == id);
     known.map(Some).ok_or_else(|| Problem::new(Code::Unauthenticated))
@@ -355,15 +381,20 @@ async fn create(
         expires_at: wanted.expires_at,
     };
     let id = api.store_of(caller).create_password(new).await?.map_err(refused)?;
-    let row = api.store.passwords(actor, id - 1, 1).await?.into_iter().next();
+    let row = api.store.passwords(actor, &PasswordScope::All, id - 1, 1).await?.into_iter().next();
     let row = row.ok_or_else(|| Problem::new(Code::NotFound))?;
     let value = MadePassword { known: row.into(), password: secret.expose().clone() };
     Ok(Once(made(&format!("{path}/{id}"), value)))
 }
 
-async fn revoke(api: &Api, caller: &Caller, actor: ActorId, id: &str) -> Result<StatusCode, Problem> {
+async fn revoke(
+    api: &Api,
+    caller: &Caller,
+    (actor, scope): (ActorId, &PasswordScope),
+    id: &str,
+) -> Result<StatusCode, Problem> {
     let id = id.parse().map_err(|_| Problem::new(Code::NotFound))?;
-    let is_revoked = api.store_of(caller).revoke_password(actor, id).await?;
+    let is_revoked = api.store_of(caller).revoke_password(actor, scope, id).await?;
     is_revoked.then_some(StatusCode::NO_CONTENT).ok_or_else(|| Problem::new(Code::NotFound))
 }
 

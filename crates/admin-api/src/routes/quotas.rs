@@ -133,7 +133,7 @@ async fn list(
     Query(query): Query<QuotaQuery>,
 ) -> Result<axum::Json<Page<QuotaDefault>>, Problem> {
     let limit = page::limit(query.limit)?;
-    let mut after: i64 = page::after(query.cursor.as_deref())?.parse().unwrap_or(0);
+    let mut after = page::row_after(query.cursor.as_deref())?;
     let domains = caller.domains(Permission::MailboxesRead);
     let mut rows = Vec::new();
     // There are few defaults: four kinds and none for each domain.

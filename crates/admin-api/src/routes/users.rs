@@ -376,17 +376,27 @@ pub(crate) async fn may_see_person(
 /// The person, if the caller may change them: of one of their domains or, being of none, a holder of mailboxes in their domains alone.
 async fn changeable(api: &Api, caller: &Caller, id: &str) -> Result<PersonRow, Problem> {
     let row = seen(api, caller, Permission::UsersWrite, id).await?;
-    let domains = caller.domains(Permission::UsersWrite);
-    let may = match row.domain {
-        _ if domains == Domains::All => true,
-        Some(domain) => domains.contain(domain),
-        None => api.store.domains_of_holder(row.id).await?.iter().all(|domain| domains.contain(*domain)),
-    };
+    let may = may_change_person(api, caller, Permission::UsersWrite, &row).await?;
     may.then_some(row).ok_or_else(|| {
         Problem::new(Code::Forbidden).detail(
             "the person is of another domain; its administrators or the operator change them",
             "la personne relève d'un autre domaine ; ses administrateurs ou l'opérateur la modifient",
         )
+    })
+}
+
+/// Whether a person is of one of the caller's domains or, being of none, holds mailboxes there alone.
+pub(crate) async fn may_change_person(
+    api: &Api,
+    caller: &Caller,
+    permission: Permission,
+    row: &PersonRow,
+) -> Result<bool, Problem> {
+    let domains = caller.domains(permission);
+    Ok(match row.domain {
+        _ if domains == Domains::All => true,
+        Some(domain) => domains.contain(domain),
+        None => api.store.domains_of_holder(row.id).await?.iter().all(|domain| domains.contain(*domain)),
     })
 }
 
