@@ -202,3 +202,26 @@ async fn an_administrator_makes_passwords_for_others_and_sees_no_secret() {
     admin.get("/passwords").await.expect(403);
     admin.get("/users/nobody/passwords").await.expect(404);
 }
+
+#[tokio::test]
+async fn a_key_that_ends_gives_no_key_a_later_end() {
+    let demo = Demo::start();
+    let site = demo.north();
+    let admin = Api::admin(&demo, site);
+    let end = "2090-01-01T00:00:00.000Z";
+    let body = json!({"name": "ends", "roles": [{"role": "operator"}], "expiresAt": end});
+    let made = admin.post("/keys", &body).await.expect(201).json();
+    let own = format!("/keys/{}", text(&made, "id"));
+    let ending = Api::anonymous(&demo, site).with_key(text(&made, "key"));
+    for expiry in [json!(null), json!("2091-01-01T00:00:00Z")] {
+        let body = json!({"name": "outlives", "roles": [{"role": "operator"}], "expiresAt": expiry});
+        ending.post("/keys", &body).await.expect(403);
+        let longer = json!({"expiresAt": expiry});
+        ending.patch(&own, &etag(&ending, &own).await, &longer).await.expect(403);
+    }
+    let lasting = json!({"name": "lasts", "roles": [{"role": "operator"}]});
+    let lasting = admin.post("/keys", &lasting).await.expect(201).json();
+    ending.post(&format!("/keys/{}/rotate", text(&lasting, "id")), &json!({})).await.expect(403);
+    let shorter = json!({"name": "shorter", "roles": [{"role": "operator"}], "expiresAt": end});
+    ending.post("/keys", &shorter).await.expect(201);
+}

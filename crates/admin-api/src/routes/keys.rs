@@ -167,14 +167,14 @@ async fn list(
     Query(query): Query<KeyQuery>,
 ) -> Result<axum::Json<Page<ApiKey>>, Problem> {
     let limit = page::limit(query.limit)?;
-    let after = page::after(query.cursor.as_deref())?.parse().unwrap_or(0);
+    let after = page::row_after(query.cursor.as_deref())?;
     let rows = api.store.keys(after, limit + 1).await?;
     Ok(axum::Json(Page::of(rows, limit, |row| row.id.to_string()).map(ApiKey::from)))
 }
 
 /// Makes an API key
 ///
-/// It is shown this once. Nobody gives a key more than they have.
+/// It is shown this once. Nobody gives a key more than they have: neither rights nor time.
 #[utoipa::path(post, path = "/keys", tag = "keys", operation_id = "createKey", request_body = NewApiKey,
     responses((status = 201, description = "The key.", body = MadeKey)))]
 async fn create(
@@ -189,6 +189,7 @@ async fn create(
         expires_at: expiry(&api, new.expires_at)?,
     };
     examine(&caller, &terms, &new.scopes)?;
+    within_own_end(&api, &caller, &terms).await?;
     let (secret, kept) = new_secret();
     let id = api.store_of(&caller).create_key(terms, kept).await?.map_err(refused)?;
     let known = find(&api, &id.to_string()).await?.into();
@@ -238,6 +239,7 @@ async fn change(
     }
     let scopes: Vec<String> = terms.scopes.split_ascii_whitespace().map(str::to_owned).collect();
     examine(&caller, &terms, change.scopes.as_ref().unwrap_or(&scopes))?;
+    within_own_end(&api, &caller, &terms).await?;
     let force = may_force(&caller, query.force)?;
     api.store_of(&caller).change_key(row, terms, expected, force).await?.map_err(refused)?;
     let row = find(&api, &id).await?;
@@ -280,6 +282,7 @@ async fn rotate(
     let terms = row.terms();
     let scopes: Vec<String> = terms.scopes.split_ascii_whitespace().map(str::to_owned).collect();
     examine(&caller, &terms, &scopes)?;
+    within_own_end(&api, &caller, &terms).await?;
     let (secret, kept) = new_secret();
     if !api.store_of(&caller).rotate_key(row.id, kept).await? {
         return Err(Problem::new(Code::NotFound));
@@ -338,6 +341,23 @@ fn examine(caller: &Caller, terms: &KeyTerms, words: &[String]) -> Result<(), Pr
         })?);
     }
     may_give(caller, &terms.roles, &scopes)
+}
+
+/// Whether a key that ends gives nothing that lasts longer, to itself neither.
+async fn within_own_end(api: &Api, caller: &Caller, terms: &KeyTerms) -> Result<(), Problem> {
+    let id = caller.credential.as_deref().and_then(|credential| credential.strip_prefix("key:"));
+    let Some(id) = id.and_then(|id| id.parse().ok()) else { return Ok(()) };
+    // One that was revoked since the request began gives nothing.
+    let own = api.store.key(id).await?.ok_or_else(|| Problem::new(Code::Unauthenticated))?;
+    let Some(end) = own.expires_at else { return Ok(()) };
+    if terms.expires_at.is_some_and(|at| at <= end) {
+        return Ok(());
+    }
+    let end = instant(end);
+    Err(Problem::new(Code::Forbidden).detail(
+        format!("your own key ends at {end}: you cannot give a key a later end, or none"),
+        format!("votre propre clé prend fin le {end} : vous ne pouvez donner à une clé une fin plus tardive, ni aucune"),
+    ))
 }
 
 pub(crate) fn refused(error: KeyError) -> Problem {
