@@ -34,6 +34,9 @@ pub enum DelegationError {
     /// The mailbox is the person's own.
     #[error("the mailbox is the person's own")]
     Own,
+    /// Whoever does it has a delegation that ends, and it would last longer or is their own.
+    #[error("it would last longer than the delegation of whoever gives it")]
+    BeyondOwn,
     /// Nobody would administer the mailbox any more, or nobody after some day.
     #[error("the mailbox would be left without an administrator")]
     LastAdministrator,
@@ -129,6 +132,8 @@ pub struct DelegationChange {
     pub expected: Option<i64>,
     /// Whether the mailbox may be left without an administrator.
     pub force: bool,
+    /// Whoever does it by a delegation of their own: what they give ends no later than it.
+    pub within: Option<ActorId>,
     /// Letters that tell those concerned, delivered in the same transaction.
     pub letters: Vec<Arc<Acceptance>>,
 }
@@ -136,7 +141,7 @@ pub struct DelegationChange {
 impl DelegationChange {
     /// A change that nobody is told of, to whatever there is.
     pub const fn of(mailbox: MailboxId, actor: ActorId) -> Self {
-        Self { mailbox, actor, expected: None, force: false, letters: Vec::new() }
+        Self { mailbox, actor, expected: None, force: false, within: None, letters: Vec::new() }
     }
 
     fn touches(&self) -> Touches {
@@ -280,6 +285,9 @@ impl WriteTx {
         if find(self.conn(), change.mailbox, change.actor, now).await?.is_some() {
             return Ok(Err(DelegationError::Given));
         }
+        if self.is_beyond(change, &terms).await? {
+            return Ok(Err(DelegationError::BeyondOwn));
+        }
         // One that came to its end and was not swept yet.
         let ended: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as("SELECT id FROM grants WHERE mailbox_id = $1 AND folder_id IS NULL AND actor_id = $2")
             .bind(change.mailbox.0).bind(change.actor.0).fetch_optional(&mut *c).await)?;
@@ -307,6 +315,11 @@ impl WriteTx {
         };
         if change.expected.is_some_and(|expected| expected != known.revision) {
             return Ok(Err(DelegationError::Changed));
+        }
+        if let Some(terms) = &terms
+            && self.is_beyond(change, terms).await?
+        {
+            return Ok(Err(DelegationError::BeyondOwn));
         }
         let before = Terms { rights: known.rights, role: known.role, expires_at: known.expires_at };
         let keeps = terms.is_some_and(|terms| terms.is_administrator() && !terms.ends_before(&before));
@@ -339,6 +352,15 @@ impl WriteTx {
         self.revised(Revision::Directory).await?;
         self.told(action, change, Some(before), terms).await?;
         Ok(Ok(()))
+    }
+
+    /// Whether the terms are more than whoever gives them may give: theirs end, and these later, or these are theirs.
+    async fn is_beyond(&mut self, change: &DelegationChange, terms: &Terms) -> Result<bool, Error> {
+        let Some(giver) = change.within else { return Ok(false) };
+        let now = self.now;
+        let own = find(self.conn(), change.mailbox, giver, now).await?;
+        let Some(end) = own.and_then(|own| own.expires_at) else { return Ok(false) };
+        Ok(giver == change.actor || terms.expires_at.is_none_or(|at| at.0 > end.0))
     }
 
     /// Tells the audit trail and those concerned.

@@ -11,7 +11,7 @@ use crate::page::{self, Page};
 use crate::problem::{Code, Problem};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use mail_types::{ActorKind, AdminRole, Rights, Role};
+use mail_types::{ActorId, ActorKind, AdminRole, Rights, Role};
 use message::notice::{Access, Event};
 use serde::{Deserialize, Serialize};
 use store::{
@@ -302,7 +302,14 @@ async fn list_of_user(
         Domains::All => None,
         Domains::Only(domains) => Some(domains.as_slice()),
     };
-    let rows = api.store.delegations_of(person.actor, only, after, limit + 1).await?;
+    let rows = match caller.principal() {
+        // A password of one mailbox tells of no other.
+        Some(principal) if principal.only_here => {
+            let here = api.store.delegation(principal.mailbox, person.actor).await?;
+            here.into_iter().filter(|row| row.id > after).collect()
+        }
+        _ => api.store.delegations_of(person.actor, only, after, limit + 1).await?,
+    };
     Ok(axum::Json(Page::of(rows, limit, |row| row.id.to_string()).map(Delegation::from)))
 }
 
@@ -330,7 +337,8 @@ async fn give(
     let grantee = person.name();
     let access = access(&mailbox, &grantee, &terms);
     let letters = letters(&api, mailbox.id, Some(person.actor), &Event::Given(access)).await?;
-    let change = DelegationChange { letters, ..DelegationChange::of(mailbox.id, person.actor) };
+    let within = giver(&caller);
+    let change = DelegationChange { letters, within, ..DelegationChange::of(mailbox.id, person.actor) };
     api.store_of(&caller).give_delegation(change, terms).await?.map_err(refused)?;
     let location = format!("/mailboxes/{}/delegations/{}", mailbox.id, person.user);
     Ok(Created { location, shown: shown(find(&api, &mailbox, &person).await?) })
@@ -387,6 +395,7 @@ async fn change(
     let change = DelegationChange {
         letters,
         expected,
+        within: giver(&caller),
         force: may_force(&caller, query.force)?,
         ..DelegationChange::of(mailbox.id, person.actor)
     };
@@ -420,6 +429,7 @@ async fn take(
     let change = DelegationChange {
         letters,
         expected,
+        within: giver(&caller),
         force: may_force(&caller, query.force)?,
         ..DelegationChange::of(mailbox.id, person.actor)
     };
@@ -433,8 +443,7 @@ fn access<'a>(mailbox: &'a FoundMailbox, grantee: &'a str, terms: &Terms) -> Acc
 }
 
 fn after(cursor: Option<&str>) -> Result<i64, Problem> {
-    let key = page::after(cursor)?;
-    Ok(key.parse().unwrap_or(0))
+    page::row_after(cursor)
 }
 
 /// The mailbox, if the caller administers its domain, holds it, or was given the right to administer it.
@@ -533,6 +542,11 @@ fn expiry(api: &Api, at: Option<Instant>) -> Result<Option<mail_types::Timestamp
     }
 }
 
+/// Whoever opened the mailbox gives nothing that lasts longer than what they have in it.
+fn giver(caller: &Caller) -> Option<ActorId> {
+    caller.principal().map(|principal| principal.actor.id)
+}
+
 /// Whoever opened the mailbox gives at most what they have in it.
 fn may_give(caller: &Caller, rights: Rights) -> Result<(), Problem> {
     match caller.principal() {
@@ -572,6 +586,10 @@ fn refused(error: DelegationError) -> Problem {
         DelegationError::Own => Problem::new(Code::Conflict).detail(
             "the mailbox is the person's own and needs no delegation",
             "la boîte est celle de la personne et n'a pas besoin de délégation",
+        ),
+        DelegationError::BeyondOwn => Problem::new(Code::Forbidden).detail(
+            "your own delegation of this mailbox ends: you cannot change it, nor give or keep one that lasts longer",
+            "votre propre délégation de cette boîte a une fin : vous ne pouvez la modifier, ni en donner ou maintenir une qui dure plus longtemps",
         ),
         DelegationError::LastAdministrator => Problem::new(Code::LastAdministrator).detail(
             "nobody else administers this mailbox for good; give the role admin without an end date to somebody else first (an administrator of the operator may use force=true)",

@@ -8,6 +8,7 @@ on_both_engines!(
     a_delegation_is_given_once_changed_and_taken_away,
     the_last_administrator_stays_unless_forced,
     a_delegation_past_its_end_opens_nothing_and_is_swept_once,
+    whoever_has_an_end_gives_and_keeps_nothing_past_it,
     a_holder_a_disabled_person_and_a_deleted_mailbox_get_none,
     a_mailbox_and_a_person_are_found_by_any_name,
 );
@@ -96,6 +97,27 @@ async fn a_delegation_past_its_end_opens_nothing_and_is_swept_once(store: &Fixtu
     store.clock.set(store.now().plus_millis(10));
     assert_eq!(store.give_delegation(change, until(Role::Reader, 30)).await.unwrap(), Ok(()));
     assert_eq!(store.raw.int("SELECT COUNT(*) FROM audit_rows WHERE action = 'grant.ended'").await, 2);
+}
+
+async fn whoever_has_an_end_gives_and_keeps_nothing_past_it(store: &Fixture) {
+    let (ward, nurse) = ward(store).await;
+    let of_nurse = DelegationChange::of(ward.mailbox, nurse);
+    store.give_delegation(of_nurse.clone(), until(Role::Administrator, 1000)).await.unwrap().unwrap();
+    let by_nurse =
+        |actor| DelegationChange { within: Some(nurse), ..DelegationChange::of(ward.mailbox, actor) };
+    let beyond = Err(DelegationError::BeyondOwn);
+    let own = by_nurse(nurse);
+    assert_eq!(
+        store.change_delegation(own.clone(), Terms::of(Role::Administrator, None)).await.unwrap(),
+        beyond
+    );
+    assert_eq!(store.change_delegation(own, until(Role::Reader, 500)).await.unwrap(), beyond);
+    let other = by_nurse(store.personal("marie").await.actor);
+    for terms in [Terms::of(Role::Reader, None), until(Role::Reader, 1001)] {
+        assert_eq!(store.give_delegation(other.clone(), terms).await.unwrap(), beyond);
+    }
+    assert_eq!(store.give_delegation(other.clone(), until(Role::Reader, 1000)).await.unwrap(), Ok(()));
+    assert_eq!(store.change_delegation(other, until(Role::Reader, 1001)).await.unwrap(), beyond);
 }
 
 async fn a_holder_a_disabled_person_and_a_deleted_mailbox_get_none(store: &Fixture) {
