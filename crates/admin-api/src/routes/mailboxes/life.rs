@@ -124,7 +124,7 @@ async fn take(api: &Api, caller: &Caller, id: &str, step: LifeStep) -> Result<Sh
             notices::tell(api, row.id, &Event::Restored { mailbox }).await;
         }
     }
-    shown(api, row.id).await
+    shown(api, caller, row.id).await
 }
 
 async fn set_hidden(
@@ -148,5 +148,5 @@ async fn set_hidden(
             "seul le titulaire ou un administrateur de la boîte le demande",
         ));
     }
-    shown(api, row.id).await
+    shown(api, caller, row.id).await
 }

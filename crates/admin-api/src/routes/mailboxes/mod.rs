@@ -158,17 +158,18 @@ async fn make(
 ) -> Result<Created<Mailbox>, Problem> {
     let request = examine::request(&api, &caller, new).await?;
     let id = api.store_of(&caller).request_mailbox(request).await??;
-    Ok(Created { location: format!("/mailboxes/{id}"), shown: shown(&api, id).await? })
+    Ok(Created { location: format!("/mailboxes/{id}"), shown: shown(&api, &caller, id).await? })
 }
 
 /// Shows a mailbox
 ///
-/// With its `ETag`, which covers what can be changed, and neither its use nor its delegations.
+/// With its `ETag`, which covers what can be changed, and neither its use nor its delegations. `delegatedUsers` and `steps` are for those who administer the
+/// mailbox or have `delegations:read` there.
 #[utoipa::path(get, path = "/mailboxes/{id}", tag = "mailboxes", operation_id = "getMailbox", params(("id" = String, Path, description = "Number or address.")),
     responses((status = 200, description = "The mailbox.", body = Mailbox)))]
 async fn show(State(api): Shared, caller: Caller, Path(id): Path<String>) -> Result<Shown<Mailbox>, Problem> {
     let row = found(&api, &caller, Permission::MailboxesRead, &id).await?;
-    shown(&api, row.id).await
+    shown(&api, &caller, row.id).await
 }
 
 /// Changes a mailbox
@@ -188,7 +189,7 @@ async fn change(
     let expected = if_match.expect(row.revision)?;
     let change = examine::change(&api, &row, patch)?;
     api.store_of(&caller).change_mailbox(row.id, expected, change).await??;
-    shown(&api, row.id).await
+    shown(&api, &caller, row.id).await
 }
 
 /// Deletes a mailbox
@@ -207,7 +208,7 @@ async fn delete(
     let expected = if_match.expect(row.revision)?;
     let until = api.store.now().plus_millis(api.mailboxes.restore_ms);
     api.store_of(&caller).take_step(row.id, expected, LifeStep::Delete(until)).await??;
-    shown(&api, row.id).await
+    shown(&api, &caller, row.id).await
 }
 
 /// Whether `principal` of the caller is this mailbox, and they hold or administer it.
@@ -231,11 +232,26 @@ async fn found(api: &Api, caller: &Caller, permission: Permission, id: &str) -> 
     Ok(row)
 }
 
-async fn shown(api: &Api, id: MailboxId) -> Result<Shown<Mailbox>, Problem> {
+async fn shown(api: &Api, caller: &Caller, id: MailboxId) -> Result<Shown<Mailbox>, Problem> {
     let row = api.store.mailbox_of_row(id).await?.ok_or(Problem::new(Code::NotFound))?;
+    let revision = row.revision;
+    if !sees_delegates(caller, &row) {
+        return Ok(Shown { revision, value: Mailbox::listed(row) });
+    }
     let delegates = api.store.delegates(id, SHOWN_MAX).await?;
     let steps = api.store.mailbox_steps(id, SHOWN_MAX).await?;
-    Ok(Shown { revision: row.revision, value: Mailbox::whole(row, delegates, steps) })
+    Ok(Shown { revision, value: Mailbox::whole(row, delegates, steps) })
+}
+
+/// Whether the caller may know who opens the mailbox and who did what to it: as `/mailboxes/{id}/delegations` decides.
+fn sees_delegates(caller: &Caller, row: &MailboxRow) -> bool {
+    match caller.principal() {
+        Some(principal) => principal.rights.has('a'),
+        None => {
+            caller.has(Permission::DelegationsRead)
+                && caller.domains(Permission::DelegationsRead).contain(row.domain)
+        }
+    }
 }
 
 /// Eleven digits are an RPPS number, other digits a row, anything else a login.

@@ -32,12 +32,12 @@ pub(crate) struct Mailbox {
     hide_from_directory: bool,
     /// What the holder asked for and nobody decided yet: to be hidden, or to be shown again.
     hide_requested: Option<bool>,
-    /// Persons who may open it beside its holder, the first hundred; absent in lists.
+    /// Persons who may open it beside its holder, the first hundred; absent in lists, and for whoever may not see them.
     #[serde(skip_serializing_if = "Option::is_none")]
     delegated_users: Option<Vec<DelegatedUser>>,
     status: MailboxState,
     workflow: MailboxWorkflow,
-    /// The steps of its creation and life, the first hundred; absent in lists.
+    /// The steps of its creation and life, the first hundred; absent in lists, and for whoever may not see them.
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<Vec<MailboxStep>>,
     quota: MailboxQuota,
