@@ -98,12 +98,16 @@ fn permit(rule: &RouteRule, caller: &Caller) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Somebody who opens the route as support only says why.
+/// Somebody says why who opens the route as support, for domains that no other role of theirs opens it for.
 fn needs_reason(rule: &RouteRule, caller: &Caller) -> bool {
     let Standing::Administrator { roles, .. } = &caller.standing else { return false };
-    let opens = |role: AdminRole| rule.any_of.iter().any(|permission| permission.is_of(role));
+    let opens = |role: AdminRole| {
+        rule.any_of.iter().any(|permission| permission.is_of(role) && caller.has(*permission))
+    };
     !rule.any_of.iter().any(|permission| matches!(permission, Permission::Anybody | Permission::Known))
-        && !roles.iter().any(|(role, _)| *role != AdminRole::Support && opens(*role))
+        && opens(AdminRole::Support)
+        && roles.iter().any(|(role, _)| *role == AdminRole::Support)
+        && !roles.iter().any(|(role, domain)| *role != AdminRole::Support && domain.is_none() && opens(*role))
 }
 
 fn reason(headers: &HeaderMap) -> Result<Option<String>, Problem> {
