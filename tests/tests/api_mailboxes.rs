@@ -338,8 +338,7 @@ async fn mailboxes_are_listed_by_pages_filtered_and_sorted() {
     assert_eq!(found("domain=elsewhere.example").await, [] as [String; 0]);
     assert!(found("type=personal&status=active").await.len() >= 3);
     assert!(found("status=deleted").await.is_empty());
-    for (query, place) in [("sort=name", "sort"), ("cursor=bm9uZQ&sort=createdAt", "cursor"), ("q=%00", "q")]
-    {
+    for (query, place) in [("sort=name", "sort"), ("cursor=bm9uZQ&sort=createdAt", "cursor"), ("q=%00", "")] {
         assert_eq!(api.get(&format!("/mailboxes?{query}")).await.expect(400).fault(), place);
     }
 }
