@@ -14,11 +14,12 @@ use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Callers that are told apart; past it those at rest are forgotten, and when all are busy a newcomer shares one place with other newcomers.
 const CALLERS_MAX: usize = 50_000;
@@ -26,6 +27,9 @@ const CALLERS_MAX: usize = 50_000;
 const OCTETS_A_SECOND: u64 = 64 * 1024;
 /// Seconds that a large body may add.
 const BODY_SECONDS_MAX: u64 = 600;
+
+/// Requests of one caller under way at one time.
+const UNDER_WAY_OF_ONE: usize = 32;
 
 /// What callers are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,12 +80,59 @@ struct Rate {
     limiter: Limiter,
 }
 
+/// Requests under way, of all callers and of each: who is slow holds up nobody else.
+struct Places {
+    all: Arc<Semaphore>,
+    of_actors: Mutex<HashMap<i64, usize>>,
+}
+
+/// A request under way, for as long as this lives.
+struct Place {
+    places: Arc<Places>,
+    actor: Option<i64>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Places {
+    fn of_actors<T>(&self, look: impl FnOnce(&mut HashMap<i64, usize>) -> T) -> T {
+        look(&mut self.of_actors.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// One more request under way, of an actor or of somebody unknown.
+    fn take(self: &Arc<Self>, actor: Option<i64>) -> Option<Place> {
+        let permit = self.all.clone().try_acquire_owned().ok()?;
+        let may = actor.is_none_or(|actor| {
+            self.of_actors(|counts| {
+                let count = counts.entry(actor).or_insert(0);
+                let may = *count < UNDER_WAY_OF_ONE;
+                *count += usize::from(may);
+                may
+            })
+        });
+        may.then(|| Place { places: self.clone(), actor, _permit: permit })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some(actor) = self.actor else { return };
+        self.places.of_actors(|counts| {
+            if let Some(count) = counts.get_mut(&actor) {
+                *count -= 1;
+                if *count == 0 {
+                    counts.remove(&actor);
+                }
+            }
+        });
+    }
+}
+
 /// What callers have left.
 #[derive(Clone)]
 pub(crate) struct Limits {
     known: Arc<Rate>,
     anonymous: Arc<Rate>,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
     time: Duration,
 }
 
@@ -101,7 +152,10 @@ impl Limits {
         Self {
             known: rate("caller", allowance.per_second, allowance.burst),
             anonymous: rate("address", allowance.anonymous_per_second, allowance.anonymous_burst),
-            places: Arc::new(Semaphore::new(allowance.under_way)),
+            places: Arc::new(Places {
+                all: Arc::new(Semaphore::new(allowance.under_way)),
+                of_actors: Mutex::default(),
+            }),
             time: allowance.time,
         }
     }
@@ -151,12 +205,9 @@ struct Left {
     full_in: u32,
 }
 
-/// The layer outside of the gate: places, time, and those who show no credential.
+/// The layer outside of the gate: time, and those who show no credential.
 pub(crate) async fn bound(State(api): State<Api>, request: Request, next: Next) -> Response {
     let limits = &api.limits;
-    let Ok(_place) = limits.places.clone().try_acquire_owned() else {
-        return Problem::new(Code::Unavailable).retry_after(1).into_response();
-    };
     let time = limits.time + time_for_body(request.headers());
     let answer = async {
         match nobody(&request) {
@@ -176,8 +227,12 @@ pub(crate) async fn bound(State(api): State<Api>, request: Request, next: Next) 
     }
 }
 
-/// The layer inside of the gate, which found out who calls.
+/// The layer inside of the gate, which found out who calls. Places are taken here: whoever guesses at a credential waits without one.
 pub(crate) async fn by_caller(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let actor = request.extensions().get::<Caller>().and_then(|caller| caller.actor);
+    let Some(_place) = api.limits.places.take(actor.map(|actor| actor.0)) else {
+        return Problem::new(Code::Unavailable).retry_after(1).into_response();
+    };
     match request.extensions().get::<Caller>() {
         Some(Caller { actor: Some(actor), standing, .. }) if *standing != Standing::Nobody => {
             let key = Key::Actor(actor.0);
@@ -243,6 +298,19 @@ mod tests {
         assert_eq!(rate.take(Key::Actor(1)).unwrap(), Left { name: "caller", requests: 0, full_in: 3 });
         assert_eq!(rate.take(Key::Actor(1)).unwrap_err(), 1);
         assert_eq!(rate.take(Key::Actor(2)).unwrap().requests, 2);
+    }
+
+    #[test]
+    fn one_caller_never_has_every_place() {
+        let places = Limits::new(&Allowance::default()).places;
+        let mut held: Vec<_> =
+            (0..UNDER_WAY_OF_ONE).map(|_| places.take(Some(1)).expect("a place")).collect();
+        assert!(places.take(Some(1)).is_none());
+        assert!(places.take(Some(2)).is_some() && places.take(None).is_some());
+        held.pop();
+        assert!(places.take(Some(1)).is_some());
+        drop(held);
+        assert!(places.of_actors(|counts| counts.is_empty()));
     }
 
     #[test]
