@@ -144,6 +144,8 @@ CREATE TABLE application_passwords (
     actor_id BIGINT NOT NULL REFERENCES actors (id),
     label TEXT NOT NULL,
     hash TEXT NOT NULL,
+    -- Twelve bits of a keyed hash of actor and password: of many passwords, those that a guess may be.
+    tag BIGINT NOT NULL,
     -- The one mailbox that it opens; without one, every mailbox that its actor may open.
     mailbox_id BIGINT REFERENCES mailboxes (id),
     created_by_actor_id BIGINT REFERENCES actors (id),

@@ -27,6 +27,7 @@ pub struct AuthMetrics {
     delayed: Family<ProtocolLabel, Counter>,
     pub(crate) waiting: Gauge,
     pub(crate) unrecorded: Counter,
+    pub(crate) compared: Counter,
 }
 
 impl AuthMetrics {
@@ -44,6 +45,11 @@ impl AuthMetrics {
             "logins_unrecorded",
             "Logins let in although the disk was too full to write them down",
             metrics.unrecorded.clone(),
+        );
+        registry.register(
+            "passwords_compared",
+            "Slow comparisons of a password with a hash, also with the one that is nobody's",
+            metrics.compared.clone(),
         );
         metrics
     }

@@ -3,6 +3,7 @@
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
 use mail_types::Secret;
+use store::HashedPassword;
 
 /// A password that is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,16 +16,17 @@ pub enum PasswordError {
     Hash,
 }
 
-/// Hashes a new application password (Argon2id, 19 MiB, two passes: the parameters that OWASP recommends), as a PHC string.
+/// Hashes a new application password (Argon2id, 19 MiB, two passes: the parameters that OWASP recommends).
 ///
 /// # Errors
 /// [`PasswordError::Length`] or [`PasswordError::Hash`].
-pub fn hash_password(password: &Secret<String>) -> Result<String, PasswordError> {
+pub fn hash_password(password: &Secret<String>) -> Result<HashedPassword, PasswordError> {
     let octets = password.expose().as_bytes();
     if !(6..=256).contains(&octets.len()) {
         return Err(PasswordError::Length);
     }
-    Argon2::default().hash_password(octets).map(|hash| hash.to_string()).map_err(|_| PasswordError::Hash)
+    let hash = Argon2::default().hash_password(octets).map_err(|_| PasswordError::Hash)?;
+    Ok(HashedPassword::new(password.clone(), hash.to_string()))
 }
 
 /// A hash of no password, for names that do not exist.
@@ -43,10 +45,11 @@ mod tests {
 
     #[test]
     fn only_the_right_password_verifies() {
-        let hash = hash_password(&Secret::new("correct horse".to_owned())).unwrap();
+        let hashed = hash_password(&Secret::new("correct horse".to_owned())).unwrap();
+        let hash = hashed.hash();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        assert!(verify(Some(&hash), &Secret::new("correct horse".to_owned())));
-        assert!(!verify(Some(&hash), &Secret::new("wrong horse".to_owned())));
+        assert!(verify(Some(hash), &Secret::new("correct horse".to_owned())));
+        assert!(!verify(Some(hash), &Secret::new("wrong horse".to_owned())));
         assert!(!verify(None, &Secret::new("correct horse".to_owned())));
     }
 

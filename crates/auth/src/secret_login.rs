@@ -232,25 +232,25 @@ impl Authenticator {
         Ok(passwords)
     }
 
-    /// The actor of the mailbox whose password this is.
+    /// The actor of the mailbox whose password this is. However many passwords open it, a guess is compared with one hash: another one only where
+    /// the short tag of a password happens to fit.
     async fn prove(
         &self,
         mailbox: LoginMailbox,
         password: &Secret<String>,
         is_known: bool,
     ) -> Result<Option<Proven>, AuthError> {
-        let mut is_tried = false;
-        for actor in &mailbox.actors {
-            for known in self.passwords(&mailbox, actor.actor.id, self.store.now()).await? {
-                is_tried = true;
-                if self.verify(Some(known.hash.clone()), password, is_known).await? {
-                    let actor = actor.clone();
-                    return Ok(Some(Proven { mailbox, actor, password: known }));
-                }
-            }
-        }
-        if !is_tried {
+        let actors: Vec<ActorId> = mailbox.actors.iter().map(|actor| actor.actor.id).collect();
+        let candidates = self.store.password_candidates(mailbox.id, &actors, password, self.store.now());
+        let candidates = candidates.await.map_err(unavailable)?;
+        if candidates.is_empty() {
             self.verify(None, password, is_known).await?;
+        }
+        for (id, known) in candidates {
+            if self.verify(Some(known.hash.clone()), password, is_known).await? {
+                let actor = mailbox.actors.iter().find(|actor| actor.actor.id == id).cloned();
+                return Ok(actor.map(|actor| Proven { mailbox, actor, password: known }));
+            }
         }
         Ok(None)
     }
@@ -263,6 +263,7 @@ impl Authenticator {
         is_known: bool,
     ) -> Result<bool, AuthError> {
         let permit = self.hashing_permit(is_known).await?;
+        self.metrics.compared.inc();
         let password = password.clone();
         let verified = tokio::task::spawn_blocking(move || {
             // The place is taken for as long as the work lasts.

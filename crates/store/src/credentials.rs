@@ -4,7 +4,7 @@ use crate::dialect::on;
 use crate::directory::word;
 use crate::revisions::Revision;
 use crate::writer::{Touches, WriteTx};
-use crate::{AuditEntry, Category, Error, Store};
+use crate::{AuditEntry, Category, Error, HashedPassword, Store};
 use mail_types::{ActorId, AdminRole, DomainId, MailboxId, Timestamp};
 
 /// An application password, hashed (PHC string).
@@ -67,9 +67,10 @@ impl Store {
         &self,
         actor: ActorId,
         label: &str,
-        hash: &str,
+        password: &HashedPassword,
     ) -> Result<(), Error> {
-        let (label, hash) = (label.to_owned(), hash.to_owned());
+        let (label, hash) = (label.to_owned(), password.hash().to_owned());
+        let tag = password.tag(&self.keyring().password_tag_key(), actor);
         self.write(Touches::nothing(), move |tx| {
             let (label, hash) = (label.clone(), hash.clone());
             Box::pin(async move {
@@ -79,8 +80,8 @@ impl Store {
                 if replaced > 0 {
                     tx.revised(Revision::Directory).await?;
                 }
-                on!(tx.conn(), c => sqlx::query("INSERT INTO application_passwords (actor_id, label, hash, created_at_ms) VALUES ($1, $2, $3, $4)")
-                    .bind(actor.0).bind(&label).bind(&hash).bind(now).execute(&mut *c).await.map(|_| ()))?;
+                on!(tx.conn(), c => sqlx::query("INSERT INTO application_passwords (actor_id, label, hash, tag, created_at_ms) VALUES ($1, $2, $3, $4, $5)")
+                    .bind(actor.0).bind(&label).bind(&hash).bind(tag).bind(now).execute(&mut *c).await.map(|_| ()))?;
                 tx.audit(&AuditEntry::new(Category::Admin, "password.set").on("actor", actor)).await
             })
         })

@@ -57,6 +57,7 @@ pub(crate) struct Keyring {
     mailboxes: Mutex<HashMap<MailboxId, MailboxKey>>,
     queue: RawKey,
     fingerprint: RawKey,
+    password_tags: RawKey,
     subjects: SubjectKeys,
     signer: AuditSigner,
     audits_mail: bool,
@@ -76,12 +77,14 @@ impl Keyring {
             mailboxes: Mutex::default(),
             queue: Zeroizing::default(),
             fingerprint: Zeroizing::default(),
+            password_tags: Zeroizing::default(),
             subjects: SubjectKeys::new(&Zeroizing::default()),
             signer: AuditSigner::new(&Zeroizing::default())?,
             audits_mail,
         };
         keyring.queue = keyring.operator_key(engine, "queue", now).await?;
         keyring.fingerprint = keyring.operator_key(engine, "fingerprint", now).await?;
+        keyring.password_tags = keyring.operator_key(engine, "password-tags", now).await?;
         keyring.signer = AuditSigner::new(&keyring.operator_key(engine, "audit-signature", now).await?)?;
         keyring.subjects = SubjectKeys::new(&keyring.operator_key(engine, "audit-subjects", now).await?);
         Ok(keyring)
@@ -221,6 +224,11 @@ impl Keyring {
     /// HMAC-SHA-256 under the key that recognises a message sent again.
     pub(crate) fn fingerprint_key(&self) -> aws_lc_rs::hmac::Key {
         aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, self.fingerprint.as_slice())
+    }
+
+    /// HMAC-SHA-256 under the key of the tags of passwords.
+    pub(crate) fn password_tag_key(&self) -> aws_lc_rs::hmac::Key {
+        aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, self.password_tags.as_slice())
     }
 
     fn file(&self, generation: &str) -> PathBuf {

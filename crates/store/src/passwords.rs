@@ -4,10 +4,10 @@ use crate::dialect::on;
 use crate::directory::admin;
 use crate::revisions::Revision;
 use crate::writer::{Touches, WriteTx};
-use crate::{Error, Store};
+use crate::{Error, HashedPassword, Store};
 use mail_types::{ActorId, DomainId, MailboxId, Timestamp};
 
-/// Passwords in force of one actor. A login tries them one by one.
+/// Passwords in force of one actor.
 pub const PASSWORDS_MAX: u32 = 16;
 
 /// Why a password was not made.
@@ -45,8 +45,8 @@ pub struct NewPassword {
     pub actor: ActorId,
     /// What its holder calls it.
     pub label: String,
-    /// Argon2id, PHC string format.
-    pub hash: String,
+    /// The secret and its slow hash.
+    pub password: HashedPassword,
     /// The one mailbox that it opens.
     pub mailbox: Option<MailboxId>,
     /// Until when it is in force.
@@ -116,9 +116,10 @@ impl Store {
 
     /// Makes a password.
     pub async fn create_password(&self, new: NewPassword) -> Result<Result<i64, NewPasswordError>, Error> {
+        let tag = new.password.tag(&self.keyring().password_tag_key(), new.actor);
         self.write(Touches::nothing(), move |tx| {
             let new = new.clone();
-            Box::pin(async move { tx.create_password(&new).await })
+            Box::pin(async move { tx.create_password(&new, tag).await })
         })
         .await
     }
@@ -140,7 +141,11 @@ impl Store {
 }
 
 impl WriteTx {
-    async fn create_password(&mut self, new: &NewPassword) -> Result<Result<i64, NewPasswordError>, Error> {
+    async fn create_password(
+        &mut self,
+        new: &NewPassword,
+        tag: i64,
+    ) -> Result<Result<i64, NewPasswordError>, Error> {
         let now = self.now.0;
         // What an actor has is counted under a lock of the actor: two writers do not both make the last one.
         on!(self.conn(), c => sqlx::query("UPDATE actors SET label = label WHERE id = $1").bind(new.actor.0).execute(&mut *c).await.map(|_| ()))?;
@@ -156,9 +161,9 @@ impl WriteTx {
         }
         let by = self.act.as_ref().and_then(|act| act.actor);
         let (id,): (i64,) = on!(self.conn(), c => sqlx::query_as(
-            "INSERT INTO application_passwords (actor_id, label, hash, mailbox_id, created_by_actor_id, created_at_ms, expires_at_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id")
-            .bind(new.actor.0).bind(&new.label).bind(&new.hash).bind(new.mailbox.map(|id| id.0)).bind(by.map(|by| by.0)).bind(now)
+            "INSERT INTO application_passwords (actor_id, label, hash, tag, mailbox_id, created_by_actor_id, created_at_ms, expires_at_ms) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id")
+            .bind(new.actor.0).bind(&new.label).bind(new.password.hash()).bind(tag).bind(new.mailbox.map(|id| id.0)).bind(by.map(|by| by.0)).bind(now)
             .bind(new.expires_at.map(|at| at.0)).fetch_one(&mut *c).await)?;
         let until = new.expires_at.map_or_else(|| "none".to_owned(), |at| at.0.to_string());
         let entry =

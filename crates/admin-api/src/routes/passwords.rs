@@ -370,13 +370,13 @@ async fn create(
 ) -> Result<Once<Made<MadePassword>>, Problem> {
     let secret = Secret::new(new_password());
     let hashed = secret.clone();
-    let hash = tokio::task::spawn_blocking(move || auth::hash_password(&hashed)).await;
-    let hash = hash.ok().and_then(Result::ok).ok_or_else(|| Problem::new(Code::Internal))?;
+    let password = tokio::task::spawn_blocking(move || auth::hash_password(&hashed)).await;
+    let password = password.ok().and_then(Result::ok).ok_or_else(|| Problem::new(Code::Internal))?;
     let actor = wanted.actor;
     let new = NewPassword {
         actor,
         label: wanted.label,
-        hash,
+        password,
         mailbox: wanted.mailbox,
         expires_at: wanted.expires_at,
     };

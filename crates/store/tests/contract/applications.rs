@@ -1,6 +1,6 @@
 //! Applications, their certificate rules and their mailboxes.
 
-use crate::support::{Fixture, START, on_both_engines};
+use crate::support::{Fixture, START, hashed, on_both_engines};
 use mail_types::{
     ActorId, ActorKind, Address, CertificateCriteria, CertificateFacts, CertificateUsage, DistinguishedName,
     Fingerprint, MailboxStatus, PeerIdentity, RevocationState, Role, Timestamp,
@@ -202,12 +202,12 @@ async fn what_takes_away_is_counted_and_what_adds_is_not(store: &Fixture) {
     let mut seen = store.revision(Revision::Directory).await.unwrap();
     let rule = store.add_certificate_rule(lims, &by_serial(&[1]), None, None).await.unwrap().unwrap();
     store.grant(labo.mailbox, lims, Role::Manager).await.unwrap();
-    store.set_application_password(labo.actor, "phone", "hash").await.unwrap();
+    store.set_application_password(labo.actor, "phone", &hashed("hash")).await.unwrap();
     assert_eq!(store.revision(Revision::Directory).await.unwrap(), seen);
     for step in 0..6 {
         match step {
             0 => store.grant(labo.mailbox, lims, Role::Reader).await.unwrap(),
-            1 => store.set_application_password(labo.actor, "phone", "other").await.unwrap(),
+            1 => store.set_application_password(labo.actor, "phone", &hashed("other")).await.unwrap(),
             2 => assert!(store.remove_certificate_rule(lims, rule).await.unwrap()),
             3 => assert!(store.revoke_grant(labo.mailbox, lims).await.unwrap()),
             4 => assert!(store.delete_application(lims, false).await.unwrap().unwrap()),

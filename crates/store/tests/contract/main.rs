@@ -24,6 +24,7 @@ mod jobs;
 mod keys;
 mod mailbox_life;
 mod one_message;
+mod passwords;
 mod private_seen;
 mod queue;
 mod queue_held;

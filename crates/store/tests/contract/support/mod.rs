@@ -7,15 +7,20 @@ mod raw;
 pub(crate) use mail::{Holder, audit_entry, noise};
 pub(crate) use raw::Raw;
 
-use mail_types::Timestamp;
+use mail_types::{Secret, Timestamp};
 use std::future::Future;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::pin::Pin;
-use store::{BodyOptions, Clock, Store, StoreOptions};
+use store::{BodyOptions, Clock, HashedPassword, Store, StoreOptions};
 
 /// Where every fixture's clock begins.
 pub(crate) const START: Timestamp = Timestamp::from_secs(1_900_000_000);
+/// A password whose slow hash nobody looks at.
+pub(crate) fn hashed(secret: &str) -> HashedPassword {
+    HashedPassword::new(Secret::new(secret.to_owned()), secret.to_owned())
+}
+
 /// A day, for the deduplication window and the age of orphans.
 pub(crate) const DAY_MS: i64 = 24 * 3600 * 1000;
 
