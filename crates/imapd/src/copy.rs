@@ -41,7 +41,7 @@ impl Connection {
             let from = self.selected()?.folder;
             let count = (!by_uid).then_some(messages.len());
             let ranges = uid_ranges(&messages);
-            let moved = self.shared.store.move_to(who.mailbox, from, target, ranges, count).await?;
+            let moved = self.changing().move_to(who.mailbox, from, target, ranges, count).await?;
             if let Some(code) = copied(moved.map_err(refused)?) {
                 response::untagged(&mut self.wire.out, Status::Ok, Some(code), "Moved");
             }
@@ -88,7 +88,7 @@ impl Connection {
             None => None,
         };
         if ranges.as_ref().is_none_or(|ranges| !ranges.is_empty()) {
-            self.shared.store.expunge(who.mailbox, selected.folder, ranges).await?;
+            self.changing().expunge(who.mailbox, selected.folder, ranges).await?;
         }
         Ok(Done::new(DONE))
     }

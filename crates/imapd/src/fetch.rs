@@ -54,6 +54,7 @@ impl Connection {
 
     /// Answers for messages until the last, or until the session is to be judged again.
     async fn fetch_part<'m>(&mut self, plan: &Plan, messages: &'m [(u32, u32)]) -> Result<Part<'m>, Failure> {
+        let store = self.changing();
         let (Some(selected), Some(login)) = (self.selected.as_deref_mut(), self.login.as_deref()) else {
             return Err(crate::state::NO_FOLDER);
         };
@@ -66,7 +67,7 @@ impl Connection {
                 self.certificate.as_deref().map(|shown| &shown.peer),
             ),
             selected,
-            store: &self.shared.store,
+            store: &store,
             who: login.who,
             key: &login.key,
             plan,

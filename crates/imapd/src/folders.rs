@@ -25,7 +25,7 @@ impl Connection {
         let who = self.who()?;
         who.must("x")?;
         let folder = self.shared.store.folder(who.mailbox, name).await?;
-        self.shared.store.delete_folder(who.mailbox, name).await?.map_err(refusal)?;
+        self.changing().delete_folder(who.mailbox, name).await?.map_err(refusal)?;
         let is_selected = |folder: store::FolderRow| {
             self.selected.as_ref().is_some_and(|selected| selected.folder == folder.id)
         };
@@ -54,7 +54,7 @@ impl Connection {
                 rest.map_or(Ok(()), |rest| must_be_name(&format!("{to}{rest}")))?;
             }
         }
-        self.shared.store.rename_folder(who.mailbox, from, to).await?.map_err(refusal)?;
+        self.changing().rename_folder(who.mailbox, from, to).await?.map_err(refusal)?;
         Ok(Done::new("RENAME completed"))
     }
 

@@ -6,7 +6,7 @@ use imap_session::command::StatusItem;
 use imap_session::response::{self, Code, Status};
 use imap_session::view::{Entry, View};
 use mail_types::{FolderId, SystemFlags};
-use store::{Act, AuditEntry, Category, FolderStatus, FolderWatch, KEYWORDS_MAX, Via};
+use store::{AuditEntry, Category, FolderStatus, FolderWatch, KEYWORDS_MAX};
 
 /// Folders that a session remembers to have told of; others are told of again.
 const OPENED_MAX: usize = 1000;
@@ -42,21 +42,16 @@ impl Connection {
 
     /// Lets the audit trail know, before the client does, that somebody opens a folder of another's mailbox; once in a session.
     async fn tell_opened(&mut self, folder: FolderId) -> Result<(), Failure> {
+        let store = self.changing();
         let Some(login) = self.login.as_deref_mut() else { return Ok(()) };
         if login.proof.principal.is_holder || login.opened.contains(&folder) {
             return Ok(());
         }
-        let act = Act {
-            actor: Some(login.who.actor),
-            whence: Some(self.peer.ip()),
-            credential: login.proof.credential_name(self.certificate.as_deref().map(|shown| &shown.peer)),
-            ..Act::via(Via::Imap)
-        };
         let entry = AuditEntry {
             mailbox: Some(login.who.mailbox),
             ..AuditEntry::new(Category::Access, "folder.opened").on("folder", folder)
         };
-        match self.shared.store.acting(act).record_audit(vec![entry]).await {
+        match store.record_audit(vec![entry]).await {
             Ok(()) => {}
             // Mail can still be read, and read it must be; the log tells of it.
             Err(error @ store::Error::Full(_)) => {
@@ -91,7 +86,7 @@ impl Connection {
         let who = self.who()?;
         let selected = self.leave_folder().await;
         if let Some(selected) = selected.filter(|selected| !selected.is_read_only && who.rights.has('e')) {
-            self.shared.store.expunge(who.mailbox, selected.folder, None).await?;
+            self.changing().expunge(who.mailbox, selected.folder, None).await?;
         }
         Ok(Done::new("CLOSE completed"))
     }

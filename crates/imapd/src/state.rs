@@ -13,7 +13,7 @@ use listener::{Drain, Vigil};
 use mail_types::{ActorId, FolderId, MailboxId, ModSeq, Principal, Rights, SystemFlags};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use store::{FolderRow, FolderWatch, MailboxKey, Store};
+use store::{Act, FolderRow, FolderWatch, MailboxKey, Store, Via};
 use tokio::time::Instant;
 
 /// One connection. What is rare is boxed: thousands of these wait at one time.
@@ -192,6 +192,20 @@ pub(crate) type Answer = Result<Done, Failure>;
 impl Connection {
     pub(crate) fn store(&self) -> Store {
         self.shared.store.clone()
+    }
+
+    /// The store for whatever the login changes in the mailbox: told of in the audit trail, unless the mailbox is its own.
+    pub(crate) fn changing(&self) -> Store {
+        match self.login.as_deref() {
+            Some(login) if !login.proof.principal.is_holder => self.shared.store.acting(Act {
+                actor: Some(login.who.actor),
+                whence: Some(self.peer.ip()),
+                credential: login.proof.credential_name(self.certificate.as_deref().map(|shown| &shown.peer)),
+                tells_changes: true,
+                ..Act::via(Via::Imap)
+            }),
+            _ => self.store(),
+        }
     }
 
     pub(crate) fn who(&self) -> Result<Who, Failure> {

@@ -62,7 +62,7 @@ impl Connection {
         step: &Step,
         ranges: Vec<(u32, u32)>,
     ) -> Result<Vec<u32>, Failure> {
-        let store = self.store();
+        let store = self.changing();
         let Self { selected, wire, .. } = self;
         let selected = selected.as_deref_mut().ok_or(NO_FOLDER)?;
         let Step { action, flags, keywords } = step;

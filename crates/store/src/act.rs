@@ -50,6 +50,8 @@ pub struct Act {
     pub reason: Option<String>,
     /// The request that it is a part of.
     pub request: Option<String>,
+    /// Whether what it changes or removes in a mailbox is told of, because the actor does not hold it.
+    pub tells_changes: bool,
     /// The reservation that its units mark, when the request is to be carried out once.
     pub mark: Option<RequestMark>,
 }
@@ -57,7 +59,16 @@ pub struct Act {
 impl Act {
     /// An act of nobody in particular.
     pub const fn via(via: Via) -> Self {
-        Self { actor: None, via, whence: None, credential: None, reason: None, request: None, mark: None }
+        Self {
+            actor: None,
+            via,
+            whence: None,
+            credential: None,
+            reason: None,
+            request: None,
+            tells_changes: false,
+            mark: None,
+        }
     }
 }
 

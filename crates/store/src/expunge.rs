@@ -2,6 +2,7 @@
 
 use crate::dialect::on;
 use crate::flags::{DELETED, Ranges};
+use crate::told_changes::Touched;
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, Store};
 use mail_types::{FolderId, MailboxId};
@@ -18,7 +19,7 @@ impl Store {
             let ranges = ranges.clone();
             Box::pin(async move {
                 let ranges = ranges.unwrap_or_else(|| vec![(1, u32::MAX)]);
-                tx.remove(mailbox, folder, &ranges, true).await
+                tx.remove_told(mailbox, folder, &ranges, true).await
             })
         })
         .await
@@ -29,13 +30,8 @@ impl Store {
 type Leaving = (i64, i64, i64, i64, Option<i64>, Option<i64>);
 
 impl WriteTx {
-    /// Removes every message of a folder.
-    pub(crate) async fn empty_folder(&mut self, mailbox: MailboxId, folder: FolderId) -> Result<(), Error> {
-        self.remove(mailbox, folder, &vec![(1, u32::MAX)], false).await
-    }
-
-    /// Removes messages in `ranges`, all or only those marked `\Deleted`, and leaves their UIDs in the expunged log.
-    pub(crate) async fn remove(
+    /// Removes messages as [`WriteTx::remove`] does, and tells of it when somebody does who does not hold the mailbox.
+    pub(crate) async fn remove_told(
         &mut self,
         mailbox: MailboxId,
         folder: FolderId,
@@ -43,7 +39,26 @@ impl WriteTx {
         only_deleted: bool,
     ) -> Result<(), Error> {
         let mask = if only_deleted { DELETED } else { 0 };
-        let mut modseq = None;
+        let uids = self.first_uids(folder, ranges, mask).await?;
+        let count = self.remove(mailbox, folder, ranges, only_deleted).await?;
+        self.tell_messages(mailbox, folder, "message.removed", &Touched::counted(count, uids), "").await
+    }
+
+    /// Removes every message of a folder; how many there were.
+    pub(crate) async fn empty_folder(&mut self, mailbox: MailboxId, folder: FolderId) -> Result<i64, Error> {
+        self.remove(mailbox, folder, &vec![(1, u32::MAX)], false).await
+    }
+
+    /// Removes messages in `ranges`, all or only those marked `\Deleted`, and leaves their UIDs in the expunged log; how many there were.
+    pub(crate) async fn remove(
+        &mut self,
+        mailbox: MailboxId,
+        folder: FolderId,
+        ranges: &Ranges,
+        only_deleted: bool,
+    ) -> Result<i64, Error> {
+        let mask = if only_deleted { DELETED } else { 0 };
+        let (mut modseq, mut removed) = (None, 0);
         for &(first, last) in ranges {
             let (first, last) = (i64::from(first), i64::from(last));
             let (count, size, seen, deleted, first, last): Leaving = on!(self.conn(), c => sqlx::query_as(
@@ -56,6 +71,7 @@ impl WriteTx {
                 Some(modseq) => modseq,
                 None => *modseq.insert(self.next_modseq(folder).await?),
             };
+            removed += count;
             self.forget_private_seen(folder, (first, last), mask).await?;
             self.log_and_delete(folder, (first, last), mask, modseq).await?;
             on!(self.conn(), c => sqlx::query(
@@ -68,7 +84,7 @@ impl WriteTx {
         if modseq.is_some() {
             self.changed(folder);
         }
-        Ok(())
+        Ok(removed)
     }
 
     async fn log_and_delete(

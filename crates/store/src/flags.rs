@@ -33,6 +33,8 @@ pub struct FlagChange {
     pub keywords: u64,
     /// Modification sequence.
     pub modseq: ModSeq,
+    /// Only what one reader alone has seen of it changed.
+    pub is_private: bool,
 }
 
 /// A UID with its (flags, keywords) before and after.
@@ -54,7 +56,11 @@ impl Store {
         self.write(Touches::from(folder), move |tx| {
             let (ranges, keywords) = (ranges.clone(), keywords.clone());
             Box::pin(async move {
-                tx.store_flags(folder, private_seen_of, &ranges, action, flags, &keywords).await
+                let changes =
+                    tx.store_flags(folder, private_seen_of, &ranges, action, flags, &keywords).await?;
+                tx.tell_flags(folder, changes.as_deref().unwrap_or(&[]), (action, flags, keywords.len()))
+                    .await?;
+                Ok(changes)
             })
         })
         .await
@@ -144,11 +150,12 @@ impl WriteTx {
         self.changed(folder);
         Ok(plan
             .iter()
-            .map(|&(uid, _, new)| FlagChange {
+            .map(|&(uid, old, new)| FlagChange {
                 uid: Uid(u32::try_from(uid).unwrap_or(u32::MAX)),
                 flags: SystemFlags(u32::try_from(new.0).unwrap_or(0)),
                 keywords: new.1.unsigned_abs(),
                 modseq: ModSeq(modseq.unsigned_abs()),
+                is_private: private_seen_of.is_some() && is_only_seen(old, new),
             })
             .collect())
     }
@@ -165,8 +172,7 @@ impl WriteTx {
         let kept = if is_seen_private { SEEN } else { 0 };
         let mut by_flags: BTreeMap<(i64, i64), Vec<i64>> = BTreeMap::new();
         for &(uid, old, new) in plan {
-            let is_only_private = is_seen_private && (old.0 & !SEEN, old.1) == (new.0 & !SEEN, new.1);
-            if !is_only_private {
+            if !(is_seen_private && is_only_seen(old, new)) {
                 by_flags.entry((new.0 & !kept, new.1)).or_default().push(uid);
             }
         }
@@ -265,6 +271,11 @@ impl WriteTx {
         }
         Ok(Some(bits))
     }
+}
+
+/// Whether only `\Seen` differs.
+fn is_only_seen(old: (i64, i64), new: (i64, i64)) -> bool {
+    (old.0 & !SEEN, old.1) == (new.0 & !SEEN, new.1)
 }
 
 fn apply(action: FlagAction, old: (i64, i64), wanted: (i64, i64)) -> (i64, i64) {

@@ -321,7 +321,9 @@ impl WriteTx {
         if has_children && !folder.selectable {
             return Ok(Err(FolderError::Forbidden));
         }
-        self.empty_folder(mailbox, folder.id).await?;
+        let messages = self.empty_folder(mailbox, folder.id).await?;
+        let detail = format!("messages={messages}");
+        self.tell_folder(mailbox, folder.id, "folder.removed", (name, None), detail).await?;
         // Sessions on an empty folder have to learn of it too.
         self.changed(folder.id);
         if has_children {
@@ -371,7 +373,10 @@ impl WriteTx {
             return match self.create_folder(mailbox, to, None).await? {
                 Ok(target) => {
                     let moved = self.move_messages(mailbox, folder.id, target, None, None).await?;
-                    Ok(moved.map(|_| ()).map_err(|_| FolderError::TooMany))
+                    let Ok(moved) = moved else { return Ok(Err(FolderError::TooMany)) };
+                    let detail = format!("messages={} to={target}", moved.uids.len());
+                    self.tell_folder(mailbox, folder.id, "folder.renamed", (from, Some(to)), detail).await?;
+                    Ok(Ok(()))
                 }
                 Err(error) => Ok(Err(error)),
             };
@@ -382,6 +387,8 @@ impl WriteTx {
             }
         }
         let mut moves = self.children(mailbox, from).await?;
+        let detail = format!("folders_below={}", moves.len());
+        self.tell_folder(mailbox, folder.id, "folder.renamed", (from, Some(to)), detail).await?;
         moves.push((folder.id.0, from.to_owned()));
         for (id, name) in moves {
             let renamed = format!("{to}{}", &name[from.len()..]);

@@ -67,6 +67,7 @@ pub mod seal;
 mod send_for;
 mod statistics;
 mod store;
+mod told_changes;
 mod transfer;
 mod trust_overlay;
 mod users;

@@ -1,6 +1,7 @@
 //! One message changed or removed by whoever read it: nothing is done when it is no longer as it was read.
 
 use crate::dialect::on;
+use crate::told_changes::flag_facts;
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, FlagAction, Refusal, Store};
 use mail_types::{ActorId, FolderId, MailboxId, ModSeq, SystemFlags, Uid, UidValidity};
@@ -77,7 +78,7 @@ impl Store {
                 if let Err(refusal) = tx.is_as_read(folder, uid, private_seen_of, expected).await? {
                     return Ok(Err(refusal));
                 }
-                tx.remove(mailbox, folder, &vec![(uid.0, uid.0)], false).await.map(Ok)
+                tx.remove_told(mailbox, folder, &vec![(uid.0, uid.0)], false).await.map(Ok)
             })
         })
         .await
@@ -103,15 +104,22 @@ impl WriteTx {
                 Placed { folder: target, uid_validity: Some(UidValidity(moved.uid_validity)), uid }
             }
         };
+        let is_moved = placed.folder != folder;
+        let mut facts = if is_moved { format!(" to={}", placed.folder) } else { String::new() };
         let range = vec![(placed.uid.0, placed.uid.0)];
-        for (action, (flags, keywords)) in
-            [(FlagAction::Add, &change.add), (FlagAction::Remove, &change.remove)]
+        for (action, word, (flags, keywords)) in
+            [(FlagAction::Add, "set", &change.add), (FlagAction::Remove, "cleared", &change.remove)]
         {
             let changed =
                 self.store_flags(placed.folder, private_seen_of, &range, action, *flags, keywords).await?;
-            if changed.is_none() {
-                return Ok(Err(Refusal::TooManyKeywords.into()));
+            let Some(changed) = changed else { return Ok(Err(Refusal::TooManyKeywords.into())) };
+            if changed.iter().any(|change| !change.is_private) {
+                facts.push_str(&flag_facts(word, *flags, keywords.len()));
             }
+        }
+        if !facts.is_empty() {
+            let touched = [uid.0].into_iter().collect();
+            self.tell_messages(mailbox, folder, "message.changed", &touched, &facts).await?;
         }
         Ok(Ok(placed))
     }

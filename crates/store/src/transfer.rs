@@ -66,7 +66,15 @@ impl Store {
     ) -> Refusable<Moved> {
         self.write(Touches::from(mailbox), move |tx| {
             let ranges = ranges.clone();
-            Box::pin(async move { tx.move_messages(mailbox, from, to, Some(&ranges), count).await })
+            Box::pin(async move {
+                let moved = tx.move_messages(mailbox, from, to, Some(&ranges), count).await?;
+                if let Ok(moved) = &moved {
+                    let touched = moved.uids.iter().map(|(uid, _)| uid.0).collect();
+                    tx.tell_messages(mailbox, from, "message.changed", &touched, &format!(" to={to}"))
+                        .await?;
+                }
+                Ok(moved)
+            })
         })
         .await
     }

@@ -129,6 +129,7 @@ impl Caller {
             credential: self.credential.clone(),
             reason: self.reason.clone(),
             request: Some(self.request.to_string()).filter(|request| !request.is_empty()),
+            tells_changes: self.principal().is_some_and(|principal| !principal.is_holder),
             mark: self.mark.clone(),
         }
     }

@@ -34,5 +34,6 @@ mod s3;
 mod schema;
 mod statistics;
 mod support;
+mod told_changes;
 mod trust;
 mod writer;
