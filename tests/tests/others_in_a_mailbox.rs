@@ -17,7 +17,12 @@ impl Shared {
         let (login, password) = (format!("delegate-of-{name}"), format!("password-of-{name}"));
         site.cli_with_input(&["user", "create", &login, "--password-stdin"], &format!("{password}\n")).ok();
         let path = format!("/mailboxes/{}/delegations", holder.address);
-        Api::admin(demo, site).post(&path, &json!({"login": login, "role": "manage"})).await.expect(201);
+        Api::admin(demo, site).post(&path, &json!({"login": login, "role": "admin"})).await.expect(201);
+        // The letter about the delegation.
+        let mut imap = Imap::login(demo, site, &holder).await;
+        imap.ok("SELECT INBOX").await;
+        imap.ok("STORE 1 +FLAGS (\\Deleted)").await;
+        imap.ok("EXPUNGE").await;
         let username = Some(holder.address.clone());
         let delegate = Mailbox { username, password: Some(password), ..holder.clone() };
         Self { holder, delegate }
@@ -94,12 +99,12 @@ async fn what_a_delegate_changes_over_imap_is_shown_to_the_holder_and_what_the_h
     let to = told[2].1.rsplit_once(" to=").unwrap().1.to_owned();
     let wanted = [
         ("folder.opened", String::new()),
-        ("message.changed", format!("count=2 uids=4,5 {flagged}")),
-        ("message.changed", format!("count=1 uids=4 to={to}")),
-        ("message.changed", format!("count=1 uids=5 {deleted}")),
-        ("message.removed", "count=1 uids=5".to_owned()),
+        ("message.changed", format!("count=2 uids=5,6 {flagged}")),
+        ("message.changed", format!("count=1 uids=5 to={to}")),
         ("message.changed", format!("count=1 uids=6 {deleted}")),
         ("message.removed", "count=1 uids=6".to_owned()),
+        ("message.changed", format!("count=1 uids=7 {deleted}")),
+        ("message.removed", "count=1 uids=7".to_owned()),
         ("folder.renamed", "folders_below=0".to_owned()),
         ("folder.removed", "messages=1".to_owned()),
     ];
@@ -150,4 +155,47 @@ async fn what_a_delegate_reads_and_changes_over_rest_is_shown_to_the_holder_and_
         "folder.removed",
     ];
     assert_eq!(changes, wanted);
+}
+
+#[tokio::test]
+async fn each_message_that_a_delegate_is_shown_over_rest_has_a_row() {
+    let demo = Demo::shared();
+    let shared = Shared::new(&demo, "others.read").await;
+    filled(&demo, &shared, 1).await;
+    for who in [&shared.holder, &shared.delegate] {
+        let api = rest(&demo, who);
+        let messages = api.get("/messages").await.expect(200).json();
+        let one = format!("/messages/{}", text(&messages["items"][0], "id"));
+        let shown = api.get(&one).await.expect(200);
+        for path in [format!("{one}/raw"), format!("{one}/attachments/1")] {
+            api.get(&path).await.expect(200);
+        }
+        let nothing = api.patch(&one, shown.etag(), &json!({})).await.expect(200);
+        assert_eq!(nothing.json()["subject"], "s");
+        api.patch(&one, "\"0\"", &json!({})).await.expect(412);
+    }
+    let told = shared.told(&demo).await;
+    let (folder, _) = told[1].1.split_once(' ').unwrap();
+    let read = |what: &str| ("message.read".to_owned(), format!("{folder} uid=2 what={what}"));
+    let listed = ("folder.listed".to_owned(), folder.to_owned());
+    assert_eq!(told, [listed, read("content"), read("raw"), read("part 1"), read("summary")]);
+}
+
+#[tokio::test]
+async fn each_folder_that_a_delegate_opens_over_imap_has_a_row_in_each_session() {
+    let demo = Demo::shared();
+    let shared = Shared::new(&demo, "others.open").await;
+    filled(&demo, &shared, 1).await;
+    let opened = "folder.opened".to_owned();
+    let mut imap = Imap::login(&demo, demo.north(), &shared.delegate).await;
+    imap.ok("SELECT INBOX").await;
+    imap.ok("FETCH 1 BODY[]").await;
+    imap.ok("EXAMINE INBOX").await;
+    assert_eq!(shared.actions(&demo).await, [opened.clone(), "message.changed".to_owned()]);
+    imap.ok("EXAMINE Sent").await;
+    imap.ok("SELECT INBOX").await;
+    let mut again = Imap::login(&demo, demo.north(), &shared.delegate).await;
+    again.ok("EXAMINE INBOX").await;
+    let told = shared.actions(&demo).await;
+    assert_eq!(told.iter().filter(|action| **action == opened).count(), 3, "{told:?}");
 }

@@ -445,7 +445,7 @@ pub(crate) struct AccessQuery {
 
 /// Lists who else opened a mailbox
 ///
-/// Newest first: logins into it, folders opened and messages read by others than its holder. For its holder, and for administrators of its domain. The look is
+/// Newest first: logins into it, folders opened and messages read, changed or removed by others than its holder. For its holder, and for administrators of its domain. The look is
 /// itself a row of the audit trail.
 #[utoipa::path(get, path = "/mailboxes/{id}/accesses", tag = "mailboxes", operation_id = "listMailboxAccesses",
     params(("id" = String, Path, description = "Number or address of the mailbox."), AccessQuery),

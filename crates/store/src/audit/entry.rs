@@ -11,7 +11,7 @@ use std::net::IpAddr;
 pub enum Category {
     /// Messages accepted, delivered, relayed, bounced.
     Mail,
-    /// Logins, refusals, mailboxes read by others than their holder, the audit trail read.
+    /// Logins, refusals, mailboxes read or changed by others than their holder, the audit trail read.
     Access,
     /// What administrators do.
     Admin,

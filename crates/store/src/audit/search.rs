@@ -244,7 +244,7 @@ impl Store {
         Ok(rows.into_iter().next())
     }
 
-    /// Accesses to a mailbox by others than `holder`, newest first: its folders opened, its messages read, its settings changed. The look is itself a row.
+    /// Accesses to a mailbox by others than `holder`, newest first: its folders opened, its messages read, changed or removed, its settings changed. The look is itself a row.
     pub async fn accesses(
         &self,
         mailbox: MailboxId,

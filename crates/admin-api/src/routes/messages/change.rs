@@ -1,6 +1,6 @@
 //! Messages changed, moved, removed.
 
-use super::read::revision;
+use super::read::{note, revision};
 use super::shown::MessageSummary;
 use crate::access::Caller;
 use crate::api::Shared;
@@ -94,6 +94,7 @@ pub(super) async fn change_message(
         uid: placed.uid,
     };
     let letter = Letter::open(&holder, id).await?;
+    note(&holder, id, "summary").await?;
     let keywords = holder.store.keywords(id.folder).await?;
     let head = letter.structure.letterhead();
     let value = MessageSummary::of(id, &letter.listed, head, &letter.structure, &keywords);

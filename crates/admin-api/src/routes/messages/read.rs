@@ -172,7 +172,7 @@ async fn open(holder: &Holder, id: &str) -> Result<(MessageId, Letter), Problem>
 }
 
 /// One row for each message read, on stable storage before anything of it is sent.
-async fn note(holder: &Holder, id: MessageId, what: &str) -> Result<(), Problem> {
+pub(super) async fn note(holder: &Holder, id: MessageId, what: &str) -> Result<(), Problem> {
     let detail = format!("folder={} uid={} what={what}", id.folder, id.uid.0);
     holder.note_reading("message.read", detail).await
 }
