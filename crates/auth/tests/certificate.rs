@@ -134,7 +134,7 @@ async fn a_certificate_of_two_applications_is_nobody_s() {
     for authzid in ["", "labo@ch.example"] {
         assert_eq!(house.login(authzid, &peer(1)).await, Err(CertificateRefusal::Ambiguous));
     }
-    house.store.remove_certificate_rule(robot, rule).await.unwrap();
+    house.store.remove_certificate_rule(robot, rule, false).await.unwrap().unwrap();
     assert!(house.login("", &peer(1)).await.is_ok());
     // Two rules of one application are no contradiction.
     house.store.add_certificate_rule(house.lims, &by_key(1), None, None).await.unwrap().unwrap();

@@ -155,31 +155,26 @@ impl Store {
         .await
     }
 
-    /// Changes what a key may do. `before` is what it was read as; with `force`, also when no lasting key of the operator is left.
+    /// Changes what a key may do. `before` is what it was read as, and still must be; with `force`, also when no lasting key of the operator is
+    /// left.
     pub async fn change_key(
         &self,
         before: KeyRow,
         terms: KeyTerms,
-        expected: Option<i64>,
         force: bool,
     ) -> Result<Result<(), KeyError>, Error> {
         self.write(Touches::nothing(), move |tx| {
             let (before, terms) = (before.clone(), terms.clone());
-            Box::pin(async move { tx.change_key(&before, Some(&terms), expected, force).await })
+            Box::pin(async move { tx.change_key(&before, Some(&terms), force).await })
         })
         .await
     }
 
-    /// Revokes a key, for good.
-    pub async fn revoke_key(
-        &self,
-        before: KeyRow,
-        expected: Option<i64>,
-        force: bool,
-    ) -> Result<Result<(), KeyError>, Error> {
+    /// Revokes a key, for good. `before` and `force` are as for a change.
+    pub async fn revoke_key(&self, before: KeyRow, force: bool) -> Result<Result<(), KeyError>, Error> {
         self.write(Touches::nothing(), move |tx| {
             let before = before.clone();
-            Box::pin(async move { tx.change_key(&before, None, expected, force).await })
+            Box::pin(async move { tx.change_key(&before, None, force).await })
         })
         .await
     }
@@ -244,12 +239,14 @@ impl WriteTx {
         &mut self,
         before: &KeyRow,
         terms: Option<&KeyTerms>,
-        expected: Option<i64>,
         force: bool,
     ) -> Result<Result<(), KeyError>, Error> {
         let (id, now) = (before.id, self.now.0);
         // One change of keys at a time: the last two operator keys are not both taken away.
         self.revised(Revision::Directory).await?;
+        if let Err(refusal) = self.is_key_as_read(before).await? {
+            return Ok(Err(refusal));
+        }
         if let Some(terms) = terms
             && self.is_named(&terms.name, id).await?
         {
@@ -262,14 +259,10 @@ impl WriteTx {
         }
         let revoked_at = terms.is_none().then_some(now);
         let is = terms.unwrap_or(&was);
-        let changed = on!(self.conn(), c => sqlx::query(
-            "UPDATE api_keys SET name = $2, scopes = $3, expires_at_ms = $4, revoked_at_ms = $5, revision = revision + 1 \
-             WHERE id = $1 AND revoked_at_ms IS NULL AND revision = COALESCE($6, revision)")
-            .bind(id).bind(&is.name).bind(&is.scopes).bind(is.expires_at.map(|at| at.0)).bind(revoked_at).bind(expected)
-            .execute(&mut *c).await.map(|r| r.rows_affected()))?;
-        if changed == 0 {
-            return Ok(Err(KeyError::Changed));
-        }
+        on!(self.conn(), c => sqlx::query(
+            "UPDATE api_keys SET name = $2, scopes = $3, expires_at_ms = $4, revoked_at_ms = $5, revision = revision + 1 WHERE id = $1")
+            .bind(id).bind(&is.name).bind(&is.scopes).bind(is.expires_at.map(|at| at.0)).bind(revoked_at)
+            .execute(&mut *c).await.map(|_| ()))?;
         if is.roles != was.roles || terms.is_none() {
             self.replace_admin_roles(before.actor, if terms.is_some() { &is.roles } else { &[] }).await?;
         }
@@ -279,36 +272,20 @@ impl WriteTx {
         Ok(Ok(()))
     }
 
+    /// Whether the key is what it was read as. Its roles change with it alone.
+    async fn is_key_as_read(&mut self, read: &KeyRow) -> Result<Result<(), KeyError>, Error> {
+        let is: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as("SELECT revision FROM api_keys WHERE id = $1 AND revoked_at_ms IS NULL")
+            .bind(read.id).fetch_optional(&mut *c).await)?;
+        Ok(match is {
+            None => Err(KeyError::UnknownKey),
+            Some((revision,)) if revision == read.revision => Ok(()),
+            Some(_) => Err(KeyError::Changed),
+        })
+    }
+
     async fn is_named(&mut self, name: &str, but: i64) -> Result<bool, Error> {
         let named: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as("SELECT id FROM api_keys WHERE name = $1 AND revoked_at_ms IS NULL AND id <> $2")
             .bind(name).bind(but).fetch_optional(&mut *c).await)?;
         Ok(named.is_some())
-    }
-
-    /// Whether a key or an application but this one administers the operator for good.
-    async fn has_other_operator(&mut self, but: ActorId) -> Result<bool, Error> {
-        let (_, others) = self.operators(but).await?;
-        Ok(others > 0)
-    }
-
-    /// Whether this actor, and nobody else, administers the operator for good.
-    pub(crate) async fn is_last_operator(&mut self, actor: ActorId) -> Result<bool, Error> {
-        let (own, others) = self.operators(actor).await?;
-        Ok(own > 0 && others == 0)
-    }
-
-    /// Roles over the operator that can be used for good: of an actor, and of all others. An application without a certificate that lets it in has
-    /// none.
-    async fn operators(&mut self, actor: ActorId) -> Result<(i64, i64), Error> {
-        let now = self.now.0;
-        Ok(on!(self.conn(), c => sqlx::query_as(
-            "SELECT CAST(COALESCE(SUM(CASE WHEN r.actor_id = $1 THEN 1 ELSE 0 END), 0) AS BIGINT), \
-             CAST(COALESCE(SUM(CASE WHEN r.actor_id = $1 THEN 0 ELSE 1 END), 0) AS BIGINT) \
-             FROM admin_roles r JOIN actors a ON a.id = r.actor_id LEFT JOIN api_keys k ON k.actor_id = a.id \
-             WHERE r.role = 'operator' AND r.revoked_at_ms IS NULL AND r.expires_at_ms IS NULL AND a.disabled_at_ms IS NULL \
-             AND ((a.kind = 'key' AND k.revoked_at_ms IS NULL AND k.expires_at_ms IS NULL AND k.scopes = '') \
-             OR (a.kind = 'application' AND EXISTS (SELECT 1 FROM certificate_rules l LEFT JOIN certificates c ON c.id = l.certificate_id \
-             WHERE l.actor_id = a.id AND l.revoked_at_ms IS NULL AND (l.expires_at_ms IS NULL OR l.expires_at_ms > $2) AND c.withdrawn_at_ms IS NULL)))")
-            .bind(actor.0).bind(now).fetch_one(&mut *c).await)?)
     }
 }

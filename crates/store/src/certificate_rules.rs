@@ -6,9 +6,10 @@
 
 use crate::dialect::on;
 use crate::directory::{DirectoryError, Refusable};
+use crate::operators::Ending;
 use crate::revisions::Revision;
 use crate::writer::{Touches, WriteTx};
-use crate::{Error, Store};
+use crate::{Error, KeyError, Store};
 use mail_types::{ActorId, CertificateCriteria, DistinguishedName, PeerIdentity, Timestamp};
 
 /// Rules in force that one application may have.
@@ -48,22 +49,16 @@ impl Store {
         .await
     }
 
-    /// Ends a rule of an application. False when it has no such rule in force.
-    pub async fn remove_certificate_rule(&self, actor: ActorId, rule: i64) -> Result<bool, Error> {
-        self.write(Touches::nothing(), move |tx| {
-            Box::pin(async move {
-                let now = tx.now.0;
-                let ended = on!(tx.conn(), c => sqlx::query(
-                    "UPDATE certificate_rules SET revoked_at_ms = $3 WHERE id = $1 AND actor_id = $2 AND revoked_at_ms IS NULL")
-                    .bind(rule).bind(actor.0).bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?;
-                if ended > 0 {
-                    tx.tell_of("rule.removed", actor, format!("rule={rule}")).await?;
-                    tx.revised(Revision::Directory).await?;
-                }
-                Ok(ended > 0)
-            })
-        })
-        .await
+    /// Ends a rule of an application. False when it has no such rule in force. With `force`, also when nobody is left who administers the
+    /// operator.
+    pub async fn remove_certificate_rule(
+        &self,
+        actor: ActorId,
+        rule: i64,
+        force: bool,
+    ) -> Result<Result<bool, KeyError>, Error> {
+        self.write(Touches::nothing(), move |tx| Box::pin(tx.remove_certificate_rule(actor, rule, force)))
+            .await
     }
 
     /// The rules of an application that are in force, the oldest first.
@@ -143,6 +138,27 @@ impl WriteTx {
         // The row says what it matches and stays; a name in it may be an address.
         self.tell_of("rule.added", actor, format!("rule={rule}")).await?;
         Ok(Ok(rule))
+    }
+
+    async fn remove_certificate_rule(
+        &mut self,
+        actor: ActorId,
+        rule: i64,
+        force: bool,
+    ) -> Result<Result<bool, KeyError>, Error> {
+        let now = self.now.0;
+        // One such change at a time: the last two rules that let an administrator in do not both end.
+        self.revised(Revision::Directory).await?;
+        if !force && self.lets_in_last_operator(actor, Ending::Rule(rule)).await? {
+            return Ok(Err(KeyError::LastOperator));
+        }
+        let ended = on!(self.conn(), c => sqlx::query(
+            "UPDATE certificate_rules SET revoked_at_ms = $3 WHERE id = $1 AND actor_id = $2 AND revoked_at_ms IS NULL")
+            .bind(rule).bind(actor.0).bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?;
+        if ended > 0 {
+            self.tell_of("rule.removed", actor, format!("rule={rule}")).await?;
+        }
+        Ok(Ok(ended > 0))
     }
 
     /// Why an application may not have this rule, if it may not.

@@ -5,6 +5,7 @@
 
 use crate::dialect::on;
 use crate::directory::word;
+use crate::operators::Ending;
 use crate::revisions::Revision;
 use crate::writer::{Touches, WriteTx};
 use crate::{AuditEntry, Category, Error, Store};
@@ -92,6 +93,11 @@ pub enum CertificateError {
     /// The certificate is too long to be kept.
     #[error("the certificate is longer than 64 KiB")]
     TooLong,
+    /// Nobody would administer the operator any more: it lets in the one application that does.
+    #[error(
+        "no other key or application administers the operator for good; make a key with the role operator first, or insist with force"
+    )]
+    LastOperator,
 }
 
 type Refusable<T> = Result<Result<T, CertificateError>, Error>;
@@ -110,10 +116,12 @@ impl Store {
         .await
     }
 
-    /// Marks a certificate withdrawn; fine twice.
-    pub async fn withdraw_certificate(&self, id: i64) -> Refusable<()> {
-        self.write(Touches::nothing(), move |tx| Box::pin(async move { tx.withdraw_certificate(id).await }))
-            .await
+    /// Marks a certificate withdrawn; fine twice. With `force`, also when nobody is left who administers the operator.
+    pub async fn withdraw_certificate(&self, id: i64, force: bool) -> Refusable<()> {
+        self.write(Touches::nothing(), move |tx| {
+            Box::pin(async move { tx.withdraw_certificate(id, force).await })
+        })
+        .await
     }
 
     /// Replaces the note beside a certificate, if it is still as `expected` was.
@@ -210,17 +218,27 @@ impl WriteTx {
         Ok(changed > 0)
     }
 
-    async fn withdraw_certificate(&mut self, id: i64) -> Refusable<()> {
+    async fn withdraw_certificate(&mut self, id: i64, force: bool) -> Refusable<()> {
         let now = self.now.0;
         let Some(holder) = self.certificate_actor(id).await? else {
             return Ok(Err(CertificateError::Unknown));
         };
+        let asked = holder.filter(|_| !force);
+        if let Some(application) = asked {
+            // One such change at a time: the last two certificates that let an administrator in do not both go.
+            self.revised(Revision::Directory).await?;
+            if self.lets_in_last_operator(application, Ending::Certificate(id)).await? {
+                return Ok(Err(CertificateError::LastOperator));
+            }
+        }
         let changed = on!(self.conn(), c => sqlx::query("UPDATE certificates SET withdrawn_at_ms = $2, revision = revision + 1 WHERE id = $1 AND withdrawn_at_ms IS NULL")
             .bind(id).bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?;
         if changed > 0 {
             self.audit(&entry("certificate.withdrawn", id, holder, String::new())).await?;
             // A rule that names it is no longer in force.
-            self.revised(Revision::Directory).await?;
+            if asked.is_none() {
+                self.revised(Revision::Directory).await?;
+            }
         }
         Ok(Ok(()))
     }

@@ -52,6 +52,7 @@ mod message_list;
 mod messages;
 mod node;
 mod notices;
+mod operators;
 mod password_tags;
 mod passwords;
 mod persons;

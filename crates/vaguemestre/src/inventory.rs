@@ -58,7 +58,7 @@ pub(crate) async fn enter(store: &Store, identities: &Identities) -> Result<()> 
                 && (&row.facts.subject, row.facts.usage) == (&facts.subject, facts.usage)
                 && row.facts.not_after <= facts.not_after;
             if is_renewed {
-                store.withdraw_certificate(row.id).await??;
+                store.withdraw_certificate(row.id, false).await??;
             }
         }
     }
@@ -74,7 +74,7 @@ pub(crate) async fn leave(store: &Store, former: &Identities, now: &Identities) 
     for row in store.certificates(false).await? {
         let fingerprint = row.facts.fingerprint;
         if former.contains(&fingerprint) && !now.contains(&fingerprint) {
-            store.withdraw_certificate(row.id).await??;
+            store.withdraw_certificate(row.id, false).await??;
         }
     }
     Ok(())

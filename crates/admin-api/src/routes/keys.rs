@@ -26,6 +26,8 @@ use utoipa_axum::routes;
 const PREFIX: &str = "vgm_";
 /// Characters by which a key is recognised.
 const SHOWN: usize = 8;
+/// How often a change to whatever there is (`If-Match: *`) is tried when others change the key at the same time.
+const TRIES: usize = 8;
 
 /// Who may do what here.
 pub(crate) const RULES: &[RouteRule] = &[
@@ -222,28 +224,47 @@ async fn change(
     if_match: IfMatch,
     Json(change): Json<ApiKeyChange>,
 ) -> Result<Shown<ApiKey>, Problem> {
-    let row = find(&api, &id).await?;
-    let expected = if_match.expect(row.revision)?;
+    let force = may_force(&caller, query.force)?;
+    for _ in 0..TRIES {
+        let row = find(&api, &id).await?;
+        let expected = if_match.expect(row.revision)?;
+        let terms = changed(&api, &caller, &row, &change).await?;
+        match api.store_of(&caller).change_key(row, terms, force).await? {
+            Err(KeyError::Changed) if expected.is_none() => {}
+            outcome => {
+                outcome.map_err(refused)?;
+                let row = find(&api, &id).await?;
+                return Ok(Shown { revision: row.revision, value: row.into() });
+            }
+        }
+    }
+    Err(refused(KeyError::Changed))
+}
+
+/// What a key is to be, if the caller may give that.
+async fn changed(
+    api: &Api,
+    caller: &Caller,
+    row: &KeyRow,
+    change: &ApiKeyChange,
+) -> Result<KeyTerms, Problem> {
     let mut terms = row.terms();
     if let Some(new) = &change.name {
         terms.name = name(new)?;
     }
     if let Some(new) = &change.roles {
-        terms.roles = roles(&api, new).await?;
+        terms.roles = roles(api, new).await?;
     }
     if let Some(new) = &change.scopes {
         terms.scopes = new.join(" ");
     }
     if let Some(new) = change.expires_at {
-        terms.expires_at = expiry(&api, new)?;
+        terms.expires_at = expiry(api, new)?;
     }
     let scopes: Vec<String> = terms.scopes.split_ascii_whitespace().map(str::to_owned).collect();
-    examine(&caller, &terms, change.scopes.as_ref().unwrap_or(&scopes))?;
-    within_own_end(&api, &caller, &terms).await?;
-    let force = may_force(&caller, query.force)?;
-    api.store_of(&caller).change_key(row, terms, expected, force).await?.map_err(refused)?;
-    let row = find(&api, &id).await?;
-    Ok(Shown { revision: row.revision, value: row.into() })
+    examine(caller, &terms, change.scopes.as_ref().unwrap_or(&scopes))?;
+    within_own_end(api, caller, &terms).await?;
+    Ok(terms)
 }
 
 /// Revokes an API key
@@ -260,11 +281,16 @@ async fn revoke(
     Query(query): Query<ForceQuery>,
     if_match: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    let row = find(&api, &id).await?;
-    let expected = if_match.expect(row.revision)?;
     let force = may_force(&caller, query.force)?;
-    api.store_of(&caller).revoke_key(row, expected, force).await?.map_err(refused)?;
-    Ok(StatusCode::NO_CONTENT)
+    for _ in 0..TRIES {
+        let row = find(&api, &id).await?;
+        let expected = if_match.expect(row.revision)?;
+        match api.store_of(&caller).revoke_key(row, force).await? {
+            Err(KeyError::Changed) if expected.is_none() => {}
+            outcome => return outcome.map_err(refused).map(|()| StatusCode::NO_CONTENT),
+        }
+    }
+    Err(refused(KeyError::Changed))
 }
 
 /// Gives an API key another secret

@@ -1,15 +1,18 @@
 //! Somebody stays who administers the operator, and each mailbox that several persons open.
 
+use crate::certificates::facts;
 use crate::support::{Fixture, Holder, START, on_both_engines};
 use mail_types::{ActorId, AdminRole, CertificateCriteria, MailboxKind, Role, UserId};
 use store::{
-    AuditFilter, DelegationChange, DirectoryError, GivenAdminRole, KeyError, KeySecret, KeyTerms, Opened,
-    PersonKey, Terms,
+    AuditFilter, CertificateError, CertificateHolder, DelegationChange, DirectoryError, GivenAdminRole,
+    KeyError, KeySecret, KeyTerms, Opened, PersonKey, Terms,
 };
 
 on_both_engines!(
     an_application_administers_the_operator_only_with_a_certificate,
     the_last_application_that_administers_stays_unless_forced,
+    what_lets_the_last_application_in_that_administers_stays_unless_forced,
+    a_key_that_is_not_what_was_read_is_not_changed,
     a_change_of_roles_says_of_which_domain,
     the_last_administrator_of_a_ward_is_not_barred_unless_forced,
     what_an_application_opened_is_told_mailbox_by_mailbox,
@@ -36,12 +39,12 @@ async fn an_application_administers_the_operator_only_with_a_certificate(store: 
     let lims = application(store, "lims").await;
     store.set_admin_roles(lims, vec![OPERATOR], None, false).await.unwrap().unwrap();
     let refused = Err(KeyError::LastOperator);
-    assert_eq!(store.revoke_key(key.clone(), None, false).await.unwrap(), refused);
+    assert_eq!(store.revoke_key(key.clone(), false).await.unwrap(), refused);
     let rule = let_in(store, lims, 1).await;
-    assert!(store.remove_certificate_rule(lims, rule).await.unwrap());
-    assert_eq!(store.revoke_key(key.clone(), None, false).await.unwrap(), refused);
+    assert!(store.remove_certificate_rule(lims, rule, false).await.unwrap().unwrap());
+    assert_eq!(store.revoke_key(key.clone(), false).await.unwrap(), refused);
     let_in(store, lims, 2).await;
-    assert_eq!(store.revoke_key(key, None, false).await.unwrap(), Ok(()));
+    assert_eq!(store.revoke_key(key, false).await.unwrap(), Ok(()));
 }
 
 async fn the_last_application_that_administers_stays_unless_forced(store: &Fixture) {
@@ -61,6 +64,51 @@ async fn the_last_application_that_administers_stays_unless_forced(store: &Fixtu
     assert_eq!(store.admin_role_rows(lims).await.unwrap().len(), 2);
     assert_eq!(store.set_admin_roles(lims, vec![AUDITOR], None, true).await.unwrap(), Ok(()));
     assert_eq!(store.delete_application(lims, false).await.unwrap(), Ok(true), "it administered nothing");
+}
+
+async fn what_lets_the_last_application_in_that_administers_stays_unless_forced(store: &Fixture) {
+    let lims = application(store, "lims").await;
+    let facts = facts(7, "CN=lims");
+    let holder = CertificateHolder::Application(lims);
+    let (certificate, _) = store.add_certificate(holder, facts).await.unwrap().unwrap();
+    let pin = CertificateCriteria::new(None, None, None, None, Some([7; 32])).unwrap();
+    let rule = store.add_certificate_rule(lims, &pin, Some(certificate), None).await.unwrap().unwrap();
+    store.set_admin_roles(lims, vec![OPERATOR], None, false).await.unwrap().unwrap();
+    let refused = Err(KeyError::LastOperator);
+    assert_eq!(store.remove_certificate_rule(lims, rule, false).await.unwrap(), refused);
+    let kept = Err(CertificateError::LastOperator);
+    assert_eq!(store.withdraw_certificate(certificate, false).await.unwrap(), kept);
+    // A rule with an end date lets nobody in for good.
+    let other = CertificateCriteria::new(None, None, None, None, Some([8; 32])).unwrap();
+    let until = Some(START.plus_secs(3600));
+    store.add_certificate_rule(lims, &other, None, until).await.unwrap().unwrap();
+    assert_eq!(store.withdraw_certificate(certificate, false).await.unwrap(), kept);
+    let lasting = let_in(store, lims, 9).await;
+    assert_eq!(store.remove_certificate_rule(lims, rule, false).await.unwrap(), Ok(true));
+    assert_eq!(store.withdraw_certificate(certificate, false).await.unwrap(), Ok(()));
+    assert_eq!(store.remove_certificate_rule(lims, lasting, false).await.unwrap(), refused);
+    assert_eq!(store.remove_certificate_rule(lims, lasting, true).await.unwrap(), Ok(true));
+}
+
+async fn a_key_that_is_not_what_was_read_is_not_changed(store: &Fixture) {
+    let terms = |name: &str, role| KeyTerms {
+        name: name.to_owned(),
+        scopes: String::new(),
+        roles: vec![role],
+        expires_at: None,
+    };
+    let secret = |octet| KeySecret { hash: vec![octet; 32], prefix: "vm_1".to_owned() };
+    let first = store.create_key(terms("first", OPERATOR), secret(1)).await.unwrap().unwrap();
+    let second = store.create_key(terms("second", AUDITOR), secret(2)).await.unwrap().unwrap();
+    let read = store.key(second).await.unwrap().unwrap();
+    store.change_key(read.clone(), terms("second", OPERATOR), false).await.unwrap().unwrap();
+    let key = store.key(first).await.unwrap().unwrap();
+    store.revoke_key(key.clone(), false).await.unwrap().unwrap();
+    // As an auditor's key it could go; it is the last operator's now.
+    assert_eq!(store.revoke_key(read, false).await.unwrap(), Err(KeyError::Changed));
+    assert_eq!(store.revoke_key(key, false).await.unwrap(), Err(KeyError::UnknownKey));
+    let is = store.key(second).await.unwrap().unwrap();
+    assert_eq!(store.revoke_key(is, false).await.unwrap(), Err(KeyError::LastOperator));
 }
 
 async fn a_change_of_roles_says_of_which_domain(store: &Fixture) {

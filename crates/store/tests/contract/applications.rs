@@ -101,10 +101,10 @@ async fn a_rule_ends_by_removal_by_its_date_and_with_its_application(store: &Fix
     let robot = application(store, "robot").await;
     let rule =
         store.add_certificate_rule(lims, &by_serial(&[0x1a, 0x2b]), None, None).await.unwrap().unwrap();
-    assert!(!store.remove_certificate_rule(robot, rule).await.unwrap(), "another's rule");
+    assert!(!store.remove_certificate_rule(robot, rule, false).await.unwrap().unwrap(), "another's rule");
     assert_eq!(store.certificate_rules_for(&peer(), START).await.unwrap().len(), 1);
-    assert!(store.remove_certificate_rule(lims, rule).await.unwrap());
-    assert!(!store.remove_certificate_rule(lims, rule).await.unwrap());
+    assert!(store.remove_certificate_rule(lims, rule, false).await.unwrap().unwrap());
+    assert!(!store.remove_certificate_rule(lims, rule, false).await.unwrap().unwrap());
     assert_eq!(store.certificate_rules_for(&peer(), START).await.unwrap(), []);
     let until = Some(START.plus_secs(60));
     store.add_certificate_rule(lims, &by_serial(&[0x1a, 0x2b]), None, until).await.unwrap().unwrap();
@@ -133,7 +133,7 @@ async fn a_rule_is_in_force_for_as_long_as_its_certificate_stands_in_the_invento
     store.add_certificate_rule(lims, &rule, Some(certificate), None).await.unwrap().unwrap();
     assert_eq!(store.certificate_rules_for(&peer(), START).await.unwrap().len(), 1);
     let before = store.revision(Revision::Directory).await.unwrap();
-    store.withdraw_certificate(certificate).await.unwrap().unwrap();
+    store.withdraw_certificate(certificate, false).await.unwrap().unwrap();
     assert_eq!(store.certificate_rules_for(&peer(), START).await.unwrap(), []);
     assert_eq!(store.revision(Revision::Directory).await.unwrap(), before + 1);
     store.add_certificate(holder, facts).await.unwrap().unwrap();
@@ -146,7 +146,7 @@ async fn a_rule_belongs_to_one_application(store: &Fixture) {
     let rule = store.add_certificate_rule(lims, &by_serial(&[1]), None, None).await.unwrap().unwrap();
     let again = store.add_certificate_rule(robot, &by_serial(&[0, 1]), None, None).await.unwrap();
     assert_eq!(again, Err(DirectoryError::SameRule("lims".to_owned())));
-    store.remove_certificate_rule(lims, rule).await.unwrap();
+    store.remove_certificate_rule(lims, rule, false).await.unwrap().unwrap();
     store.add_certificate_rule(robot, &by_serial(&[1]), None, None).await.unwrap().unwrap();
     for serial in 2..=CERTIFICATE_RULES_MAX {
         let serial = u8::try_from(serial).unwrap();
@@ -208,7 +208,7 @@ async fn what_takes_away_is_counted_and_what_adds_is_not(store: &Fixture) {
         match step {
             0 => store.grant(labo.mailbox, lims, Role::Reader).await.unwrap(),
             1 => store.set_application_password(labo.actor, "phone", &hashed("other")).await.unwrap(),
-            2 => assert!(store.remove_certificate_rule(lims, rule).await.unwrap()),
+            2 => assert!(store.remove_certificate_rule(lims, rule, false).await.unwrap().unwrap()),
             3 => assert!(store.revoke_grant(labo.mailbox, lims).await.unwrap()),
             4 => assert!(store.delete_application(lims, false).await.unwrap().unwrap()),
             _ => assert!(store.delete_mailbox(labo.mailbox).await.unwrap()),

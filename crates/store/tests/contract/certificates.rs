@@ -12,7 +12,7 @@ on_both_engines!(
     what_is_not_there_or_too_long_is_refused,
 );
 
-fn facts(byte: u8, subject: &str) -> CertificateFacts {
+pub(crate) fn facts(byte: u8, subject: &str) -> CertificateFacts {
     CertificateFacts {
         fingerprint: Fingerprint([byte; 32]),
         usage: CertificateUsage::OrgAuthCli,
@@ -70,9 +70,9 @@ async fn a_certificate_belongs_to_one_holder(store: &Fixture) {
 async fn a_withdrawn_certificate_is_listed_on_demand_and_can_come_back(store: &Fixture) {
     let (id, _) = add(store, &facts(1, "CN=a")).await;
     store.pass(1_000);
-    store.withdraw_certificate(id).await.unwrap().unwrap();
+    store.withdraw_certificate(id, false).await.unwrap().unwrap();
     store.pass(1_000);
-    store.withdraw_certificate(id).await.unwrap().unwrap();
+    store.withdraw_certificate(id, false).await.unwrap().unwrap();
     assert_eq!((ids(store, false).await, ids(store, true).await), (vec![], vec![id]));
     let row = store.certificate(id).await.unwrap().unwrap();
     assert_eq!(row.withdrawn_at, Some(START.plus_secs(1)));
@@ -84,8 +84,8 @@ async fn each_change_leaves_an_audit_row(store: &Fixture) {
     let (id, _) = add(store, &facts(1, "CN=a")).await;
     add(store, &facts(1, "CN=a")).await;
     store.note_certificate(id, None, "renewal asked for").await.unwrap().unwrap();
-    store.withdraw_certificate(id).await.unwrap().unwrap();
-    store.withdraw_certificate(id).await.unwrap().unwrap();
+    store.withdraw_certificate(id, false).await.unwrap().unwrap();
+    store.withdraw_certificate(id, false).await.unwrap().unwrap();
     assert_eq!(store.certificate(id).await.unwrap().unwrap().note, "renewal asked for");
     let rows: Vec<(String, String, String)> = store
         .raw
@@ -102,7 +102,7 @@ async fn each_change_leaves_an_audit_row(store: &Fixture) {
 
 async fn what_is_not_there_or_too_long_is_refused(store: &Fixture) {
     assert_eq!(store.certificate(7).await.unwrap(), None);
-    assert_eq!(store.withdraw_certificate(7).await.unwrap(), Err(CertificateError::Unknown));
+    assert_eq!(store.withdraw_certificate(7, false).await.unwrap(), Err(CertificateError::Unknown));
     assert_eq!(store.note_certificate(7, None, "").await.unwrap(), Err(CertificateError::Unknown));
     let long = CertificateFacts { der: vec![0; 65 * 1024], ..facts(1, "CN=a") };
     let refused = store.add_certificate(CertificateHolder::Own, long).await.unwrap();

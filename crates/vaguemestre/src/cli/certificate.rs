@@ -49,10 +49,13 @@ pub(super) enum CertificateCommand {
         #[arg(long)]
         client: bool,
     },
-    /// Watch a certificate no more. It opens and closes nothing.
+    /// Watch a certificate no more. Rules made from it end; what we present stays in force.
     Withdraw {
         /// Its id.
         id: i64,
+        /// Even when nobody is left who administers the operator.
+        #[arg(long)]
+        force: bool,
     },
     /// Write a note beside a certificate, in place of the former one.
     Note {
@@ -101,7 +104,7 @@ pub(super) async fn run(global: &Global, command: CertificateCommand) -> Result<
                 .map_or(CertificateHolder::Own, |actor| CertificateHolder::Application(ActorId(actor)));
             add(global, &store, &file, holder, note.as_deref()).await?;
         }
-        CertificateCommand::Withdraw { id } => store.withdraw_certificate(id).await??,
+        CertificateCommand::Withdraw { id, force } => store.withdraw_certificate(id, force).await??,
         CertificateCommand::Note { id, text } => store.note_certificate(id, None, &text).await??,
         CertificateCommand::Request(_)
         | CertificateCommand::Check { .. }

@@ -270,17 +270,20 @@ async fn add_application_rule(
 
 /// Ends a rule of an application
 ///
-/// Open sessions that rest on it end within five seconds.
+/// Open sessions that rest on it end within five seconds. Somebody stays who administers the operator.
 #[utoipa::path(delete, path = "/applications/{id}/rules/{rule}", tag = "certificates", operation_id = "removeApplicationRule",
-    params(("id" = String, Path, description = "The application's id.", pattern = "^[0-9]{1,18}$"), ("rule" = String, Path, description = "The rule's id.", pattern = "^[0-9]{1,18}$")),
+    params(("id" = String, Path, description = "The application's id.", pattern = "^[0-9]{1,18}$"), ("rule" = String, Path, description = "The rule's id.", pattern = "^[0-9]{1,18}$"), ForceQuery),
     responses((status = 204, description = "It has ended.")))]
 async fn remove_application_rule(
     State(api): Shared,
     caller: Caller,
     Path((id, rule)): Path<(String, String)>,
+    Query(query): Query<ForceQuery>,
 ) -> Result<StatusCode, Problem> {
     let actor = find(&api, &id).await?.actor;
-    let is_ended = api.store_of(&caller).remove_certificate_rule(actor, members::id(&rule)?).await?;
+    let force = may_force(&caller, query.force)?;
+    let ended = api.store_of(&caller).remove_certificate_rule(actor, members::id(&rule)?, force).await?;
+    let is_ended = ended.map_err(refused)?;
     is_ended.then_some(StatusCode::NO_CONTENT).ok_or(Problem::new(Code::NotFound))
 }
 

@@ -8,6 +8,8 @@ use crate::json::{Created, Json, Query, Shown, instant};
 use crate::page::{self, Page};
 use crate::ports::{Pair, Side};
 use crate::problem::{Code, Problem};
+use crate::routes::delegations::{ForceQuery, may_force};
+use crate::routes::keys::refused;
 use axum::extract::{Path, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
@@ -16,7 +18,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use mail_types::{ActorId, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{CertificateError, CertificateHolder, CertificateRow};
+use store::{CertificateError, CertificateHolder, CertificateRow, KeyError};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -343,16 +345,18 @@ async fn note_certificate(
 
 /// Withdraws a certificate
 ///
-/// It is watched no more, and rules that name it end. What we present stays in force.
-#[utoipa::path(post, path = "/certificates/{id}/withdraw", tag = "certificates", operation_id = "withdrawCertificate", params(("id" = String, Path, description = "Its id.", pattern = "^[0-9]{1,18}$")),
+/// It is watched no more, and rules that name it end. What we present stays in force. Somebody stays who administers the operator.
+#[utoipa::path(post, path = "/certificates/{id}/withdraw", tag = "certificates", operation_id = "withdrawCertificate", params(("id" = String, Path, description = "Its id.", pattern = "^[0-9]{1,18}$"), ForceQuery),
     responses((status = 200, description = "The certificate, withdrawn.", body = Certificate)))]
 async fn withdraw_certificate(
     State(api): Shared,
     caller: Caller,
     Path(id): Path<String>,
+    Query(query): Query<ForceQuery>,
 ) -> Result<Shown<Certificate>, Problem> {
     let row = find(&api, &id).await?;
-    api.store_of(&caller).withdraw_certificate(row.id).await??;
+    let force = may_force(&caller, query.force)?;
+    api.store_of(&caller).withdraw_certificate(row.id, force).await??;
     let row = find(&api, &id).await?;
     Ok(Shown { revision: row.revision, value: shown(row, api.store.now()) })
 }
@@ -458,6 +462,7 @@ impl From<CertificateError> for Problem {
         match refusal {
             CertificateError::Unknown => Self::new(Code::NotFound),
             CertificateError::Changed => Self::new(Code::PreconditionFailed),
+            CertificateError::LastOperator => refused(KeyError::LastOperator),
             CertificateError::OtherHolder => Self::new(Code::Conflict).detail(
                 text,
                 "ce certificat est à l'inventaire sous un autre détenteur ; retirez-le là-bas et utilisez-en un autre ici",

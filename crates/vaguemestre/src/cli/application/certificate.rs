@@ -21,6 +21,9 @@ pub(in crate::cli) enum CertificateCommand {
         name: String,
         /// Number of the rule, as `application show` tells it.
         rule: i64,
+        /// Even when nobody is left who administers the operator.
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -57,9 +60,12 @@ pub(super) enum By {
 pub(super) async fn run(global: &Global, store: &Store, command: CertificateCommand) -> Result<()> {
     match command {
         CertificateCommand::Add(arguments) => add(global, store, &arguments).await,
-        CertificateCommand::Remove { name, rule } => {
+        CertificateCommand::Remove { name, rule, force } => {
             let application = find(store, &name).await?;
-            let is_ended = store.remove_certificate_rule(application.actor, rule).await?;
+            let ended = store.remove_certificate_rule(application.actor, rule, force).await?;
+            let is_ended = ended.with_context(|| {
+                format!("{name}: make a key with the role operator first, or use --force")
+            })?;
             ensure!(is_ended, "{name} has no rule {rule}; `application show {name}` lists its rules");
             Ok(())
         }

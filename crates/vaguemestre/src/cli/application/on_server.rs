@@ -72,10 +72,11 @@ async fn certificate(global: &Global, client: &Client, command: CertificateComma
             let answer = client.post(&["applications", id(&application), "rules"], &rule).await?;
             print::one(global, &answer.value);
         }
-        CertificateCommand::Remove { name, rule } => {
+        CertificateCommand::Remove { name, rule, force } => {
             let application = find(client, &name).await?;
             let rule = rule.to_string();
-            client.ask(&Ask::delete(&["applications", id(&application), "rules", &rule])?).await?;
+            let ask = Ask::delete(&["applications", id(&application), "rules", &rule])?;
+            client.ask(&ask.query("force", force.then_some(true))).await?;
             print::done(global, &json!({"name": name, "rule": rule, "removed": true}));
         }
     }

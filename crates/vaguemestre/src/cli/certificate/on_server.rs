@@ -51,8 +51,9 @@ async fn obey(global: &Global, client: &Client, command: CertificateCommand) -> 
             });
             print::one(global, &client.post(&["certificates"], &new).await?.value);
         }
-        CertificateCommand::Withdraw { id } => {
-            let answer = client.ask(&Ask::post(&["certificates", &id.to_string(), "withdraw"])?).await?;
+        CertificateCommand::Withdraw { id, force } => {
+            let ask = Ask::post(&["certificates", &id.to_string(), "withdraw"])?;
+            let answer = client.ask(&ask.query("force", force.then_some(true))).await?;
             print::done(global, &answer.value);
         }
         CertificateCommand::Note { id, text } => {
