@@ -16,6 +16,7 @@ use crate::dialect::on;
 use crate::{ApplicationPassword, Error, Store};
 use aws_lc_rs::hmac;
 use mail_types::{ActorId, MailboxId, Secret, Timestamp};
+use std::cmp::Reverse;
 
 /// Bits of a tag.
 const BITS: u32 = 12;
@@ -58,7 +59,7 @@ type Tuple = (i64, i64, String, Option<i64>, Option<i64>);
 
 impl Store {
     /// The passwords in force of these actors that open the mailbox and that the secret may be, with whose they are: nearly always the one that
-    /// it is, or none.
+    /// it is, or none. The latest first.
     pub async fn password_candidates(
         &self,
         mailbox: MailboxId,
@@ -67,23 +68,30 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<(ActorId, ApplicationPassword)>, Error> {
         let key = self.keyring().password_tag_key();
-        let mut candidates = Vec::new();
+        let mut candidates: Vec<(ActorId, ApplicationPassword)> = Vec::new();
         for actors in actors.chunks(ACTORS_MAX) {
-            // Numbers, all of them.
-            let tagged = actors.iter().map(|actor| format!("({}, {})", actor.0, tag(&key, *actor, secret)));
-            let sql = format!(
-                "SELECT actor_id, id, hash, mailbox_id, expires_at_ms FROM application_passwords WHERE (actor_id, tag) IN (VALUES {}) \
-                 AND revoked_at_ms IS NULL AND (expires_at_ms IS NULL OR expires_at_ms > $1) AND (mailbox_id IS NULL OR mailbox_id = $2) \
-                 ORDER BY id DESC",
-                tagged.collect::<Vec<_>>().join(", ")
-            );
+            let tags: Vec<_> = actors.iter().map(|actor| (*actor, tag(&key, *actor, secret))).collect();
+            let sql = statement(&tags);
             let mut reader = self.reader().await?;
-            let rows: Vec<Tuple> = on!(reader.conn(), c => sqlx::query_as(sqlx::AssertSqlSafe(sql))
+            let rows: Vec<Tuple> = on!(reader.conn(), c => sqlx::query_as(sqlx::AssertSqlSafe(sql)).persistent(false)
                 .bind(now.0).bind(mailbox.0).fetch_all(&mut *c).await)?;
             candidates.extend(rows.into_iter().map(candidate));
         }
+        candidates.sort_by_key(|(_, password)| Reverse(password.id));
         Ok(candidates)
     }
+}
+
+/// Asks for the rows of these tags; each statement is another one. The index of actors is used only where they are named by themselves.
+fn statement(tags: &[(ActorId, i64)]) -> String {
+    let actors: Vec<String> = tags.iter().map(|(actor, _)| actor.0.to_string()).collect();
+    let tags: Vec<String> = tags.iter().map(|(actor, tag)| format!("({}, {tag})", actor.0)).collect();
+    format!(
+        "SELECT actor_id, id, hash, mailbox_id, expires_at_ms FROM application_passwords WHERE actor_id IN ({}) AND (actor_id, tag) IN (VALUES {}) \
+         AND revoked_at_ms IS NULL AND (expires_at_ms IS NULL OR expires_at_ms > $1) AND (mailbox_id IS NULL OR mailbox_id = $2)",
+        actors.join(", "),
+        tags.join(", ")
+    )
 }
 
 fn candidate((actor, id, hash, mailbox, expires_at): Tuple) -> (ActorId, ApplicationPassword) {
@@ -94,6 +102,23 @@ fn candidate((actor, id, hash, mailbox, expires_at): Tuple) -> (ActorId, Applica
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sqlx::{Connection, SqliteConnection};
+
+    const SCHEMA: &str = include_str!("../../../migrations/sqlite/0001_foundation.sql");
+
+    #[tokio::test]
+    async fn passwords_of_everybody_else_are_not_looked_through() {
+        let mut conn = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        sqlx::raw_sql(SCHEMA).execute(&mut conn).await.unwrap();
+        let tags: Vec<_> = (1..=20).map(|actor| (ActorId(actor), actor * 7)).collect();
+        let plan = format!("EXPLAIN QUERY PLAN {}", statement(&tags));
+        let steps: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(sqlx::AssertSqlSafe(plan)).bind(0).bind(0).fetch_all(&mut conn).await.unwrap();
+        let of_table = |word: &str| {
+            steps.iter().any(|step| step.3.starts_with(&format!("{word} application_passwords")))
+        };
+        assert!(of_table("SEARCH") && !of_table("SCAN"), "{steps:?}");
+    }
 
     #[test]
     fn a_tag_is_short_and_depends_on_key_actor_and_secret() {
