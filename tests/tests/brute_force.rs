@@ -245,6 +245,76 @@ async fn a_name_that_nobody_has_is_answered_as_one_that_somebody_has() {
     assert!(apart < Duration::from_millis(60), "{known:?} and {unknown:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_keys_hold_back_nobody_who_has_a_right_credential_at_the_same_address() {
+    let demo = Demo::start();
+    let (name, password) = credentials(demo.north().personal(0));
+    let (other, other_password) = credentials(demo.north().personal(1));
+    let admin = Api::admin(&demo, demo.north());
+    let shared = Api::anonymous(&demo, demo.north()).from_address("127.0.7.1");
+    shared.with_password(name, password).get("/service").await.expect(200);
+    shared.with_key(&demo.north().admin_token).get("/domains").await.expect(200);
+    let mut keys = Vec::new();
+    for number in 0..8 {
+        let wanted = serde_json::json!({"name": format!("robot {number}"), "roles": [{"role": "auditor"}]});
+        keys.push(admin.post("/keys", &wanted).await.expect(201).json()["key"].as_str().unwrap().to_owned());
+    }
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let flood = wrong_keys(shared.clone(), stopped);
+    let metrics = Api::anonymous(&demo, demo.north());
+    let labels = "protocol=\"rest\",outcome=\"held\",reason=\"rate\"";
+    until("wrong keys are told to come later", async || {
+        (count(&metrics, "logins_total{", labels).await >= 200.0).then_some(())
+    })
+    .await;
+    // Never seen there before, a key gets in at once.
+    for key in &keys {
+        shared.with_key(key).get("/service").await.expect(200);
+    }
+    // A new password of an account that is known there is examined; what was right lately is not even counted.
+    let fresh = format!("{password}-fresh");
+    new_password(&demo, name, &fresh);
+    shared.with_password(name, &fresh).get("/service").await.expect(200);
+    for _ in 0..50 {
+        shared.with_key(&demo.north().admin_token).get("/domains").await.expect(200);
+    }
+    stop.send_replace(true);
+    let (refused, later) = flood.await.unwrap();
+    assert!(refused >= 100 && later >= 200, "{refused} refused and {later} told to come later");
+    // Nor do they hold back passwords there, of accounts that nobody knows there, by any door.
+    let client = Client::at(&demo, [127, 0, 7, 1]);
+    let begin = Instant::now();
+    assert_eq!(client.guess(Door::Imap, other, other_password).await, Outcome::In);
+    assert!(begin.elapsed() < Duration::from_secs(3), "after {:?}", begin.elapsed());
+    assert!(count(&metrics, "logins_total{", "reason=\"address\"").await < 1.0);
+}
+
+/// Sends wrong keys until it is told to stop; how many were refused, and how many told to come later.
+fn wrong_keys(api: Api, stop: tokio::sync::watch::Receiver<bool>) -> tokio::task::JoinHandle<(usize, usize)> {
+    tokio::spawn(async move {
+        let (mut refused, mut later) = (0, 0);
+        for round in 0.. {
+            if *stop.borrow() {
+                break;
+            }
+            let one = |number: usize, last: &str| {
+                format!(
+                    "GET /api/v1/service HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer wrong-{round}-{number}\r\n{last}\r\n"
+                )
+            };
+            let requests: String = (0..99).map(|number| one(number, "")).collect();
+            let requests = format!("{requests}{}", one(99, "Connection: close\r\n"));
+            let answers = String::from_utf8_lossy(&api.exchange(requests.as_bytes()).await).into_owned();
+            let count = |text: &str| answers.matches(text).count();
+            assert_eq!(count("HTTP/1.1 401") + count("HTTP/1.1 429"), 100, "{answers}");
+            assert_eq!(count("\r\nretry-after: "), count("HTTP/1.1 429"));
+            refused += count("HTTP/1.1 401");
+            later += count("HTTP/1.1 429");
+        }
+        (refused, later)
+    })
+}
+
 /// Replaces the password of a personal mailbox.
 fn new_password(demo: &Demo, name: &str, password: &str) {
     let arguments = ["mailbox", "create", name, "--kind", "personal", "--password-stdin"];

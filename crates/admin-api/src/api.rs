@@ -1,6 +1,6 @@
 //! The REST API: one router, one gate, one table of rules.
 
-use crate::access::{self, Caller, RouteRule};
+use crate::access::{self, Caller, Examinations, RouteRule};
 use crate::idempotency::Requests;
 use crate::jobs::Jobs;
 use crate::limits::{Allowance, Limits};
@@ -34,6 +34,7 @@ pub struct Api {
     pub(crate) jobs: Jobs,
     pub(crate) requests: Requests,
     pub(crate) limits: Limits,
+    pub(crate) examinations: Arc<Examinations>,
 }
 
 /// How mailboxes are made and deleted.
@@ -81,13 +82,20 @@ impl std::ops::Deref for Api {
 impl Api {
     /// An API on these parts.
     pub fn new(parts: Parts) -> Self {
-        let limits = Limits::new(&Allowance::default());
-        Self { parts: Arc::new(parts), jobs: Jobs::default(), requests: Requests::default(), limits }
+        let allowance = Allowance::default();
+        Self {
+            parts: Arc::new(parts),
+            jobs: Jobs::default(),
+            requests: Requests::default(),
+            limits: Limits::new(&allowance),
+            examinations: Arc::new(Examinations::new(&allowance)),
+        }
     }
 
     /// The same API, allowing each caller so much.
     pub fn with_allowance(mut self, allowance: &Allowance) -> Self {
         self.limits = Limits::new(allowance);
+        self.examinations = Arc::new(Examinations::new(allowance));
         self
     }
 

@@ -38,7 +38,7 @@ pub struct Allowance {
     pub per_second: NonZeroU32,
     /// Requests of one caller at once.
     pub burst: NonZeroU32,
-    /// Requests a second of one address without a credential.
+    /// Requests a second of one address without a credential, and credentials that are looked at from it beside those found right lately.
     pub anonymous_per_second: NonZeroU32,
     /// Requests at once of one address without a credential.
     pub anonymous_burst: NonZeroU32,
@@ -63,16 +63,21 @@ impl Default for Allowance {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Key {
+pub(crate) enum Key {
+    /// Somebody who is known.
     Actor(i64),
+    /// Whoever comes from there; see [`network`].
     Address(IpAddr),
+    /// Whoever shows this certificate.
+    Certificate([u8; 32]),
+    /// All for whom there is no room.
     Newcomers,
 }
 
 type Limiter = RateLimiter<Key, HashMapStateStore<Key>, DefaultClock, StateInformationMiddleware>;
 
 /// One rule of so many requests a second, with what each caller has left.
-struct Rate {
+pub(crate) struct Rate {
     name: &'static str,
     per_second: NonZeroU32,
     burst: NonZeroU32,
@@ -144,11 +149,7 @@ impl std::fmt::Debug for Limits {
 
 impl Limits {
     pub(crate) fn new(allowance: &Allowance) -> Self {
-        let rate = |name, per_second, burst| {
-            let quota = Quota::per_second(per_second).allow_burst(burst);
-            let limiter = RateLimiter::hashmap(quota).with_middleware();
-            Arc::new(Rate { name, per_second, burst, callers_max: CALLERS_MAX, limiter })
-        };
+        let rate = |name, per_second, burst| Arc::new(Rate::new(name, per_second, burst));
         Self {
             known: rate("caller", allowance.per_second, allowance.burst),
             anonymous: rate("address", allowance.anonymous_per_second, allowance.anonymous_burst),
@@ -162,8 +163,14 @@ impl Limits {
 }
 
 impl Rate {
+    pub(crate) fn new(name: &'static str, per_second: NonZeroU32, burst: NonZeroU32) -> Self {
+        let limiter =
+            RateLimiter::hashmap(Quota::per_second(per_second).allow_burst(burst)).with_middleware();
+        Self { name, per_second, burst, callers_max: CALLERS_MAX, limiter }
+    }
+
     /// Takes one request from what `key` has left: the fields of the answer, or the seconds to wait.
-    fn take(&self, key: Key) -> Result<Left, u64> {
+    pub(crate) fn take(&self, key: Key) -> Result<Left, u64> {
         let key = if self.has_room() { key } else { Key::Newcomers };
         match self.limiter.check_key(&key) {
             Ok(snapshot) => Ok(self.left(snapshot.remaining_burst_capacity())),
@@ -198,7 +205,7 @@ impl Rate {
 
 /// What a caller has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Left {
+pub(crate) struct Left {
     name: &'static str,
     requests: u32,
     /// Seconds until all of it is there again.
@@ -265,7 +272,7 @@ fn nobody(request: &Request) -> Option<IpAddr> {
 }
 
 /// One household has 2^64 addresses of IPv6.
-fn network(ip: IpAddr) -> IpAddr {
+pub(crate) fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64)).into(),
         ip => ip,

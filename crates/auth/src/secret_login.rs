@@ -4,7 +4,7 @@ use crate::cache::Proof;
 use crate::login::Credential;
 use crate::record::Entry;
 use crate::tally::Key;
-use crate::throttle::{Guess, Turn};
+use crate::throttle::{Guess, Held, Restraint, Turn};
 use crate::{AuthError, Authenticator, Login, Whence, password, unavailable};
 use mail_types::{ActorId, Address, MailboxId, Secret, Timestamp};
 use std::time::Duration;
@@ -32,9 +32,13 @@ impl Claim {
 
     /// The selected name in the one form that its failures are counted under.
     fn account(&self) -> String {
-        let name = self.selected().trim();
-        name.parse::<Address>().map_or_else(|_| name.to_lowercase(), |address| address.canonical())
+        account_of(self.selected())
     }
+}
+
+fn account_of(name: &str) -> String {
+    let name = name.trim();
+    name.parse::<Address>().map_or_else(|_| name.to_lowercase(), |address| address.canonical())
 }
 
 /// What became of a claim before any hashing.
@@ -286,23 +290,25 @@ impl Authenticator {
         permit.map_err(|_| AuthError::Unavailable("closing".to_owned()))
     }
 
-    /// Notes that an API key was none: the address answers for it.
+    /// Whether the account of a name logged in from that address before, lately. It says nothing of a password.
     ///
     /// # Errors
-    /// [`AuthError::Refused`], or [`AuthError::Held`] once the address failed too often. Both are written down.
-    pub fn failed_key(&self, whence: Whence, key: &Secret<String>) -> AuthError {
-        let address: Key = beginning(&self.store.login_trace("", whence.ip).address);
-        let now = self.store.now();
-        // A program that was not told of its new key guesses nothing.
-        let is_repeated = self.wrong.find("", "", key, now).is_some();
-        let error = match self.throttle.is_refused(&address, now) {
-            Some(held) if !is_repeated => AuthError::Held(held),
-            _ => AuthError::Refused,
-        };
-        if !is_repeated && matches!(error, AuthError::Refused) {
-            self.throttle.failed_from(&address, now);
-            self.wrong.insert("", "", key, (), now);
-        }
+    /// [`AuthError::Unavailable`].
+    pub async fn is_known(&self, whence: Whence, name: &str) -> Result<bool, AuthError> {
+        let trace = self.store.login_trace(&account_of(name), whence.ip);
+        let since = self.store.known_since(&trace, self.store.now()).await.map_err(unavailable)?;
+        Ok(since.is_some())
+    }
+
+    /// Notes that an API key was none. Nobody guesses 256 random bits: neither its address nor anybody behind it is held back for it.
+    pub fn failed_key(&self, whence: Whence) -> AuthError {
+        self.turned_away(whence, None, &AuthError::Refused);
+        AuthError::Refused
+    }
+
+    /// Notes that a credential was not even looked at, since too many came from its address.
+    pub fn held_by_rate(&self, whence: Whence, retry_after_secs: u64) -> AuthError {
+        let error = AuthError::Held(Held { by: Restraint::Rate, retry_after_secs });
         self.turned_away(whence, None, &error);
         error
     }

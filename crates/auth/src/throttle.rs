@@ -64,6 +64,8 @@ pub enum Restraint {
     Account,
     /// Too many logins wait.
     Waiting,
+    /// Its address brought too many credentials in too short a time, whether right or wrong.
+    Rate,
 }
 
 impl Restraint {
@@ -73,6 +75,7 @@ impl Restraint {
             Self::Address => "address",
             Self::Account => "account",
             Self::Waiting => "waiting",
+            Self::Rate => "rate",
         }
     }
 }
@@ -249,18 +252,6 @@ impl Throttle {
         }
         let doublings = beyond.clamp(0.0, 16.0);
         self.settings.delay_first.mul_f32(doublings.exp2()).min(self.settings.delay_max)
-    }
-
-    /// Counts a failure that was no guess at an account: a key, say.
-    pub(crate) fn failed_from(&self, address: &Key, now: Timestamp) {
-        self.tallies.lock().unwrap_or_else(PoisonError::into_inner).addresses.add(address, now);
-    }
-
-    /// Whether an address failed so often that nothing more of it is looked at.
-    pub(crate) fn is_refused(&self, address: &Key, now: Timestamp) -> Option<Held> {
-        let guess = Guess { account: [0; 16], address: *address, pair: [0; 16], is_known: false };
-        let retry_after_secs = self.refused_for(&guess, now)?;
-        Some(Held { by: Restraint::Address, retry_after_secs })
     }
 }
 

@@ -114,6 +114,16 @@ impl Store {
         }))
     }
 
+    /// The hashes of the API keys that are in force; `None` when there are more than so many.
+    pub async fn api_key_hashes(&self, now: Timestamp, max: u32) -> Result<Option<Vec<Vec<u8>>>, Error> {
+        let mut reader = self.reader().await?;
+        let rows: Vec<(Vec<u8>,)> = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT hash FROM api_keys WHERE revoked_at_ms IS NULL AND (expires_at_ms IS NULL OR expires_at_ms > $1) LIMIT $2")
+            .bind(now.0).bind(i64::from(max) + 1).fetch_all(&mut *c).await)?;
+        let are_all = rows.len() <= max as usize;
+        Ok(are_all.then(|| rows.into_iter().map(|(hash,)| hash).collect()))
+    }
+
     /// Writes down that an API key was used now.
     pub async fn note_api_key_used(&self, key: i64) -> Result<(), Error> {
         self.write(Touches::nothing(), move |tx| {

@@ -8,7 +8,7 @@ use super::gate::Peer;
 use super::{Permission, Standing};
 use crate::api::Api;
 use crate::problem::{Code, Problem};
-use auth::{AuthError, CertificateRefusal, Login, Whence, certificate_credential};
+use auth::{AuthError, CertificateRefusal, Held, Login, Restraint, Whence, certificate_credential};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName};
 use base64::Engine as _;
@@ -25,10 +25,23 @@ const USE_MS: i64 = 60_000;
 /// Who, as what, and what proved it.
 pub(super) type Identified = (Option<ActorId>, Standing, Option<String>);
 
+/// What a request shows of who sends it.
+pub(super) enum Shown<'r> {
+    /// No credential.
+    Nothing,
+    /// A bearer token.
+    Key(&'r str),
+    /// A name and an application password.
+    Password { name: String, password: Secret<String> },
+    /// The certificate of the connection.
+    Certificate(&'r PeerIdentity),
+}
+
 /// Identifies the caller: an API key as bearer token, an application password, or the certificate of the connection. Without any credential, nobody.
 ///
 /// # Errors
-/// A credential that does not stand is [`Code::Unauthenticated`], whatever the cause; a certificate that leaves the mailbox open is told so.
+/// A credential that does not stand is [`Code::Unauthenticated`], whatever the cause; a certificate that leaves the mailbox open is told so. Too
+/// many from one address that were not right lately are [`Code::RateLimited`].
 pub(super) async fn identify(
     api: &Api,
     headers: &HeaderMap,
@@ -36,18 +49,63 @@ pub(super) async fn identify(
 ) -> Result<Identified, Problem> {
     let ip = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.ip);
     let whence = Whence { via: Via::Rest, ip };
+    let shown = shown(headers, peer);
+    if matches!(shown, Ok(Shown::Nothing)) || peer.is_none() {
+        return examine(api, headers, whence, shown?).await;
+    }
+    let mark = match &shown {
+        Ok(Shown::Certificate(identity)) => {
+            api.examinations.mark(whence, &[&identity.key_pin, octets(headers, &MAILBOX)])
+        }
+        _ => api.examinations.mark(whence, &[octets(headers, &AUTHORIZATION)]),
+    };
+    api.examinations.begin(api, whence, &mark, shown.as_ref().ok()).await.map_err(problem)?;
+    let identified = examine(api, headers, whence, shown?).await;
+    match &identified {
+        Ok(_) => api.examinations.end(mark, true, api.store.now()),
+        Err(problem) if problem.code() == Code::Unavailable => {}
+        Err(_) => api.examinations.end(mark, false, api.store.now()),
+    }
+    identified
+}
+
+fn octets<'r>(headers: &'r HeaderMap, name: &HeaderName) -> &'r [u8] {
+    headers.get(name).map_or(&[], |value| value.as_bytes())
+}
+
+fn shown<'r>(headers: &'r HeaderMap, peer: Option<&'r Peer>) -> Result<Shown<'r>, Problem> {
     let Some(value) = headers.get(AUTHORIZATION) else {
-        return match peer.and_then(|peer| peer.identity.as_deref()) {
-            Some(identity) => by_certificate(api, headers, whence, identity).await,
-            None => Ok((None, Standing::Nobody, None)),
-        };
+        let identity = peer.and_then(|peer| peer.identity.as_deref());
+        return Ok(identity.map_or(Shown::Nothing, Shown::Certificate));
     };
     let value = value.to_str().map_err(|_| refused())?;
     let (scheme, credential) = value.split_once(' ').ok_or_else(refused)?;
     match scheme.to_ascii_lowercase().as_str() {
-        "bearer" => by_key(api, whence, credential.trim()).await,
-        "basic" => by_password(api, whence, credential.trim()).await,
+        "bearer" => Ok(Shown::Key(credential.trim())),
+        "basic" => name_and_password(credential.trim()),
         _ => Err(refused()),
+    }
+}
+
+/// RFC 7617, in UTF-8: the name selects the mailbox, as it does in IMAP.
+fn name_and_password(credential: &str) -> Result<Shown<'static>, Problem> {
+    let octets = Secret::new(BASE64.decode(credential).map_err(|_| refused())?);
+    let text = std::str::from_utf8(octets.expose()).map_err(|_| refused())?;
+    let (name, password) = text.split_once(':').ok_or_else(refused)?;
+    Ok(Shown::Password { name: name.to_owned(), password: Secret::new(password.to_owned()) })
+}
+
+async fn examine(
+    api: &Api,
+    headers: &HeaderMap,
+    whence: Whence,
+    shown: Shown<'_>,
+) -> Result<Identified, Problem> {
+    match shown {
+        Shown::Nothing => Ok((None, Standing::Nobody, None)),
+        Shown::Key(token) => by_key(api, whence, token).await,
+        Shown::Password { name, password } => by_password(api, whence, &name, &password).await,
+        Shown::Certificate(identity) => by_certificate(api, headers, whence, identity).await,
     }
 }
 
@@ -58,7 +116,7 @@ fn refused() -> Problem {
 async fn by_key(api: &Api, whence: Whence, token: &str) -> Result<Identified, Problem> {
     let now = api.store.now();
     let Some(key) = api.store.api_key(&hash_token(token), now).await? else {
-        return Err(problem(api.authenticator.failed_key(whence, &Secret::new(token.to_owned()))));
+        return Err(problem(api.authenticator.failed_key(whence)));
     };
     let scopes = scopes(&key)?;
     let credential = format!("key:{}", key.id);
@@ -87,13 +145,13 @@ fn scopes(key: &ApiKey) -> Result<Vec<Permission>, Problem> {
     })
 }
 
-/// RFC 7617, in UTF-8: the name selects the mailbox, as it does in IMAP.
-async fn by_password(api: &Api, whence: Whence, credential: &str) -> Result<Identified, Problem> {
-    let octets = Secret::new(BASE64.decode(credential).map_err(|_| refused())?);
-    let text = std::str::from_utf8(octets.expose()).map_err(|_| refused())?;
-    let (name, password) = text.split_once(':').ok_or_else(refused)?;
-    let password = Secret::new(password.to_owned());
-    let login = api.authenticator.password(whence, "", name, &password).await.map_err(problem)?;
+async fn by_password(
+    api: &Api,
+    whence: Whence,
+    name: &str,
+    password: &Secret<String>,
+) -> Result<Identified, Problem> {
+    let login = api.authenticator.password(whence, "", name, password).await.map_err(problem)?;
     let credential = login.credential_name(None);
     Ok(holder(login, credential))
 }
@@ -134,6 +192,12 @@ fn problem(error: AuthError) -> Problem {
     match error {
         AuthError::Refused => refused(),
         AuthError::Certificate(refusal) => certificate_problem(refusal),
+        AuthError::Held(Held { by: Restraint::Rate, retry_after_secs }) => {
+            Problem::new(Code::RateLimited).retry_after(retry_after_secs).detail(
+                "Too many credentials that were not found right lately come from your address: wait, then try again",
+                "Trop de moyens d'identification non reconnus récemment viennent de votre adresse : attendez, puis réessayez",
+            )
+        }
         AuthError::Held(held) => Problem::new(Code::RateLimited).retry_after(held.retry_after_secs).detail(
             "Too many logins failed: wait, then try again with the right credential",
             "Trop de connexions ont échoué : attendez, puis réessayez avec le bon moyen d'identification",
