@@ -1,7 +1,7 @@
 //! The journal of judgements: each connection and each new question leaves a row, failed handshakes included.
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails the scenario")]
 
-use scenarios::{Certificate, Demo, Site, Wire, now, until};
+use scenarios::{Api, Certificate, Demo, Site, Wire, now, until};
 use serde_json::Value;
 
 const DAY_SECS: i64 = 86_400;
@@ -57,6 +57,22 @@ async fn a_connection_leaves_one_row_for_its_handshake_and_one_for_each_new_answ
         assert_eq!(row["serial"], hexadecimal(&third.serial), "{row}");
         assert!(row["suite"].as_str().unwrap().starts_with("TLS"), "{row}");
         assert!(row["whiteListAt"].is_string(), "{row}");
+    }
+    // In the audit trail the address is sealed with the other personal fields, and the certificate is the credential.
+    let page = Api::admin(&demo, demo.south()).get("/audit?action=trust.judged&limit=500").await.expect(200);
+    let told: Vec<Value> = page.json()["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["detail"].as_str().unwrap().contains("CN=mx.third.example"))
+        .cloned()
+        .collect();
+    assert_eq!(told.len(), 4);
+    for row in &told {
+        assert!(!row["detail"].as_str().unwrap().contains("127.0.0.1"), "{row}");
+        assert_eq!(row["personal"]["whence"], "127.0.0.1", "{row}");
+        assert!(row["credential"].as_str().unwrap().starts_with("certificate:"), "{row}");
+        assert_eq!(row["credential"], told[0]["credential"], "{row}");
     }
 }
 

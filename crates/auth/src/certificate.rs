@@ -55,12 +55,6 @@ impl CertificateRefusal {
     }
 }
 
-/// A certificate as [`store::Act::credential`] has it.
-pub fn certificate_credential(peer: &PeerIdentity) -> String {
-    let octets = peer.key_pin.iter().take(8);
-    octets.fold("certificate:".to_owned(), |text, octet| format!("{text}{octet:02x}"))
-}
-
 impl Authenticator {
     /// Logs an application in by the certificate that it showed. `authzid` is the address of one of its mailboxes, whatever the case of its
     /// letters, or empty for the only one. When this returns, the login is written down.
@@ -89,7 +83,7 @@ impl Authenticator {
     ) -> Result<Login, AuthError> {
         let login = self.by_certificate(authzid, peer).await?;
         let (actor, mailbox) = (login.principal.actor.id, Some(login.principal.mailbox));
-        let credential = certificate_credential(peer);
+        let credential = peer.credential();
         let entry = Entry { actor, mailbox, credential, password: None, trace: None };
         self.entered(whence, "certificate", entry).await?;
         Ok(login)

@@ -22,7 +22,7 @@ mod secret_login;
 mod tally;
 mod throttle;
 
-pub use certificate::{CertificateRefusal, certificate_credential};
+pub use certificate::CertificateRefusal;
 pub use login::Login;
 pub use metrics::AuthMetrics;
 pub use password::{PasswordError, hash_password};

@@ -1,7 +1,7 @@
 //! A login after its beginning: does it still stand?
 
 use crate::cache::Proof;
-use crate::certificate::{CertificateRefusal, certificate_credential};
+use crate::certificate::CertificateRefusal;
 use crate::{AuthError, Authenticator, unavailable};
 use mail_types::{PeerIdentity, Principal, Timestamp};
 use std::time::Duration;
@@ -70,7 +70,7 @@ impl Login {
     pub fn credential_name(&self, peer: Option<&PeerIdentity>) -> Option<String> {
         match self.credential {
             Credential::Password(password) => Some(format!("password:{password}")),
-            Credential::Certificate => peer.map(certificate_credential),
+            Credential::Certificate => peer.map(PeerIdentity::credential),
         }
     }
 

@@ -55,7 +55,7 @@ pub struct Session {
     pub tls: Option<&'static str>,
     /// RFC 3848 word, or `HTTP`.
     pub protocol: &'static str,
-    /// What proved who submits, as [`Act::credential`] has it, where the [act](Intake::acting) does not say it.
+    /// What proved who submits, or the other operator, as [`Act::credential`] has it, where the [act](Intake::acting) does not say it.
     pub credential: Option<String>,
 }
 

@@ -79,6 +79,8 @@ pub struct Certificate {
     pub subject: DistinguishedName,
     /// Its serial number, big endian.
     pub serial: Vec<u8>,
+    /// What names it as a [credential](PeerIdentity::credential), once it is verified.
+    pub credential: Option<String>,
     /// Whether its chain, dates and revocation were verified. A subject that was not is a claim.
     pub is_verified: bool,
     /// The number of the revocation list in which it was looked up, in hexadecimal.
@@ -87,7 +89,7 @@ pub struct Certificate {
 
 impl From<CertificateClaim> for Certificate {
     fn from(CertificateClaim { subject, serial }: CertificateClaim) -> Self {
-        Self { subject, serial, is_verified: false, crl_number: None }
+        Self { subject, serial, credential: None, is_verified: false, crl_number: None }
     }
 }
 
@@ -96,6 +98,7 @@ impl From<&PeerIdentity> for Certificate {
         Self {
             subject: peer.subject.clone(),
             serial: peer.serial.clone(),
+            credential: Some(peer.credential()),
             is_verified: true,
             crl_number: peer.crl_number.clone(),
         }
@@ -144,7 +147,13 @@ impl Judgement {
         }
     }
 
-    /// One line of JSON. `repeats` says for how many more like it the row stands.
+    /// What proved whoever came to us.
+    pub(crate) fn credential(&self) -> Option<String> {
+        let shown = self.certificate.as_ref().filter(|_| self.direction != Direction::Outbound);
+        shown.and_then(|certificate| certificate.credential.clone())
+    }
+
+    /// One line of JSON, without the peer's address, which is sealed. `repeats` says for how many more like it the row stands.
     pub(crate) fn line(&self, at: Timestamp, repeats: u64) -> String {
         let mut line = Map::new();
         let mut put = |key: &str, value: Option<Value>| {
@@ -154,7 +163,6 @@ impl Judgement {
         };
         put("at_ms", Some(at.0.into()));
         put("direction", Some(self.direction.as_str().into()));
-        put("peer", self.peer.map(|peer| peer.to_string().into()));
         put("host", self.host.as_deref().map(Into::into));
         let certificate = self.certificate.as_ref();
         put("subject", certificate.map(|certificate| shown(&certificate.subject).into()));
@@ -220,7 +228,8 @@ mod tests {
         let read: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["subject"], subject.to_string());
         assert_eq!((&read["verdict"], &read["reason"]), (&"handshake_failed".into(), &"expired".into()));
-        assert_eq!((&read["peer"], &read["domain"]), (&"2001:db8::1".into(), &"third.example".into()));
+        assert_eq!(read["domain"], "third.example");
+        assert!(!line.contains("2001:db8::1"), "{line}");
         assert_eq!((&read["at_ms"], &read["repeats"]), (&7.into(), &3.into()));
         assert_eq!(read["verified"], false);
     }

@@ -147,12 +147,19 @@ impl Writer {
 /// The row of what came; `repeats` says for how many more like it the row stands.
 fn row(item: Item, repeats: u64) -> AuditEntry {
     match item {
-        Item::Judged(dated) => AuditEntry {
-            outcome: dated.judgement.ruling.as_str(),
-            actor: dated.judgement.actor,
-            detail: dated.judgement.line(dated.at, repeats),
-            ..AuditEntry::new(Category::Trust, "trust.judged")
-        },
+        Item::Judged(dated) => {
+            let entry = AuditEntry {
+                outcome: dated.judgement.ruling.as_str(),
+                actor: dated.judgement.actor,
+                credential: dated.judgement.credential(),
+                detail: dated.judgement.line(dated.at, repeats),
+                ..AuditEntry::new(Category::Trust, "trust.judged")
+            };
+            match dated.judgement.peer {
+                Some(peer) => entry.whence(peer),
+                None => entry,
+            }
+        }
         Item::Noted(entry) if repeats > 0 => {
             let space = if entry.detail.is_empty() { "" } else { " " };
             AuditEntry { detail: format!("{}{space}repeats={repeats}", entry.detail), ..*entry }

@@ -48,3 +48,12 @@ pub struct PeerIdentity {
     /// What the certificate revocation lists said.
     pub revocation: RevocationState,
 }
+
+impl PeerIdentity {
+    /// The certificate as the audit trail names what proved somebody: `certificate:` and the first eight octets of its key's SHA-256 in
+    /// hexadecimal.
+    pub fn credential(&self) -> String {
+        let octets = self.key_pin.iter().take(8);
+        octets.fold("certificate:".to_owned(), |text, octet| format!("{text}{octet:02x}"))
+    }
+}

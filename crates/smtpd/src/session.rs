@@ -310,7 +310,10 @@ impl Connection {
     /// What `intake` needs to know of this connection.
     fn session(&self) -> Result<Session, Refusal> {
         let (protocol, origin, credential) = match self.shared.service {
-            Service::Mx => ("ESMTPS", Origin::Mx { peer: self.certificate.clone() }, None),
+            Service::Mx => {
+                let credential = self.certificate.as_deref().map(PeerIdentity::credential);
+                ("ESMTPS", Origin::Mx { peer: self.certificate.clone() }, credential)
+            }
             Service::Submission => {
                 let login = self.login.as_ref().ok_or_else(out_of_order)?;
                 let credential = login.credential_name(self.certificate.as_deref());

@@ -1,8 +1,10 @@
 //! Judgements read back from the audit trail: rows of category `trust`.
 
+use crate::audit::{AUDIT_COLUMNS, AuditColumns};
 use crate::dialect::on;
-use crate::{Category, Error, Store};
+use crate::{AuditPlace, AuditRow, Category, Error, Opened, Store};
 use mail_types::{Timestamp, UnknownWord};
+use std::net::IpAddr;
 
 /// A judgement as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,26 @@ pub struct JudgementRow {
     pub outcome: String,
     /// One line of JSON.
     pub detail: String,
+    /// The peer's address, unless it is not known or was erased.
+    pub peer: Option<IpAddr>,
+}
+
+impl From<AuditRow> for JudgementRow {
+    fn from(row: AuditRow) -> Self {
+        let peer = match &row.personal {
+            Opened::Fields(fields) => fields.get("whence").and_then(|at| at.as_str()?.parse().ok()),
+            Opened::Nothing | Opened::Erased | Opened::Damaged => None,
+        };
+        let AuditPlace { at_ms, chain, seq } = row.place;
+        Self {
+            place: JudgementPlace { at: at_ms, chain: chain.0.to_vec(), seq },
+            at: Timestamp(at_ms),
+            action: row.action,
+            outcome: row.outcome,
+            detail: row.detail,
+            peer,
+        }
+    }
 }
 
 impl Store {
@@ -30,25 +52,22 @@ impl Store {
         let mut reader = self.reader().await?;
         let chains: Vec<(Vec<u8>,)> = on!(reader.conn(), c => sqlx::query_as("SELECT id FROM audit_chains WHERE category = $1 AND started_at_ms <= $2")
             .bind(Category::Trust.as_str()).bind(before.at).fetch_all(&mut *c).await)?;
-        let mut rows = Vec::new();
+        let sql = format!(
+            "SELECT {AUDIT_COLUMNS} FROM audit_rows WHERE chain_id = $1 \
+             AND (at_ms < $2 OR (at_ms = $2 AND ($1 < $3 OR ($1 = $3 AND seq < $4)))) ORDER BY seq DESC LIMIT $5"
+        );
+        let mut rows: Vec<AuditColumns> = Vec::new();
         for (chain,) in chains {
             // Along the primary key: no index over every row of every category is kept for this.
-            let latest: Vec<(i64, i64, String, String, String)> = on!(reader.conn(), c => sqlx::query_as(
-                "SELECT at_ms, seq, action, outcome, detail FROM audit_rows WHERE chain_id = $1 \
-                 AND (at_ms < $2 OR (at_ms = $2 AND ($1 < $3 OR ($1 = $3 AND seq < $4)))) ORDER BY seq DESC LIMIT $5")
+            let latest: Vec<AuditColumns> = on!(reader.conn(), c => sqlx::query_as(sqlx::AssertSqlSafe(sql.as_str()))
                 .bind(chain.as_slice()).bind(before.at).bind(before.chain.as_slice()).bind(before.seq).bind(i64::from(limit))
                 .fetch_all(&mut *c).await)?;
-            rows.extend(latest.into_iter().map(|(at, seq, action, outcome, detail)| JudgementRow {
-                place: JudgementPlace { at, chain: chain.clone(), seq },
-                at: Timestamp(at),
-                action,
-                outcome,
-                detail,
-            }));
+            rows.extend(latest);
         }
-        rows.sort_unstable_by(|one, other| other.place.cmp(&one.place));
+        drop(reader);
+        rows.sort_unstable_by(|one, other| other.order().cmp(&one.order()));
         rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(rows)
+        Ok(self.opened(rows).await?.into_iter().map(JudgementRow::from).collect())
     }
 }
 

@@ -8,7 +8,7 @@ use super::gate::Peer;
 use super::{Permission, Standing};
 use crate::api::Api;
 use crate::problem::{Code, Problem};
-use auth::{AuthError, CertificateRefusal, Held, Login, Restraint, Whence, certificate_credential};
+use auth::{AuthError, CertificateRefusal, Held, Login, Restraint, Whence};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName};
 use base64::Engine as _;
@@ -163,7 +163,7 @@ async fn by_certificate(
     whence: Whence,
     identity: &PeerIdentity,
 ) -> Result<Identified, Problem> {
-    let credential = certificate_credential(identity);
+    let credential = identity.credential();
     let mailbox = headers.get(MAILBOX).map(|value| std::str::from_utf8(value.as_bytes()).unwrap_or("?"));
     if mailbox.is_none() {
         let actor = api.authenticator.application(whence, identity).await.map_err(problem)?;

@@ -36,6 +36,7 @@ pub use fault::AuditFault;
 pub use holds::{HoldRow, NewHold};
 pub use ids::{AuditPlace, ChainId, hexadecimal};
 pub use retention::{AuditKeepDays, Expiry};
+pub(crate) use row::{COLUMNS as AUDIT_COLUMNS, RowColumns as AuditColumns};
 pub use seals::{AuditSeal, SealMark};
 pub use search::{AuditFilter, AuditPage, AuditRow, Opened};
 pub use signer::AuditKey;

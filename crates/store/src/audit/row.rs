@@ -7,7 +7,7 @@ use crate::Error;
 
 /// Every column of a row.
 #[derive(Clone, Debug, sqlx::FromRow)]
-pub(super) struct RowColumns {
+pub(crate) struct RowColumns {
     pub(super) chain_id: Vec<u8>,
     pub(super) seq: i64,
     pub(super) at_ms: i64,
@@ -29,7 +29,7 @@ pub(super) struct RowColumns {
 }
 
 /// The columns, as a query names them.
-pub(super) const COLUMNS: &str = "chain_id, seq, at_ms, category, action, outcome, actor_id, credential, via, target, mailbox_id, unit_id, request, detail, \
+pub(crate) const COLUMNS: &str = "chain_id, seq, at_ms, category, action, outcome, actor_id, credential, via, target, mailbox_id, unit_id, request, detail, \
                                   subject_id, sealed, prev_hash, hash";
 
 impl RowColumns {
@@ -55,6 +55,11 @@ impl RowColumns {
             prev: &self.prev_hash,
         };
         columns.hash()
+    }
+
+    /// What rows are ordered by, the oldest first.
+    pub(crate) fn order(&self) -> (i64, &[u8], i64) {
+        (self.at_ms, &self.chain_id, self.seq)
     }
 
     pub(super) fn place(&self) -> Result<AuditPlace, Error> {

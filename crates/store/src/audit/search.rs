@@ -355,7 +355,7 @@ impl Store {
     }
 
     /// Rows with their personal fields opened. Keys are read anew each time: a destroyed one opens nothing.
-    async fn opened(&self, rows: Vec<RowColumns>) -> Result<Vec<AuditRow>, Error> {
+    pub(crate) async fn opened(&self, rows: Vec<RowColumns>) -> Result<Vec<AuditRow>, Error> {
         let ids = rows
             .iter()
             .filter(|row| row.sealed.is_some())

@@ -163,7 +163,8 @@ async fn judgements_are_chained_and_read_newest_first(store: &Fixture) {
         detail: detail.to_owned(),
         ..AuditEntry::new(Category::Trust, "trust.judged")
     };
-    store.record_audit(vec![entry("{\"n\":1}"), entry("{\"n\":2}")]).await.unwrap();
+    let peer: IpAddr = "192.0.2.7".parse().unwrap();
+    store.record_audit(vec![entry("{\"n\":1}"), entry("{\"n\":2}").whence(peer)]).await.unwrap();
     store.pass(1);
     let lost = AuditEntry::new(Category::Trust, "trust.judgements_lost");
     let lost = AuditEntry { detail: "{\"count\":7}".to_owned(), ..lost };
@@ -171,6 +172,9 @@ async fn judgements_are_chained_and_read_newest_first(store: &Fixture) {
     let latest = store.judgements(None, 3).await.unwrap();
     let details: Vec<&str> = latest.iter().map(|row| row.detail.as_str()).collect();
     assert_eq!(details, ["{\"count\":7}", "{\"n\":3}", "{\"n\":2}"]);
+    assert_eq!([latest[0].peer, latest[2].peer], [None, Some(peer)]);
+    store.forget_subject(&Subject::Operator).await.unwrap();
+    assert_eq!(store.judgements(None, 3).await.unwrap()[2].peer, None);
     assert_eq!((latest[1].action.as_str(), latest[1].outcome.as_str()), ("trust.judged", "rejected"));
     assert_eq!(chains(&rows(store).await), Some(vec![4]));
     let categories = store.raw.texts("SELECT category FROM audit_chains").await;

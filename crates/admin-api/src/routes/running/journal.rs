@@ -43,7 +43,7 @@ pub(crate) struct JournalRow {
     reason: Option<String>,
     /// The domain that it was about.
     domain: Option<String>,
-    /// Address of the other end.
+    /// Address of the other end; null when it is not known, or was erased.
     peer: Option<String>,
     /// Name of the other end.
     host: Option<String>,
@@ -111,7 +111,7 @@ impl From<JudgementRow> for JournalRow {
             direction: word("direction"),
             reason: word("reason"),
             domain: word("domain"),
-            peer: word("peer"),
+            peer: row.peer.map(|peer| peer.to_string()),
             host: word("host"),
             subject: word("subject"),
             serial: word("serial"),
