@@ -71,6 +71,24 @@ async fn a_message_is_told_of_with_the_door_and_the_credential_it_came_by() {
 }
 
 #[tokio::test]
+async fn a_message_of_another_operator_bears_its_certificate_as_credential() {
+    let demo = Demo::start();
+    let (south, api) = (demo.south(), Api::admin(&demo, demo.south()));
+    let third = demo.certificate("third.example");
+    demo.list("third.example", &third.subject);
+    demo.reload();
+    let to = &south.personal(0).address;
+    let letter = Letter::new("foreign", b"Bonjour\r\n").by("a@third.example");
+    let mut wire = Wire::mx(south.ports["smtp"], &demo.client(&third)).await;
+    let reply = wire.letter("a@third.example", &[to], &letter.content).await;
+    assert!(reply.text().starts_with("250"), "{wire:?}");
+    let accepted = latest(&api, "message.accepted").await;
+    let credential = accepted["credential"].as_str().unwrap_or_default();
+    assert!(credential.starts_with("certificate:") && accepted["via"] == "mx", "{accepted}");
+    assert_eq!(latest(&api, "message.delivered").await["credential"], credential);
+}
+
+#[tokio::test]
 async fn a_verification_is_a_job_that_finds_the_trail_sound() {
     let demo = Demo::start();
     let api = Api::admin(&demo, demo.north());
@@ -87,6 +105,8 @@ async fn a_verification_is_a_job_that_finds_the_trail_sound() {
     };
     assert_eq!((&job["result"]["sound"], &job["result"]["faultsTotal"]), (&json!(true), &json!(0)), "{job}");
     assert!(job["result"]["rows"].as_u64().is_some_and(|rows| rows > 10), "{job}");
+    let told = latest(&api, "audit.verified").await;
+    assert_eq!((&told["outcome"], &told["via"]), (&json!("ok"), &json!("rest")), "{told}");
     api.post("/audit/verify", &json!({"seal": "1:ab"})).await.expect(422);
     let seal = api.get("/audit/seal").await.expect(200).json();
     let mark = seal["mark"].as_str().expect("a seal is made at the start").to_owned();
@@ -95,6 +115,9 @@ async fn a_verification_is_a_job_that_finds_the_trail_sound() {
     let other = format!("{}:{}", seal["sequence"], "0".repeat(64));
     let found = verify(&other).json();
     assert_eq!((&found["sound"], &found["faults"][0]["kind"]), (&json!(false), &json!("known_seal_absent")));
+    let told = latest(&api, "audit.verified").await;
+    assert_eq!((&told["outcome"], &told["via"]), (&json!("unsound"), &json!("cli")), "{told}");
+    assert!(told["credential"].as_str().is_some_and(|account| account.starts_with("uid:")), "{told}");
 }
 
 #[tokio::test]

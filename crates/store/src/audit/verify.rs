@@ -9,7 +9,7 @@ use super::proof::is_timely;
 use super::retention::DropStatement;
 use super::row::RowColumns;
 use super::seals::{SEAL, SealColumns, SealedHead};
-use super::{AuditSeal, ChainId, SealMark};
+use super::{AuditEntry, AuditSeal, Category, ChainId, SealMark};
 use crate::dialect::on;
 use crate::{Error, Store};
 use serde_json::{Value, json};
@@ -73,6 +73,17 @@ impl Verification {
             "faultsTotal": self.faults_total,
             "faults": self.faults.iter().map(fault).collect::<Vec<_>>(),
         })
+    }
+
+    /// The row that tells of it.
+    fn told(&self, known_seal: Option<SealMark>) -> AuditEntry {
+        let Self { rows, seals, unsealed, faults_total, .. } = self;
+        let known = known_seal.map(|mark| format!(" seal={mark}")).unwrap_or_default();
+        AuditEntry {
+            outcome: if self.is_sound() { "ok" } else { "unsound" },
+            detail: format!("rows={rows} seals={seals} unsealed={unsealed} faults={faults_total}{known}"),
+            ..AuditEntry::new(Category::Access, "audit.verified")
+        }
     }
 
     fn found(&mut self, fault: AuditFault) {
@@ -146,11 +157,29 @@ struct Verifier<'s, P> {
 }
 
 impl Store {
-    /// Verifies the whole audit trail, against a seal kept elsewhere too if one is given. `progress` hears how many rows were verified.
+    /// Verifies the whole audit trail, as [`Store::examine_audit`] does. That it was verified, and how that ended, is itself a row of the trail; where a
+    /// damaged database takes none, what was found is told all the same, and the log says so.
     ///
     /// # Errors
     /// The database does not answer. What was tampered with is no error: it is in the result.
     pub async fn verify_audit(
+        &self,
+        known_seal: Option<SealMark>,
+        progress: impl FnMut(u64) + Send,
+    ) -> Result<Verification, Error> {
+        let found = self.examine_audit(known_seal, progress).await?;
+        if let Err(error) = self.record_audit(vec![found.told(known_seal)]).await {
+            tracing::error!(%error, "the audit trail was verified without a row that says so");
+        }
+        Ok(found)
+    }
+
+    /// Verifies the whole audit trail, against a seal kept elsewhere too if one is given, and writes nothing. `progress` hears how many rows were
+    /// verified.
+    ///
+    /// # Errors
+    /// The database does not answer. What was tampered with is no error: it is in the result.
+    pub async fn examine_audit(
         &self,
         known_seal: Option<SealMark>,
         progress: impl FnMut(u64) + Send,

@@ -14,6 +14,7 @@ on_both_engines!(
     each_filter_leaves_out_what_it_does_not_match,
     an_address_leads_to_its_rows_and_to_those_of_its_mailbox,
     reading_the_trail_leaves_a_row,
+    verifying_the_trail_leaves_a_row_with_how_it_ended,
     a_destroyed_key_erases_and_the_trail_stays_sound,
     an_export_verifies_until_an_octet_changes,
     a_spreadsheet_sees_no_formula,
@@ -124,6 +125,22 @@ async fn reading_the_trail_leaves_a_row(store: &Fixture) {
     assert_eq!(found(store, shown).await.len(), 1);
 }
 
+async fn verifying_the_trail_leaves_a_row_with_how_it_ended(store: &Fixture) {
+    store.record_audit(vec![login(1)]).await.unwrap();
+    let seal = store.seal_audit().await.unwrap().unwrap().mark();
+    let auditor = store.acting(Act { actor: Some(ActorId(77)), ..Act::via(Via::CommandLine) });
+    assert!(auditor.verify_audit(Some(seal), |_| ()).await.unwrap().is_sound());
+    store.raw.execute("UPDATE audit_rows SET detail = 'n=2' WHERE action = 'login'").await;
+    assert!(!auditor.verify_audit(None, |_| ()).await.unwrap().is_sound());
+    let verified = AuditFilter { action: Some("audit.verified".to_owned()), ..AuditFilter::default() };
+    let rows = found(store, verified).await;
+    let told: Vec<_> = rows.iter().map(|row| (row.outcome.as_str(), row.detail.clone())).collect();
+    let sound = format!("rows=1 seals=1 unsealed=0 faults=0 seal={seal}");
+    assert_eq!(told[1], ("ok", sound));
+    assert_eq!(told[0].0, "unsound");
+    assert!(rows.iter().all(|row| row.actor == Some(ActorId(77)) && row.via.as_deref() == Some("cli")));
+}
+
 async fn a_destroyed_key_erases_and_the_trail_stays_sound(store: &Fixture) {
     let paul = || Subject::Address("paul@other.example".to_owned());
     store.record_audit(vec![login(1).subject(paul()).why("secret")]).await.unwrap();
@@ -131,7 +148,7 @@ async fn a_destroyed_key_erases_and_the_trail_stays_sound(store: &Fixture) {
     assert!(store.forget_subject(&paul()).await.unwrap());
     let filter = AuditFilter { action: Some("login".to_owned()), ..AuditFilter::default() };
     assert_eq!(found(store, filter).await[0].personal, Opened::Erased);
-    let verified = store.verify_audit(None, |_| ()).await.unwrap();
+    let verified = store.examine_audit(None, |_| ()).await.unwrap();
     assert!(verified.is_sound(), "{:?}", verified.faults);
 }
 
@@ -209,7 +226,7 @@ async fn what_had_its_time_goes_and_the_trail_stays_sound(store: &Fixture) {
     assert_eq!(store.raw.int("SELECT COUNT(*) FROM audit_rows WHERE category = 'mail'").await, 0);
     assert!(store.raw.int("SELECT COUNT(*) FROM audit_rows WHERE category = 'admin'").await >= 3);
     store.seal_audit().await.unwrap();
-    let verified = store.verify_audit(None, |_| ()).await.unwrap();
+    let verified = store.examine_audit(None, |_| ()).await.unwrap();
     assert!(verified.is_sound(), "{:?}", verified.faults);
     assert_eq!(verified.dropped, 1);
     let told = AuditFilter { action: Some("audit.expired".to_owned()), ..AuditFilter::default() };
@@ -246,7 +263,7 @@ async fn a_forged_expiry_is_found(store: &Fixture) {
     store.seal_audit().await.unwrap();
     store.raw.execute("UPDATE audit_chains SET dropped_at_ms = 1, dropped_seq = 2, dropped_hash = id, dropped_signature = id WHERE category = 'mail'").await;
     store.raw.execute("DELETE FROM audit_rows WHERE category = 'mail'").await;
-    let verified = store.verify_audit(None, |_| ()).await.unwrap();
+    let verified = store.examine_audit(None, |_| ()).await.unwrap();
     assert_eq!(verified.faults.iter().map(|fault| fault.kind()).collect::<Vec<_>>(), ["drop_forged"]);
 }
 

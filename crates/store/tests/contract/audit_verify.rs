@@ -47,7 +47,7 @@ async fn trail(store: &Fixture) -> (ChainId, AuditSeal) {
 }
 
 async fn verified(store: &Fixture, known: Option<SealMark>) -> Verification {
-    store.verify_audit(known, |_| ()).await.unwrap()
+    store.examine_audit(known, |_| ()).await.unwrap()
 }
 
 async fn faults(store: &Fixture) -> Vec<AuditFault> {
@@ -69,7 +69,7 @@ async fn an_untouched_trail_is_sound_and_says_what_no_seal_covers(store: &Fixtur
     store.record_audit(vec![AuditEntry::new(Category::Access, "login")]).await.unwrap();
     assert_eq!(store.audit_rows_unsealed().await.unwrap(), 1);
     let mut told = Vec::new();
-    let found = store.verify_audit(Some(seal.mark()), |rows| told.push(rows)).await.unwrap();
+    let found = store.examine_audit(Some(seal.mark()), |rows| told.push(rows)).await.unwrap();
     assert!(found.is_sound(), "{:?}", found.faults);
     assert_eq!((found.rows, found.chains, found.seals, found.unsealed), (10, 2, 2, 1));
     assert_eq!(found.latest, Some(seal.mark()));
