@@ -40,7 +40,7 @@ pub struct Principal {
     pub may_send: bool,
     /// Whether `\Seen` is kept for each actor apart.
     pub private_seen: bool,
-    /// Whether the mailbox is the actor's own, or an application's that nobody else holds; what others read in it is told of.
+    /// Whether the mailbox is the actor's own: of several applications, of the one with role `admin`. What others read in it is told of.
     pub is_holder: bool,
     /// Whether the credential opens this mailbox only, whatever else the actor may open.
     pub only_here: bool,

@@ -2,12 +2,11 @@
 
 use crate::dialect::{Conn, on};
 use crate::directory::{DirectoryError, Refusable, admin, word};
+use crate::holders::is_own;
 use crate::revisions::Revision;
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, KeyError, LoginActor, LoginMailbox, Store};
-use mail_types::{
-    Actor, ActorId, ActorKind, Address, MailboxId, MailboxKind, MailboxStatus, Rights, Role, Timestamp,
-};
+use mail_types::{Actor, ActorId, ActorKind, Address, MailboxId, MailboxStatus, Rights, Role, Timestamp};
 use std::collections::BTreeSet;
 
 /// Octets of an application's name.
@@ -96,29 +95,28 @@ impl Store {
         let address = address.map(Address::canonical);
         let states = states.iter().map(|status| status.as_str()).collect::<Vec<_>>().join(" ");
         let mut reader = self.reader().await?;
-        let rows: Vec<OpenedTuple> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT m.id, m.address, m.kind, m.status, m.private_seen, g.rights, g.role, g.expires_at_ms FROM grants g \
+        let rows: Vec<OpenedTuple> = on!(reader.conn(), c => sqlx::query_as(concat!(
+            "SELECT m.id, m.address, m.kind, m.status, m.private_seen, g.rights, g.role, g.expires_at_ms, ", is_own!("$2"), " FROM grants g \
              JOIN mailboxes m ON m.id = g.mailbox_id JOIN actors a ON a.id = g.actor_id \
              WHERE g.actor_id = $1 AND a.kind = 'application' AND a.disabled_at_ms IS NULL AND g.folder_id IS NULL AND $5 LIKE '%' || m.status || '%' \
-             AND (g.expires_at_ms IS NULL OR g.expires_at_ms > $2) AND m.address = COALESCE($3, m.address) ORDER BY m.address LIMIT $4")
+             AND (g.expires_at_ms IS NULL OR g.expires_at_ms > $2) AND m.address = COALESCE($3, m.address) ORDER BY m.address LIMIT $4"))
             .bind(actor.0).bind(now.0).bind(address).bind(i64::from(limit)).bind(&states).fetch_all(&mut *c).await)?;
         rows.into_iter()
-            .map(|(id, address, kind, status, private_seen, rights, role, until)| {
-                let kind: MailboxKind = word(&kind)?;
+            .map(|(id, address, kind, status, private_seen, rights, role, until, is_holder)| {
                 let role = role.map(|role| word::<Role>(&role)).transpose()?;
                 Ok(LoginMailbox {
                     id: MailboxId(id),
                     address: address
                         .parse()
                         .map_err(|_| Error::Inconsistent("a mailbox has a malformed address"))?,
-                    kind,
+                    kind: word(&kind)?,
                     status: word(&status)?,
                     private_seen: private_seen != 0,
                     actors: vec![LoginActor {
                         actor: Actor { id: actor, kind: ActorKind::Application },
                         rights: Rights::from_letters(&rights),
                         may_send: role.is_some_and(Role::may_send_as),
-                        is_holder: kind == MailboxKind::Applicative,
+                        is_holder,
                         until: until.map(Timestamp),
                     }],
                 })
@@ -214,7 +212,7 @@ impl WriteTx {
     }
 }
 
-type OpenedTuple = (i64, String, String, String, i64, String, Option<String>, Option<i64>);
+type OpenedTuple = (i64, String, String, String, i64, String, Option<String>, Option<i64>, bool);
 type ApplicationTuple = (i64, String, i64);
 async fn find(conn: Conn<'_>, name: &str) -> Result<Option<ApplicationRow>, Error> {
     let row: Option<ApplicationTuple> = on!(conn, c => sqlx::query_as(

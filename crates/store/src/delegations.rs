@@ -165,7 +165,7 @@ impl Terms {
     }
 
     /// For the audit trail.
-    fn told(&self) -> serde_json::Value {
+    pub(crate) fn told(&self) -> serde_json::Value {
         serde_json::json!({
             "role": self.role.map_or("custom", Role::as_str),
             "rights": self.rights.to_string(),

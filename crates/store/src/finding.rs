@@ -94,15 +94,6 @@ impl Store {
         .transpose()
     }
 
-    /// The domains whose administrators see a person: the person's own, and those of the mailboxes that they hold.
-    pub async fn domains_of_person(&self, user: UserId) -> Result<Vec<DomainId>, Error> {
-        let mut reader = self.reader().await?;
-        let rows: Vec<(i64,)> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT domain_id FROM users WHERE id = $1 AND domain_id IS NOT NULL UNION SELECT domain_id FROM mailboxes WHERE owner_user_id = $1 AND status <> 'deleted'")
-            .bind(user.0).fetch_all(&mut *c).await)?;
-        Ok(rows.into_iter().map(|(domain,)| DomainId(domain)).collect())
-    }
-
     /// The person of that name.
     pub async fn find_person(&self, name: &PersonName) -> Result<Option<FoundPerson>, Error> {
         let (id, rpps, login) = match name {

@@ -1,21 +1,17 @@
-//! Whose mailbox it is: whoever else opens it is told of in the audit trail.
+//! Whose own a mailbox is: what others read and change in it is told of in the audit trail.
 
-use crate::dialect::on;
-use crate::{Error, Store};
-use mail_types::{ActorId, MailboxId};
-
-impl Store {
-    /// Whether the mailbox is the actor's own: the person's whom it belongs to, or the application's that an applicative mailbox serves:
-    /// the one with role `admin` there, or the only one. An organizational mailbox is nobody's own.
-    pub async fn is_holder(&self, mailbox: MailboxId, actor: ActorId) -> Result<bool, Error> {
-        let mut reader = self.reader().await?;
-        let (is_own,): (bool,) = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT EXISTS (SELECT 1 FROM mailboxes m JOIN actors a ON a.id = $2 WHERE m.id = $1 AND m.kind <> 'organizational' \
-             AND (m.owner_user_id = a.user_id OR (m.kind = 'applicative' AND a.kind = 'application' AND (\
-             EXISTS (SELECT 1 FROM grants g WHERE g.mailbox_id = m.id AND g.actor_id = a.id AND g.folder_id IS NULL AND g.role = 'admin') \
-             OR NOT EXISTS (SELECT 1 FROM grants g JOIN actors o ON o.id = g.actor_id \
-             WHERE g.mailbox_id = m.id AND g.folder_id IS NULL AND g.actor_id <> a.id AND o.kind = 'application')))))")
-            .bind(mailbox.0).bind(actor.0).fetch_one(&mut *c).await)?;
-        Ok(is_own)
-    }
+/// Whether a mailbox `m` is the own one of an actor `a`: of the person whom it belongs to, or of the application that an applicative mailbox serves,
+/// the one with role `admin` there, or the only one. An organizational mailbox is nobody's own. For SQL; the argument is the parameter of now.
+macro_rules! is_own {
+    ($now:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 WHERE m.kind <> 'organizational' AND (m.owner_user_id = a.user_id OR (m.kind = 'applicative' AND a.kind = 'application' \
+             AND (EXISTS (SELECT 1 FROM grants h WHERE h.mailbox_id = m.id AND h.actor_id = a.id AND h.folder_id IS NULL AND h.role = 'admin' \
+             AND (h.expires_at_ms IS NULL OR h.expires_at_ms > ", $now, ")) \
+             OR NOT EXISTS (SELECT 1 FROM grants h JOIN actors o ON o.id = h.actor_id WHERE h.mailbox_id = m.id AND h.folder_id IS NULL \
+             AND h.actor_id <> a.id AND o.kind = 'application' AND (h.expires_at_ms IS NULL OR h.expires_at_ms > ", $now, "))))))"
+        )
+    };
 }
+
+pub(crate) use is_own;

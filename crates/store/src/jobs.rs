@@ -1,7 +1,7 @@
 //! Long work that somebody asked for: how far it is, and what came of it. Who runs it, and how, is not known here.
 
 use crate::dialect::on;
-use crate::directory::word;
+use crate::directory::{admin, word};
 use crate::writer::Touches;
 use crate::{Error, Store};
 use mail_types::{ActorId, JobId, Timestamp, UnknownWord};
@@ -155,15 +155,20 @@ impl Store {
         .await
     }
 
-    /// Ends a job that had not ended. Whether it had not.
+    /// Ends a job that had not ended. Whether it had not. Who cancels one is in the audit trail.
     pub async fn end_job(&self, job: JobId, state: JobState, result: String) -> Result<bool, Error> {
         self.write(Touches::nothing(), move |tx| {
             let result = result.clone();
             Box::pin(async move {
                 let now = tx.now.0;
-                Ok(on!(tx.conn(), c => sqlx::query(
-                    "UPDATE jobs SET state = $2, result = $3, updated_at_ms = $4, ended_at_ms = $4 WHERE id = $1 AND state IN ('queued', 'running')")
-                    .bind(job.0).bind(state.as_str()).bind(&result).bind(now).execute(&mut *c).await.map(|r| r.rows_affected() > 0))?)
+                let ended: Option<(String,)> = on!(tx.conn(), c => sqlx::query_as(
+                    "UPDATE jobs SET state = $2, result = $3, updated_at_ms = $4, ended_at_ms = $4 WHERE id = $1 AND state IN ('queued', 'running') RETURNING kind")
+                    .bind(job.0).bind(state.as_str()).bind(&result).bind(now).fetch_optional(&mut *c).await)?;
+                let Some((kind,)) = ended else { return Ok(false) };
+                if state == JobState::Cancelled {
+                    tx.audit(&admin("job.cancelled", None, format!("kind={kind}")).on("job", job)).await?;
+                }
+                Ok(true)
             })
         })
         .await

@@ -127,7 +127,7 @@ impl Store {
         if let Some(domains) = &filter.domains {
             let ids = literals(domains);
             conditions.push(format!(
-                "(u.domain_id IN ({ids}) OR EXISTS (SELECT 1 FROM mailboxes m WHERE m.owner_user_id = u.id AND m.domain_id IN ({ids})))"
+                "(u.domain_id IN ({ids}) OR EXISTS (SELECT 1 FROM mailboxes m WHERE m.owner_user_id = u.id AND m.status <> 'deleted' AND m.domain_id IN ({ids})))"
             ));
         }
         match filter.is_disabled {

@@ -3,9 +3,9 @@
 use crate::support::{Fixture, START, hashed, on_both_engines};
 use mail_types::{
     ActorId, ActorKind, Address, CertificateCriteria, CertificateFacts, CertificateUsage, DistinguishedName,
-    Fingerprint, MailboxStatus, PeerIdentity, RevocationState, Role, Timestamp,
+    Fingerprint, MailboxId, MailboxKind, MailboxStatus, PeerIdentity, RevocationState, Role, Timestamp,
 };
-use store::{CERTIFICATE_RULES_MAX, CertificateHolder, DirectoryError, Revision};
+use store::{CERTIFICATE_RULES_MAX, CertificateHolder, DirectoryError, NewMailbox, Revision};
 
 on_both_engines!(
     an_application_is_made_once_and_its_name_is_free_after_it,
@@ -14,6 +14,8 @@ on_both_engines!(
     a_rule_is_in_force_for_as_long_as_its_certificate_stands_in_the_inventory,
     a_rule_belongs_to_one_application,
     an_application_opens_what_it_was_granted_and_nothing_else,
+    of_several_applications_the_one_with_role_admin_holds_an_applicative_mailbox,
+    an_application_opens_a_mailbox_until_its_grant_ends,
     what_takes_away_is_counted_and_what_adds_is_not,
 );
 
@@ -193,6 +195,50 @@ async fn an_application_opens_what_it_was_granted_and_nothing_else(store: &Fixtu
     store.raw.execute(&format!("UPDATE grants SET expires_at_ms = {}", START.0 + 1000)).await;
     assert_eq!(all(START).await.unwrap().len(), 1);
     assert_eq!(all(START.plus_secs(1)).await.unwrap(), []);
+}
+
+/// An applicative mailbox, which nobody owns.
+async fn applicative(store: &Fixture, name: &str) -> MailboxId {
+    store.add_domain("ch.example".parse().unwrap()).await.unwrap();
+    let address = format!("{name}@ch.example").parse().unwrap();
+    let new = NewMailbox { address, kind: MailboxKind::Applicative, owner: None, quota_bytes: 1 << 30 };
+    store.create_mailbox(new).await.unwrap().unwrap().0
+}
+
+async fn of_several_applications_the_one_with_role_admin_holds_an_applicative_mailbox(store: &Fixture) {
+    let robot = applicative(store, "robot").await;
+    let (lims, reader) = (application(store, "lims").await, application(store, "reader").await);
+    let marie = store.personal("marie").await.mailbox;
+    let holds = async |actor, now| -> Vec<bool> {
+        let opened = store.application_mailboxes(actor, None, &[MailboxStatus::Active], now, 10).await;
+        opened.unwrap().iter().map(|mailbox| mailbox.actors[0].is_holder).collect()
+    };
+    store.grant(robot, reader, Role::Reader).await.unwrap();
+    assert_eq!(holds(reader, START).await, [true], "alone, whatever its role");
+    let until = START.plus_secs(60);
+    store.grant_until(robot, lims, Role::Administrator, Some(until)).await.unwrap();
+    assert_eq!((holds(lims, START).await, holds(reader, START).await), (vec![true], vec![false]));
+    assert_eq!(holds(reader, until).await, [true], "alone again");
+    store.grant(robot, lims, Role::Manager).await.unwrap();
+    assert_eq!((holds(lims, START).await, holds(reader, START).await), (vec![false], vec![false]));
+    store.grant(marie, reader, Role::Administrator).await.unwrap();
+    assert_eq!(holds(reader, START).await, [false, false], "a person's mailbox is no application's");
+}
+
+async fn an_application_opens_a_mailbox_until_its_grant_ends(store: &Fixture) {
+    let labo = applicative(store, "labo").await;
+    let lims = application(store, "lims").await;
+    let until = START.plus_secs(60);
+    store.grant_until(labo, lims, Role::Manager, Some(until)).await.unwrap();
+    let opened = async |now| {
+        let opened = store.application_mailboxes(lims, None, &[MailboxStatus::Active], now, 10).await;
+        opened.unwrap().iter().map(|mailbox| mailbox.actors[0].until).collect::<Vec<_>>()
+    };
+    assert_eq!(opened(START).await, [Some(until)]);
+    assert!(opened(until).await.is_empty());
+    assert_eq!(store.application_grants(lims).await.unwrap()[0].expires_at, Some(until));
+    store.grant(labo, lims, Role::Manager).await.unwrap();
+    assert_eq!(opened(until).await, [None]);
 }
 
 async fn what_takes_away_is_counted_and_what_adds_is_not(store: &Fixture) {

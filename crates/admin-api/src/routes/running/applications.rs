@@ -135,6 +135,9 @@ pub(crate) struct ApplicationRole {
     /// `read`, `write`, `manage` or `admin`; an application that sends needs `write`.
     #[schema(min_length = 1, max_length = 32, example = "write")]
     role: String,
+    /// When it ends by itself; null or absent for no end.
+    #[schema(value_type = Option<String>, format = DateTime, example = "2027-01-31T23:59:59Z")]
+    until: Option<Instant>,
 }
 
 /// What to list.
@@ -304,7 +307,7 @@ async fn list_application_mailboxes(
 
 /// Lets an application open a mailbox
 ///
-/// In that role, in place of a former one.
+/// In that role, until then if there is an end, in place of what it had.
 #[utoipa::path(put, path = "/applications/{id}/mailboxes/{mailbox}", tag = "certificates", operation_id = "openApplicationMailbox", request_body = ApplicationRole,
     params(("id" = String, Path, description = "The application's id.", pattern = "^[0-9]{1,18}$"), ("mailbox" = String, Path, description = "The mailbox's id or address.")),
     responses((status = 200, description = "What it may do.", body = ApplicationMailbox)))]
@@ -312,18 +315,19 @@ async fn open_mailbox(
     State(api): Shared,
     caller: Caller,
     Path((id, mailbox)): Path<(String, String)>,
-    Json(role): Json<ApplicationRole>,
+    Json(given): Json<ApplicationRole>,
 ) -> Result<axum::Json<ApplicationMailbox>, Problem> {
     let actor = find(&api, &id).await?.actor;
     let mailbox = opened(&api, &mailbox).await?;
-    let role: Role = role.role.parse().map_err(|_| {
+    let until = members::until(given.until, api.store.now())?;
+    let role: Role = given.role.parse().map_err(|_| {
         Problem::invalid(
             "/role",
             "must be read, write, manage or admin",
             "doit être read, write, manage ou admin",
         )
     })?;
-    api.store_of(&caller).grant(mailbox, actor, role).await?;
+    api.store_of(&caller).grant_until(mailbox, actor, role, until).await?;
     let grants = api.store.application_grants(actor).await?;
     let grant = grants.into_iter().find(|grant| grant.mailbox == mailbox);
     grant.map(|grant| axum::Json(grant.into())).ok_or(Problem::new(Code::NotFound))

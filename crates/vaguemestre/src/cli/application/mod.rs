@@ -4,6 +4,7 @@ mod certificate;
 mod on_server;
 
 use super::client::{Ask, Client};
+use super::instant::{Until, until};
 use super::{Global, key, mailbox, print};
 use anyhow::{Context, Result, anyhow};
 use certificate::CertificateCommand;
@@ -44,6 +45,9 @@ pub(super) enum ApplicationCommand {
         /// read, write, manage or admin.
         #[arg(long, default_value = "manage")]
         role: Role,
+        /// The end of it: 2027-01-31 (that day included, UTC), 2027-01-31T18:00:00Z, or `none`.
+        #[arg(long, value_name = "DATE", value_parser = until)]
+        until: Option<Until>,
     },
     /// Take a mailbox away from an application. Open sessions end within five seconds.
     Revoke {
@@ -120,9 +124,10 @@ async fn on_store(global: &Global, command: ApplicationCommand) -> Result<()> {
         ApplicationCommand::List => list(global, &store).await?,
         ApplicationCommand::Show { name } => show(global, &store, &find(&store, &name).await?).await?,
         ApplicationCommand::Certificate(command) => certificate::run(global, &store, command).await?,
-        ApplicationCommand::Grant { name, address, role } => {
+        ApplicationCommand::Grant { name, address, role, until } => {
             let (application, row) = (find(&store, &name).await?, mailbox::find(&store, &address).await?);
-            store.grant(row.id, application.actor, role).await?;
+            let until = until.as_ref().and_then(Until::at);
+            store.grant_until(row.id, application.actor, role, until).await?;
         }
         ApplicationCommand::Revoke { name, address } => {
             let (application, row) = (find(&store, &name).await?, mailbox::find(&store, &address).await?);

@@ -35,10 +35,11 @@ async fn obey(global: &Global, client: &Client, command: ApplicationCommand) -> 
             print::one(global, &application);
         }
         ApplicationCommand::Certificate(command) => certificate(global, client, command).await?,
-        ApplicationCommand::Grant { name, address, role } => {
+        ApplicationCommand::Grant { name, address, role, until } => {
             let (application, mailbox) = (find(client, &name).await?, mailbox(client, &address).await?);
             let ask = Ask::put(&["applications", id(&application), "mailboxes", &mailbox])?;
-            print::done(global, &client.ask(&ask.json(&json!({"role": role.as_str()}))).await?.value);
+            let terms = json!({"role": role.as_str(), "until": until.map_or(Value::Null, |until| until.0)});
+            print::done(global, &client.ask(&ask.json(&terms)).await?.value);
         }
         ApplicationCommand::Revoke { name, address } => {
             let (application, mailbox) = (find(client, &name).await?, mailbox(client, &address).await?);
