@@ -1,7 +1,7 @@
 //! Somebody stays who administers the operator and each shared mailbox, whatever door a mistake comes by; who insists is let.
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails the scenario")]
 
-use scenarios::{Answer, Api, Demo, Site};
+use scenarios::{Answer, Api, Certificate, Demo, Site};
 use serde_json::{Value, json};
 
 /// The one application of a site, which is its only administrator: as it calls, and its number.
@@ -84,6 +84,57 @@ async fn whoever_insists_shuts_the_last_administrator_out() {
     let doors = alone.doors().await;
     alone.ask(&doors[1], "?force=true").await.expect(200);
     alone.api.get("/keys").await.expect(401);
+}
+
+#[tokio::test]
+async fn nobody_lets_an_application_in_that_administers_more_than_they_do() {
+    let demo = Demo::start();
+    let (site, admin) = (demo.north(), Api::admin(&demo, demo.north()));
+    let scopes = json!(["certificates:read", "certificates:write"]);
+    let key = json!({"name": "narrow", "roles": [{"role": "operator"}], "scopes": scopes});
+    let made = admin.post("/keys", &key).await.expect(201).json();
+    let narrow = Api::anonymous(&demo, site).with_key(made["key"].as_str().unwrap());
+    let application = narrow.post("/applications", &json!({"name": "robot"})).await.expect(201).json();
+    let id = application["id"].as_str().unwrap();
+    let rules = format!("/applications/{id}/rules");
+    let certificate = |name: &str| {
+        let issued =
+            Certificate::issue_application(&demo.authority(), name, &format!("{name}@{}", site.domain));
+        json!({"certificate": issued.chain_pem})
+    };
+    let first = certificate("robot");
+    narrow.post(&rules, &first).await.expect(201);
+    let roles = json!({"roles": [{"role": "operator"}]});
+    put(&admin, "/applications/robot/roles", "*", &roles).await.expect(200);
+    assert_eq!(narrow.post(&rules, &certificate("intruder")).await.expect(403).code(), "forbidden");
+    // Nor do they bring back what was withdrawn.
+    let listed = narrow.get("/certificates?holder=application").await.expect(200).json();
+    let own = listed["items"].as_array().unwrap().iter().find(|row| row["applicationId"] == id).unwrap();
+    let path = format!("/certificates/{}/withdraw", own["id"].as_str().unwrap());
+    narrow.request("POST", &path, None).await.expect(200);
+    let again = json!({"certificate": first["certificate"], "applicationId": id});
+    narrow.post("/certificates", &again).await.expect(403);
+    admin.post("/certificates", &again).await.expect(201);
+    admin.post(&rules, &certificate("second")).await.expect(201);
+}
+
+#[tokio::test]
+async fn the_last_administrator_of_a_service_is_not_barred_by_mistake() {
+    let demo = Demo::start();
+    let (site, admin) = (demo.north(), Api::admin(&demo, demo.north()));
+    let ward = &site.mailbox("organizational").address;
+    let page = admin.get(&format!("/mailboxes/{ward}/delegations")).await.expect(200).json();
+    let disable = format!("/users/{}/disable", page["items"][0]["user"]["login"].as_str().unwrap());
+    let key = json!({"name": "structure", "roles": [{"role": "domain", "domain": site.domain}]});
+    let made = admin.post("/keys", &key).await.expect(201).json();
+    let structure = Api::anonymous(&demo, site).with_key(made["key"].as_str().unwrap());
+    for api in [&admin, &structure] {
+        assert_eq!(api.request("POST", &disable, None).await.expect(409).code(), "last_administrator");
+    }
+    let forced = format!("{disable}?force=true");
+    structure.request("POST", &forced, None).await.expect(403);
+    let barred = admin.request("POST", &forced, None).await.expect(200).json();
+    assert_eq!(barred["status"], "disabled");
 }
 
 async fn rule(alone: &Alone) -> String {

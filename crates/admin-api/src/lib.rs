@@ -17,6 +17,7 @@ mod deprecation;
 mod etag;
 mod explorer;
 mod faults;
+pub mod finding;
 mod finish;
 mod idempotency;
 mod instant;
@@ -63,7 +64,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tower::ServiceExt;
 
 /// Everything that the listener's connections share.
@@ -114,6 +115,8 @@ const HEAD_MAX: usize = 16 * 1024;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection goes on by one judgement of its certificate.
 const CERTIFICATE_MAX: Duration = Duration::from_secs(55);
+/// How long a connection that is about to end waits for the request for which it was opened.
+const FIRST_REQUEST: Duration = Duration::from_secs(2);
 
 impl AdminApi {
     /// Serves until `drain` is asked for and every connection has ended.
@@ -147,7 +150,9 @@ async fn connection(
     let Ok(Ok(accepted)) = accepted else { return };
     let peer = Peer::of(ip, &accepted);
     let mut vigil = peer.identity.is_some().then_some(vigil);
+    let begun = Notify::new();
     let service = service_fn(|mut request: Request<Incoming>| {
+        begun.notify_one();
         let (shared, router) = (shared.clone(), router.clone());
         request.extensions_mut().insert(peer.clone());
         async move { answer(&shared, router, request).await }
@@ -163,7 +168,7 @@ async fn connection(
             serving.await
         }
         // A certificate is judged in the handshake: a client that keeps its connection shakes hands anew once something changed.
-        () = due(vigil.as_mut()) => {
+        () = due(vigil.as_mut(), &begun) => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }
@@ -173,11 +178,13 @@ async fn connection(
     }
 }
 
-async fn due(vigil: Option<&mut Vigil>) {
+/// Waits until the connection is to end. One that was just opened still hears the answer to its request.
+async fn due(vigil: Option<&mut Vigil>, begun: &Notify) {
     match vigil {
         Some(vigil) => vigil.due().await,
         None => std::future::pending().await,
     }
+    let _ = tokio::time::timeout(FIRST_REQUEST, begun.notified()).await;
 }
 
 async fn answer(

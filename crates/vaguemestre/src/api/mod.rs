@@ -4,6 +4,8 @@ mod own;
 mod returns;
 mod trust;
 
+pub(crate) use trust::in_force;
+
 use crate::presented::Presented;
 use admin_api::Ports;
 use anyhow::Result;

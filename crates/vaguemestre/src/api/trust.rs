@@ -124,7 +124,8 @@ impl admin_api::TrustSpace for Beside {
     }
 }
 
-fn in_force(space: &TrustSpace) -> InForce {
+/// What a trust space has in force now.
+pub(crate) fn in_force(space: &TrustSpace) -> InForce {
     InForce { pki: space.pki.load(), list: space.list.load_full() }
 }
 

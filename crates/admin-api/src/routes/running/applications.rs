@@ -9,12 +9,13 @@ use crate::page::{self, Page};
 use crate::problem::{Code, Problem};
 use crate::routes::delegations::{ForceQuery, may_force};
 use crate::routes::keys::refused;
+use crate::routes::roles::may_give;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header::LOCATION};
 use axum::response::{IntoResponse, Response};
 use mail_types::{ActorId, AlternativeName, CertificateCriteria, MailboxId, MailboxStatus, Role};
 use serde::{Deserialize, Serialize};
-use store::{ApplicationGrant, ApplicationRow, CertificateHolder, CertificateRule};
+use store::{ApplicationGrant, ApplicationRow, CertificateHolder, CertificateRule, GivenAdminRole};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -249,7 +250,8 @@ async fn list_application_rules(
 
 /// Lets an application log in with a certificate
 ///
-/// The certificate is entered in the inventory. It is not judged here: each login is.
+/// The certificate is entered in the inventory. It is not judged here: each login is. Whoever lets in an application that administers has all that it
+/// administers.
 #[utoipa::path(post, path = "/applications/{id}/rules", tag = "certificates", operation_id = "addApplicationRule", request_body = NewApplicationRule,
     params(("id" = String, Path, description = "Its id.", pattern = "^[0-9]{1,18}$")),
     responses((status = 201, description = "The rule.", body = ApplicationRule)))]
@@ -260,6 +262,7 @@ async fn add_application_rule(
     Json(new): Json<NewApplicationRule>,
 ) -> Result<Response, Problem> {
     let actor = find(&api, &id).await?.actor;
+    may_let_in(&api, &caller, actor).await?;
     let until = members::until(new.until, api.store.now())?;
     let criteria = criteria(&new)?;
     let facts = pki::certificate_facts(new.certificate.as_bytes()).map_err(members::malformed_certificate)?;
@@ -348,6 +351,14 @@ async fn close_mailbox(
     let mailbox = opened(&api, &mailbox).await?;
     let is_ended = api.store_of(&caller).revoke_grant(mailbox, actor).await?;
     is_ended.then_some(StatusCode::NO_CONTENT).ok_or(Problem::new(Code::NotFound))
+}
+
+/// Whoever lets an application in has all that it administers: they may hold the certificate themselves.
+pub(super) async fn may_let_in(api: &Api, caller: &Caller, application: ActorId) -> Result<(), Problem> {
+    let rows = api.store.admin_role_rows(application).await?;
+    let given =
+        rows.into_iter().map(|row| GivenAdminRole { role: row.role, domain: row.domain.map(|(id, _)| id) });
+    may_give(caller, &given.collect::<Vec<_>>(), &[])
 }
 
 async fn find(api: &Api, id: &str) -> Result<ApplicationRow, Problem> {

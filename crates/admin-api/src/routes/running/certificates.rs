@@ -1,5 +1,6 @@
 //! `/certificates`: our own and those of applications: the inventory, replacement, requests.
 
+use super::applications::may_let_in;
 use super::members;
 use crate::access::{Caller, Permission, RouteRule, rule};
 use crate::api::{Api, Shared};
@@ -247,7 +248,11 @@ async fn add_certificate(
     let facts = pki::certificate_facts(new.certificate.as_bytes()).map_err(members::malformed_certificate)?;
     let store = api.store_of(&caller);
     let holder = match (&new.application_id, new.private_key, new.replaces) {
-        (Some(id), None, None) => application(&api, id).await?,
+        (Some(id), None, None) => {
+            let application = application(&api, id).await?;
+            may_let_in(&api, &caller, application).await?;
+            CertificateHolder::Application(application)
+        }
         (None, None, None) => CertificateHolder::Own,
         (None, Some(key), Some(side)) => {
             let pair = Pair { chain: new.certificate.into_bytes(), key: Secret::new(key), side: side.into() };
@@ -365,7 +370,7 @@ async fn find(api: &Api, id: &str) -> Result<CertificateRow, Problem> {
     api.store.certificate(members::id(id)?).await?.ok_or(Problem::new(Code::NotFound))
 }
 
-async fn application(api: &Api, id: &str) -> Result<CertificateHolder, Problem> {
+async fn application(api: &Api, id: &str) -> Result<ActorId, Problem> {
     let missing = || {
         Problem::invalid(
             "/applicationId",
@@ -375,7 +380,7 @@ async fn application(api: &Api, id: &str) -> Result<CertificateHolder, Problem> 
     };
     let actor = ActorId(id.parse().map_err(|_| missing())?);
     api.store.application_of(actor).await?.ok_or_else(missing)?;
-    Ok(CertificateHolder::Application(actor))
+    Ok(actor)
 }
 
 fn not_taken(cause: crate::ports::Unable) -> Problem {

@@ -3,16 +3,14 @@
 use super::members;
 use crate::access::{Permission, RouteRule, rule};
 use crate::api::{Api, Shared};
+use crate::finding::{self, Finding};
 use crate::json::{Json, instant};
-use crate::ports::InForce;
 use crate::problem::Problem;
 use crate::trust::TrustState;
 use axum::extract::State;
-use mail_types::{CertificateFacts, DistinguishedName, Domain, PeerIdentity, RevocationState, Timestamp};
-use pki::{Rejection, RevocationListFacts, UnixTime, Usage};
-use policy::{Bearer, Standing, WhiteList};
+use mail_types::Domain;
+use pki::Usage;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -130,111 +128,53 @@ async fn check_certificate(
     let domain = question.domain.as_deref().map(str::parse::<Domain>).transpose().map_err(|_| {
         Problem::invalid("/domain", "is not the name of a domain", "n'est pas un nom de domaine")
     })?;
-    let pem = question.certificate.as_bytes();
-    let facts = pki::certificate_facts(pem).map_err(members::malformed_certificate)?;
-    let chain = pki::certificate_chain(pem).map_err(members::malformed_certificate)?;
-    let InForce { pki, list } = api.ports.trust.in_force().await?;
+    let in_force = api.ports.trust.in_force().await?;
     let usage = if matches!(question.side, Side::Client) { Usage::Client } else { Usage::Server };
-    let now = api.store.now();
-    let at = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now.secs()).unwrap_or(0)));
-    let judged = pki.judge(&chain, usage, at);
-    let crl = pki.lists().into_iter().find(|list| list.issuer == facts.issuer);
-    let standing = judged.as_ref().ok().map(|peer| match &domain {
-        Some(domain) => list.standing(domain, peer, now),
-        None => list.standing_of_any(peer, now),
-    });
-    let white_list = list.white_list.as_ref().map(|(list, _)| list.as_ref());
-    Ok(axum::Json(answer(&facts, &judged, crl.as_ref(), standing, white_list, domain.as_ref())))
+    let pem = question.certificate.as_bytes();
+    let finding = Finding::of(pem, usage, domain, &in_force, api.store.now());
+    Ok(axum::Json(finding.map_err(members::malformed_certificate)?.into()))
 }
 
-fn answer(
-    facts: &CertificateFacts,
-    judged: &Result<PeerIdentity, Rejection>,
-    crl: Option<&RevocationListFacts>,
-    standing: Option<Standing>,
-    white_list: Option<&WhiteList>,
-    domain: Option<&Domain>,
-) -> CertificateAnswer {
-    let (verdict, why) = verdict(judged, standing, domain);
-    let listed_for: Option<Vec<String>> =
-        white_list.map(|list| list.domains_of(&facts.subject).map(ToString::to_string).collect());
-    let is_listed = standing == Some(Standing::Listed);
-    CertificateAnswer {
-        verdict,
-        why,
-        subject: facts.subject.to_string(),
-        issuer: facts.issuer.to_string(),
-        serial: members::hexadecimal(&facts.serial),
-        valid_from: instant(facts.not_before),
-        valid_until: instant(facts.not_after),
-        usage: facts.usage.to_string(),
-        chain: judged.as_ref().err().map_or("good", |rejection| rejection.cause()).to_owned(),
-        revocation: revocation(judged, crl),
-        listed_for: listed_for.unwrap_or_default(),
-        nearest: white_list.filter(|_| !is_listed).and_then(|list| nearest(list, domain, &facts.subject)),
-    }
-}
-
-fn verdict(
-    judged: &Result<PeerIdentity, Rejection>,
-    standing: Option<Standing>,
-    domain: Option<&Domain>,
-) -> (&'static str, String) {
-    let peer = match judged {
-        Err(rejection) => return ("refused", format!("the handshake fails: {rejection}")),
-        Ok(peer) => peer,
-    };
-    if let RevocationState::Unknown(cause) = peer.revocation {
-        return ("deferred", format!("whether it is revoked cannot be said: {cause}"));
-    }
-    let whom = domain.map_or_else(|| "any domain".to_owned(), ToString::to_string);
-    match standing {
-        Some(Standing::Listed) => ("accepted", format!("it speaks for {whom}")),
-        Some(Standing::Doubtful(reason)) => {
-            ("deferred", format!("whether it speaks for {whom} cannot be said: {}", reason.as_str()))
+impl From<Finding> for CertificateAnswer {
+    fn from(finding: Finding) -> Self {
+        let (verdict, why) = finding.verdict();
+        let (chain, revocation) = (finding.chain().to_owned(), revocation(&finding));
+        let facts = finding.facts;
+        Self {
+            verdict,
+            why,
+            subject: facts.subject.to_string(),
+            issuer: facts.issuer.to_string(),
+            serial: members::hexadecimal(&facts.serial),
+            valid_from: instant(facts.not_before),
+            valid_until: instant(facts.not_after),
+            usage: facts.usage.to_string(),
+            chain,
+            revocation,
+            listed_for: finding.listed_for.iter().map(ToString::to_string).collect(),
+            nearest: finding.nearest.map(Nearest::from),
         }
-        _ => ("refused", format!("it does not speak for {whom} (550 5.7.1 at MAIL)")),
     }
 }
 
-fn revocation(judged: &Result<PeerIdentity, Rejection>, crl: Option<&RevocationListFacts>) -> Revocation {
-    let (state, cause) = match judged {
-        Err(Rejection::Revoked) => ("revoked", None),
-        Err(_) => ("not_asked", None),
-        Ok(peer) => match peer.revocation {
-            RevocationState::Good => ("good", None),
-            RevocationState::Unknown(cause) => ("unknown", Some(cause.to_owned())),
-        },
-    };
-    let next_update = crl.and_then(|list| list.next_update);
+impl From<finding::Nearest> for Nearest {
+    fn from(nearest: finding::Nearest) -> Self {
+        Self {
+            domain: nearest.domain.to_string(),
+            subject: nearest.name.to_string(),
+            only_in_the_list: nearest.only_in_the_list,
+            only_in_the_certificate: nearest.only_in_the_certificate,
+        }
+    }
+}
+
+fn revocation(finding: &Finding) -> Revocation {
+    let (state, cause) = finding.revocation();
+    let list = finding.revocation_list.as_ref();
     Revocation {
         state,
-        cause,
-        list_number: crl.and_then(|list| list.number.as_ref()).map(ToString::to_string),
-        list_next_update: next_update.map(|at: Timestamp| instant(at)),
+        cause: cause.map(str::to_owned),
+        list_number: list.and_then(|list| list.number.as_ref()).map(ToString::to_string),
+        list_next_update: list.and_then(|list| list.next_update).map(instant),
     }
-}
-
-/// The listed name that has most attributes in common with the subject.
-fn nearest(list: &WhiteList, domain: Option<&Domain>, subject: &DistinguishedName) -> Option<Nearest> {
-    let ours: Vec<_> = subject.attributes().collect();
-    let alike =
-        |name: &DistinguishedName| name.attributes().filter(|attribute| ours.contains(attribute)).count();
-    let named = list.pairs().filter_map(|(listed, bearer)| match bearer {
-        Bearer::Subject(name) if domain.is_none_or(|domain| domain == listed) => Some((listed, name)),
-        _ => None,
-    });
-    let (domain, name) =
-        named.max_by_key(|(_, name)| alike(name)).filter(|(_, name)| domain.is_some() || alike(name) > 1)?;
-    let without = |name: &DistinguishedName, other: &DistinguishedName| -> Vec<String> {
-        let other: Vec<_> = other.attributes().collect();
-        let own = name.attributes().filter(|attribute| !other.contains(attribute));
-        own.map(|(kind, value)| format!("{kind}={value}")).collect()
-    };
-    Some(Nearest {
-        domain: domain.to_string(),
-        subject: name.to_string(),
-        only_in_the_list: without(name, subject),
-        only_in_the_certificate: without(subject, name),
-    })
 }
