@@ -231,6 +231,7 @@ CREATE TABLE mailbox_keys (
     wrapped BLOB NOT NULL,
     created_at_ms BIGINT NOT NULL
 );
+CREATE INDEX mailbox_keys_by_generation ON mailbox_keys (generation);
 
 -- The operator's own keys (queue, deduplication, audit), wrapped the same way.
 CREATE TABLE operator_keys (
@@ -449,6 +450,7 @@ CREATE TABLE audit_subjects (
     wrapped BLOB NOT NULL,
     created_at_ms BIGINT NOT NULL
 );
+CREATE INDEX audit_subjects_by_generation ON audit_subjects (generation);
 
 -- What must stay, however old: of a category, of a mailbox, or all. A hold that ended stays.
 CREATE TABLE audit_holds (

@@ -101,6 +101,7 @@ impl Keyring {
         let row: Option<(String, Vec<u8>)> =
             on!(conn.conn(), c => sqlx::query_as(select).bind(name).fetch_optional(&mut *c).await)?;
         if row.is_none() {
+            self.assure_current(conn.conn(), now).await?;
             let (generation, wrapped) = self.wrap_new(name.as_bytes(), now)?;
             on!(conn.conn(), c => sqlx::query(
                 "INSERT INTO operator_keys (name, generation, wrapped, created_at_ms) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING")
@@ -248,27 +249,31 @@ impl Keyring {
     /// A generation in memory needs no file: one made now would be another key under the same name.
     fn generation_or_new(&self, name: &str) -> Result<Arc<RawKey>, Error> {
         let file = self.file(name);
-        if !self.is_opened(name) && !file.exists() {
+        if !self.is_opened(name) && !self.has_file(name) {
             make_generation(&self.dir, &file)?;
         }
         self.generation(name)
     }
 
-    fn is_opened(&self, name: &str) -> bool {
+    /// Whether memory has a generation.
+    pub(crate) fn is_opened(&self, name: &str) -> bool {
         self.generations.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name)
     }
 
-    /// The generation that keys made now are wrapped with, if neither memory nor the key folder has it: it may be made only when no row
-    /// is wrapped with a lost key of that name.
-    pub(crate) fn absent_generation(&self, now: Timestamp) -> Option<String> {
-        let name = month_name(now);
-        (!self.is_opened(&name) && !self.file(&name).exists()).then_some(name)
+    /// Whether the key folder has a generation.
+    pub(crate) fn has_file(&self, name: &str) -> bool {
+        self.file(name).exists()
+    }
+
+    /// Lets go of a generation that was opened.
+    pub(crate) fn forget_generation(&self, name: &str) {
+        self.generations.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
     /// Says that rows need a key file that is not there.
     pub(crate) fn lost_generation(&self, name: &str) -> Error {
         Error::Key(format!(
-            "{} is missing although it wraps keys of this store; restore it from the key backup",
+            "{} is missing although it wraps keys of this store; restore it from the key backup, and do not make another in its place",
             self.file(name).display()
         ))
     }

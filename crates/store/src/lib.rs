@@ -34,6 +34,7 @@ mod finding;
 mod flags;
 mod folders;
 mod fsck;
+mod generations;
 mod grants;
 mod holder_folders;
 mod holders;

@@ -139,13 +139,8 @@ impl WriteTx {
     /// Key and default folders of a new mailbox.
     pub(crate) async fn furnish(&mut self, mailbox: MailboxId, owner: Option<&UserRow>) -> Result<(), Error> {
         let now = self.now;
-        if let Some(absent) = self.keyring.absent_generation(now) {
-            let (wrapped,): (i64,) = on!(self.conn(), c => sqlx::query_as("SELECT COUNT(*) FROM mailbox_keys WHERE generation = $1")
-                .bind(&absent).fetch_one(&mut *c).await)?;
-            if wrapped > 0 {
-                return Err(self.keyring.lost_generation(&absent));
-            }
-        }
+        let keyring = self.keyring.clone();
+        keyring.assure_current(self.conn(), now).await?;
         let (generation, wrapped) = self.keyring.wrap_new_mailbox(mailbox, now)?;
         on!(self.conn(), c => sqlx::query("INSERT INTO mailbox_keys (mailbox_id, generation, wrapped, created_at_ms) VALUES ($1, $2, $3, $4)")
             .bind(mailbox.0).bind(&generation).bind(&wrapped).bind(now.0).execute(&mut *c).await.map(|_| ()))?;

@@ -143,8 +143,8 @@ impl WriteTx {
     }
 
     async fn make_keys(&mut self, ids: &[SubjectId]) -> Result<FreshKeys, Error> {
-        self.assure_generation().await?;
-        let now = self.now;
+        let (keyring, now) = (self.keyring.clone(), self.now);
+        keyring.assure_current(self.conn(), now).await?;
         let mut made = HashMap::with_capacity(ids.len());
         let mut wraps = Vec::with_capacity(ids.len());
         for id in ids {
@@ -163,17 +163,6 @@ impl WriteTx {
         let stands = |id: &SubjectId| inserted.iter().any(|(row,)| row.as_slice() == id.0);
         made.retain(|id, _| stands(id));
         Ok(made)
-    }
-
-    /// A generation whose file is lost is not made anew while it wraps keys of subjects.
-    async fn assure_generation(&mut self) -> Result<(), Error> {
-        let Some(absent) = self.keyring.absent_generation(self.now) else { return Ok(()) };
-        let known: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as("SELECT created_at_ms FROM audit_subjects WHERE generation = $1 LIMIT 1")
-            .bind(&absent).fetch_optional(&mut *c).await)?;
-        if known.is_some() {
-            return Err(self.keyring.lost_generation(&absent));
-        }
-        Ok(())
     }
 }
 

@@ -1,15 +1,19 @@
 //! Key files that are not there, or not the right ones.
 
 use crate::support::{Fixture, START, on_both_engines};
-use mail_types::MailboxKind;
+use mail_types::{MailboxKind, UserId};
 use std::os::unix::fs::PermissionsExt;
-use store::{Error, NewMailbox, Store};
+use std::path::PathBuf;
+use store::{AuditEntry, Category, Error, NewMailbox, Store, Subject};
 
 on_both_engines!(
     a_key_file_is_for_its_owner_only,
     a_missing_key_file_is_named,
     a_wrong_key_file_is_named,
     a_key_file_that_was_lost_is_not_made_anew,
+    a_lost_key_file_is_not_made_anew_whichever_table_it_wraps_keys_of,
+    every_lost_or_wrong_key_file_is_named_before_anything_is_served,
+    nothing_is_wrapped_with_a_key_file_that_is_not_the_right_one,
     a_month_has_a_key_of_its_own,
     processes_that_start_together_agree_on_the_keys,
 );
@@ -88,6 +92,84 @@ async fn a_key_file_that_was_lost_is_not_made_anew(store: &Fixture) {
         let row = again.mailbox(&format!("{name}@ch.example").parse().unwrap()).await.unwrap().unwrap();
         again.mailbox_key(row.id).await.unwrap();
     }
+    again.close().await;
+}
+
+/// A store whose keys of mailboxes, of subjects and of the operator were wrapped in three months; the file of each.
+async fn three_months(store: &Fixture) -> [PathBuf; 3] {
+    store.clock.set(START.plus_secs(40 * 86_400));
+    let of_subjects = AuditEntry::new(Category::Access, "login").subject(Subject::User(UserId(1)));
+    store.record_audit(vec![of_subjects.why("sealed")]).await.unwrap();
+    store.clock.set(START.plus_secs(70 * 86_400));
+    store.personal("pierre").await;
+    store.raw.execute("DELETE FROM audit_subjects WHERE generation = '2030-05'").await;
+    ["2030-03", "2030-04", "2030-05"].map(|month| store.options.key_dir.join(format!("{month}.key")))
+}
+
+async fn a_lost_key_file_is_not_made_anew_whichever_table_it_wraps_keys_of(store: &Fixture) {
+    let [_, of_subjects, of_mailboxes] = three_months(store).await;
+    for (file, days) in [(of_subjects, 40), (of_mailboxes, 70)] {
+        let saved = std::fs::read(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        store.clock.set(START.plus_secs(days * 86_400));
+        let again = store.open_again().await.unwrap();
+        // Neither the key of a mailbox nor that of a subject is wrapped with another key of the same name.
+        let text = again.create_mailbox(mailbox("eve")).await.unwrap_err().to_string();
+        assert!(text.contains(file.to_str().unwrap()) && text.contains("is missing"), "{text}");
+        let entry =
+            AuditEntry::new(Category::Access, "login").subject(Subject::User(UserId(2))).why("sealed");
+        let text = again.record_audit(vec![entry]).await.unwrap_err().to_string();
+        assert!(text.contains(file.to_str().unwrap()) && text.contains("restore it"), "{text}");
+        again.close().await;
+        // Nor is a key that the operator lacks.
+        store
+            .raw
+            .execute("CREATE TABLE kept AS SELECT * FROM operator_keys WHERE name = 'fingerprint'")
+            .await;
+        store.raw.execute("DELETE FROM operator_keys WHERE name = 'fingerprint'").await;
+        let text = key_error(store.open_again().await);
+        assert!(text.contains(file.to_str().unwrap()), "{text}");
+        assert!(!file.exists());
+        std::fs::write(&file, saved).unwrap();
+        store.raw.execute("INSERT INTO operator_keys SELECT * FROM kept").await;
+        store.raw.execute("DROP TABLE kept").await;
+    }
+}
+
+async fn every_lost_or_wrong_key_file_is_named_before_anything_is_served(store: &Fixture) {
+    let [of_operator, of_subjects, of_mailboxes] = three_months(store).await;
+    let again = store.open_again().await.unwrap();
+    again.check_keys().await.unwrap();
+    again.close().await;
+    let saved = [&of_subjects, &of_mailboxes].map(|file| std::fs::read(file).unwrap());
+    std::fs::remove_file(&of_subjects).unwrap();
+    std::fs::write(&of_mailboxes, "ab".repeat(32)).unwrap();
+    let again = store.open_again().await.unwrap();
+    let text = key_error(again.check_keys().await);
+    let lost = format!("{} is missing", of_subjects.display());
+    let wrong = format!("{} is not the key", of_mailboxes.display());
+    assert!(text.contains(&lost) && text.contains("restore it from the key backup"), "{text}");
+    assert!(text.contains(&wrong) && text.contains("put the right file back"), "{text}");
+    assert!(!text.contains(of_operator.to_str().unwrap()) && !of_subjects.exists(), "{text}");
+    for (file, content) in [&of_subjects, &of_mailboxes].into_iter().zip(saved) {
+        std::fs::write(file, content).unwrap();
+    }
+    again.check_keys().await.unwrap();
+    again.close().await;
+}
+
+async fn nothing_is_wrapped_with_a_key_file_that_is_not_the_right_one(store: &Fixture) {
+    let [_, _, of_mailboxes] = three_months(store).await;
+    let saved = std::fs::read(&of_mailboxes).unwrap();
+    std::fs::write(&of_mailboxes, "ab".repeat(32)).unwrap();
+    let again = store.open_again().await.unwrap();
+    for _ in 0..2 {
+        let text = again.create_mailbox(mailbox("eve")).await.unwrap_err().to_string();
+        assert!(text.contains("put the right file back"), "{text}");
+    }
+    std::fs::write(&of_mailboxes, saved).unwrap();
+    again.create_mailbox(mailbox("eve")).await.unwrap().unwrap();
+    again.check_keys().await.unwrap();
     again.close().await;
 }
 
