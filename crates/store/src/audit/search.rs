@@ -81,6 +81,8 @@ macro_rules! push_facts {
 
 /// Rows that one page looks at, at most: a filter that hardly anything matches gives a short page, and where to go on.
 const EXAMINED_MAX: u32 = 100_000;
+/// Rows that the first step of a page looks at; each further one looks at four times as many.
+const STEP_FIRST: u32 = 1_000;
 
 /// What is looked for. What is not set matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -272,7 +274,7 @@ impl Store {
         Ok(row.map(|(id,)| ActorId(id)))
     }
 
-    /// A page in either order, without a row about it.
+    /// A page in either order, without a row about it. It is looked for step by step, each from where the one before ended, until it is full.
     pub(super) async fn audit_page(
         &self,
         filter: &AuditFilter,
@@ -281,10 +283,22 @@ impl Store {
         order: Order,
     ) -> Result<AuditPage, Error> {
         let subject = self.subject_filter(filter).await?;
-        let end = self.end_of_examined(filter, after, order).await?;
-        let rows = self.matching(filter, subject.as_ref(), (after, end), limit, order).await?;
-        let next =
-            if rows.len() < limit as usize { end } else { rows.last().map(RowColumns::place).transpose()? };
+        let (mut rows, mut from, mut next) = (Vec::new(), after, None);
+        let (mut step, mut left) = (STEP_FIRST, EXAMINED_MAX);
+        while let Some(end) = self.end_of_step(filter, from, step, order).await? {
+            let room = limit.saturating_sub(u32::try_from(rows.len()).unwrap_or(u32::MAX));
+            rows.extend(self.matching(filter, subject.as_ref(), (from, end), room, order).await?);
+            if rows.len() >= limit as usize {
+                next = rows.last().map(RowColumns::place).transpose()?;
+                break;
+            }
+            left -= step;
+            if left == 0 {
+                next = Some(end);
+                break;
+            }
+            (from, step) = (Some(end), (step * 4).min(left));
+        }
         Ok(AuditPage { rows: self.opened(rows).await?, next })
     }
 
@@ -308,7 +322,7 @@ impl Store {
         &self,
         filter: &AuditFilter,
         subject: Option<&SubjectFilter>,
-        (after, end): (Option<AuditPlace>, Option<AuditPlace>),
+        (after, end): (Option<AuditPlace>, AuditPlace),
         limit: u32,
         order: Order,
     ) -> Result<Vec<RowColumns>, Error> {
@@ -316,9 +330,7 @@ impl Store {
         Ok(on!(reader.conn(), c => {
             let mut sql = QueryBuilder::new(format!("SELECT {COLUMNS} FROM audit_rows"));
             push_window!(sql, filter, after, order);
-            if let Some(end) = end {
-                push_place!(sql, order.up_to(), end);
-            }
+            push_place!(sql, order.up_to(), end);
             push_facts!(sql, filter);
             if let Some(subject) = subject {
                 sql.push(" AND (mailbox_id = ").push_bind(subject.mailbox.map(|id| id.0)).push(" OR subject_id IN (");
@@ -333,18 +345,20 @@ impl Store {
         })?)
     }
 
-    /// The last row that a page looks at, if there are that many.
-    async fn end_of_examined(
+    /// The last of the next `step` rows, whether they match or not; none when there are no more rows.
+    async fn end_of_step(
         &self,
         filter: &AuditFilter,
         after: Option<AuditPlace>,
+        step: u32,
         order: Order,
     ) -> Result<Option<AuditPlace>, Error> {
         let mut reader = self.reader().await?;
         let row: Option<(i64, Vec<u8>, i64)> = on!(reader.conn(), c => {
-            let mut sql = QueryBuilder::new("SELECT at_ms, chain_id, seq FROM audit_rows");
+            let mut sql = QueryBuilder::new("SELECT at_ms, chain_id, seq FROM (SELECT at_ms, chain_id, seq FROM audit_rows");
             push_window!(sql, filter, after, order);
-            sql.push(order.clause()).push(" LIMIT 1 OFFSET ").push_bind(i64::from(EXAMINED_MAX) - 1);
+            sql.push(order.clause()).push(" LIMIT ").push_bind(i64::from(step)).push(") AS step");
+            sql.push(order.reversed().clause()).push(" LIMIT 1");
             sql.build_query_as().fetch_optional(&mut *c).await
         })?;
         let malformed = Error::Inconsistent("a chain of the audit trail has no id");
@@ -392,6 +406,13 @@ struct SubjectFilter {
 }
 
 impl Order {
+    const fn reversed(self) -> Self {
+        match self {
+            Self::NewestFirst => Self::OldestFirst,
+            Self::OldestFirst => Self::NewestFirst,
+        }
+    }
+
     const fn clause(self) -> &'static str {
         match self {
             Self::NewestFirst => " ORDER BY at_ms DESC, chain_id DESC, seq DESC",

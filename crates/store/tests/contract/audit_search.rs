@@ -11,6 +11,8 @@ use store::{
 
 on_both_engines!(
     rows_are_found_newest_first_page_by_page,
+    pages_give_every_row_once_while_rows_are_added,
+    a_rare_row_is_found_however_far_back_it_is,
     each_filter_leaves_out_what_it_does_not_match,
     an_address_leads_to_its_rows_and_to_those_of_its_mailbox,
     reading_the_trail_leaves_a_row,
@@ -59,6 +61,61 @@ async fn rows_are_found_newest_first_page_by_page(store: &Fixture) {
         }
     }
     assert_eq!(details(&all), ["n=7", "n=6", "n=5", "n=4", "n=3", "n=2", "n=1"]);
+}
+
+async fn pages_give_every_row_once_while_rows_are_added(store: &Fixture) {
+    for n in 1..=6 {
+        store.record_audit((1..=4).map(|m| login(10 * n + m)).collect()).await.unwrap();
+        store.pass(n % 2);
+    }
+    let mut there: Vec<String> =
+        (1..=6).flat_map(|n| (1..=4).map(move |m| format!("n={}", 10 * n + m))).collect();
+    let filter = AuditFilter { action: Some("login".to_owned()), ..AuditFilter::default() };
+    let (mut after, mut all) = (None, Vec::new());
+    loop {
+        let page = store.search_audit(&filter, after, 5).await.unwrap();
+        all.extend(page.rows.into_iter().map(|row| row.detail));
+        // At the same instant as what was read, and later.
+        store.record_audit(vec![login(1000)]).await.unwrap();
+        store.pass(1);
+        store.record_audit(vec![login(2000)]).await.unwrap();
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    all.retain(|detail| detail != "n=1000" && detail != "n=2000");
+    there.reverse();
+    assert_eq!(all, there);
+}
+
+async fn a_rare_row_is_found_however_far_back_it_is(store: &Fixture) {
+    let rare = |n| login(n).on("folder", 9);
+    let mut wanted = Vec::new();
+    for n in 0..7 {
+        store.record_audit(vec![rare(n)]).await.unwrap();
+        wanted.insert(0, format!("n={n}"));
+        let others = if n == 3 { 5_200 } else { 300 };
+        store.record_audit((0..others).map(|_| login(5)).collect()).await.unwrap();
+        store.pass(1);
+    }
+    let filter = AuditFilter { target: Some("folder:9".to_owned()), ..AuditFilter::default() };
+    for limit in [1, 3, 7, 100] {
+        let (mut after, mut all) = (None, Vec::new());
+        loop {
+            let page = store.search_audit(&filter, after, limit).await.unwrap();
+            assert!(
+                page.rows.len() == limit as usize || page.next.is_none(),
+                "a page is short before the end"
+            );
+            all.extend(page.rows.into_iter().map(|row| row.detail));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(all, wanted, "{limit}");
+    }
 }
 
 async fn each_filter_leaves_out_what_it_does_not_match(store: &Fixture) {
