@@ -55,6 +55,23 @@ async fn serve_refuses_a_wrong_or_missing_key_file_by_name_and_reads_old_mail_wi
     operator.imap(&anne).await.letter(&old.marker).await;
 }
 
+#[test]
+fn serve_refuses_a_lost_key_file_that_wraps_keys_of_mailboxes_or_of_the_audit_trail_only() {
+    let mut operator = Operator::init(DOMAIN);
+    operator.new_mailbox("anne");
+    let lost = operator.file("keys").join("2020-01.key");
+    for table in ["mailbox_keys", "audit_subjects"] {
+        operator.sql(&format!("UPDATE {table} SET generation = '2020-01'"));
+        let refused = operator.cli(&["serve"]);
+        assert_refused(&refused, &[lost.to_str().unwrap(), "is missing", "restore it from the key backup"]);
+        assert!(!lost.exists(), "a key was made in place of the missing one");
+        operator.sql(&format!(
+            "UPDATE {table} SET generation = (SELECT generation FROM operator_keys WHERE name = 'queue')"
+        ));
+    }
+    operator.serve();
+}
+
 #[tokio::test]
 async fn every_command_refuses_a_schema_from_the_future_and_changes_nothing() {
     let mut operator = Operator::init(DOMAIN);
