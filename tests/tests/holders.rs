@@ -98,4 +98,9 @@ async fn an_application_is_let_into_a_mailbox_until_a_date() {
     );
     let lasting = put(json!({"role": "write"})).await.expect(200).json();
     assert_eq!((&lasting["role"], &lasting["until"]), (&json!("write"), &Value::Null));
+    let address = &demo.north().mailbox("applicative").address;
+    let grant = ["application", "grant", "holders-until", address, "--role", "read", "--until", "2090-01-31"];
+    demo.north().cli(&grant).ok();
+    let listed = admin.get(&format!("/applications/{}/mailboxes", app.id)).await.expect(200).json();
+    assert_eq!(listed["items"], json!([given]), "the command line says the same");
 }
