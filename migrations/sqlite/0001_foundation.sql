@@ -537,3 +537,10 @@ CREATE TABLE revisions (
     revision BIGINT NOT NULL
 );
 INSERT INTO revisions (name, revision) VALUES ('trust', 1), ('directory', 1);
+
+-- Whose open sessions a move of the directory concerns, of the latest moves: those of an actor, or those in a mailbox.
+CREATE TABLE directory_moves (
+    revision BIGINT PRIMARY KEY,
+    actor_id BIGINT,
+    mailbox_id BIGINT
+);

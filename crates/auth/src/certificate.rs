@@ -94,14 +94,14 @@ impl Authenticator {
         authzid: &str,
         peer: &PeerIdentity,
     ) -> Result<Login, AuthError> {
-        let revision = self.revision();
+        let asked = self.asking();
         let now = self.store.now();
         let (actor, until) = self.application_of(peer, now).await?;
         let mailbox = self.mailbox_of(actor, authzid, now).await?;
         // The store answers with the one actor that was asked for.
         let opened = mailbox.actors.iter().find(|candidate| candidate.actor.id == actor);
         let opened = opened.ok_or(AuthError::Certificate(CertificateRefusal::NoMailbox))?;
-        let login = Login::new(&mailbox, opened, Credential::Certificate, revision);
+        let login = Login::new(&mailbox, opened, Credential::Certificate, asked);
         Ok(login.until(until).until(Some(peer.not_after)))
     }
 

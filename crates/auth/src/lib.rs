@@ -15,6 +15,7 @@ mod cache;
 mod certificate;
 mod login;
 mod metrics;
+mod moves;
 mod password;
 mod record;
 mod refusals;
@@ -33,6 +34,7 @@ pub use throttle::{Held, Restraint, ThrottleSettings};
 
 use cache::{Cache, Proof};
 use mail_types::LifeCycle;
+use moves::Moves;
 use record::Visits;
 use refusals::Refusals;
 use std::sync::Arc;
@@ -98,6 +100,7 @@ pub struct Parts {
     metrics: AuthMetrics,
     /// The revision of the directory, as it was read last.
     directory: watch::Sender<u64>,
+    moves: Moves,
     /// What a mailbox that is not in service gives.
     life_cycle: LifeCycle,
 }
@@ -142,6 +145,7 @@ impl Authenticator {
             refusals: Refusals::default(),
             metrics,
             directory: watch::Sender::new(0),
+            moves: Moves::default(),
             life_cycle: settings.life_cycle,
         }))
     }

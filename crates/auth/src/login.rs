@@ -12,6 +12,11 @@ use tokio::time::{MissedTickBehavior, interval};
 /// Between two looks at the revision of the directory: another process may have changed it.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// For how long a login by password is not asked about when nothing changed that concerns it.
+const PASSWORD_STANDS_MS: i64 = 3_000_000;
+/// The same by certificate.
+const CERTIFICATE_STANDS_MS: i64 = 50_000;
+
 /// What proved the actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Credential {
@@ -21,14 +26,21 @@ pub(crate) enum Credential {
     Certificate,
 }
 
+/// Under which revision of the directory something was asked of the store, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    revision: u64,
+    at: Timestamp,
+}
+
 /// A login that succeeded: who acts, and what that rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     /// Who, in which mailbox, with what rights.
     pub principal: Principal,
     credential: Credential,
-    /// The revision of the directory under which it was found to stand.
-    revision: u64,
+    /// When it was found to stand; the revision is that up to which nothing concerned it since.
+    asked: Asked,
     /// The first date at which something that it rests on ends.
     until: Option<Timestamp>,
 }
@@ -38,7 +50,7 @@ impl Login {
         mailbox: &LoginMailbox,
         actor: &LoginActor,
         credential: Credential,
-        revision: u64,
+        asked: Asked,
     ) -> Self {
         let principal = Principal {
             actor: actor.actor,
@@ -51,7 +63,7 @@ impl Login {
             is_holder: actor.is_holder,
             only_here: false,
         };
-        Self { principal, credential, revision, until: actor.until }
+        Self { principal, credential, asked, until: actor.until }
     }
 
     /// The same, with a password that opens all that its actor may, or one mailbox only.
@@ -94,19 +106,37 @@ impl Authenticator {
             every.tick().await;
             // A database that does not answer is told of elsewhere; what changed meanwhile is seen when it does.
             if let Ok(revision) = self.store.revision(Revision::Directory).await {
-                let revision = revision.unsigned_abs();
-                self.directory.send_if_modified(|known| std::mem::replace(known, revision) != revision);
+                self.directory_is_at(revision).await;
             }
         }
+    }
+
+    async fn directory_is_at(&self, revision: i64) {
+        let (known, is_at) = (self.revision(), revision.unsigned_abs());
+        if known == is_at {
+            return;
+        }
+        let concerns = match i64::try_from(known) {
+            Ok(known) if known > 0 => self.store.directory_concerns(known, revision).await.ok().flatten(),
+            _ => None,
+        };
+        // Before anybody asks because of them.
+        self.moves.learn(is_at, concerns);
+        self.directory.send_replace(is_at);
     }
 
     pub(crate) fn revision(&self) -> u64 {
         *self.directory.borrow()
     }
 
+    /// What is asked of the store from now on is asked under this.
+    pub(crate) fn asking(&self) -> Asked {
+        Asked { revision: self.revision(), at: self.store.now() }
+    }
+
     /// Whether the directory changed since the login was last found to stand, or a date passed. It costs nothing to ask.
     pub fn may_have_changed(&self, login: &Login) -> bool {
-        login.revision != self.revision() || login.until.is_some_and(|until| until <= self.store.now())
+        login.asked.revision != self.revision() || login.until.is_some_and(|until| until <= self.store.now())
     }
 
     /// In how long something ends that the login rests on, if anything does.
@@ -116,7 +146,8 @@ impl Authenticator {
     }
 
     /// Asks whether a login still stands: the password or a rule for the certificate, the grant, the mailbox. Its rights become those of now.
-    /// `peer` is the certificate of the connection, as it was judged last.
+    /// `peer` is the certificate of the connection, as it was judged last. The store is asked only where something changed that may concern the
+    /// login, or nothing did and it is time: one change makes few of very many sessions ask.
     ///
     /// # Errors
     /// As at a login: it no longer stands, or nobody can say.
@@ -125,6 +156,12 @@ impl Authenticator {
         login: &mut Login,
         peer: Option<&PeerIdentity>,
     ) -> Result<(), AuthError> {
+        let now = self.asking();
+        if login.asked.revision != now.revision && self.is_not_concerned(login, now) {
+            login.asked.revision = now.revision;
+            return Ok(());
+        }
+        self.metrics.asked_again.inc();
         let stands = match (login.credential, peer) {
             (Credential::Certificate, Some(peer)) => {
                 self.by_certificate(&login.principal.address.canonical(), peer).await?
@@ -142,15 +179,26 @@ impl Authenticator {
         Ok(())
     }
 
+    /// Whether a login was asked about lately, no date passed, and no change since concerns it.
+    fn is_not_concerned(&self, login: &Login, now: Asked) -> bool {
+        let lately = match login.credential {
+            Credential::Password(_) => PASSWORD_STANDS_MS,
+            Credential::Certificate => CERTIFICATE_STANDS_MS,
+        };
+        (0..lately).contains(&(now.at.0 - login.asked.at.0))
+            && login.until.is_none_or(|until| until > now.at)
+            && !self.moves.may_concern(&login.principal, login.asked.revision)
+    }
+
     /// The login as the password of that row would give it now.
     async fn by_password(&self, login: &Login, password: i64) -> Result<Login, AuthError> {
-        let (revision, now) = (self.revision(), self.store.now());
+        let (asked, now) = (self.asking(), self.store.now());
         let (actor, address) = (login.principal.actor.id, login.principal.address.canonical());
         let mailbox = self.store.login_mailbox(&address, now).await.map_err(unavailable)?;
         let mailbox = mailbox.and_then(|mailbox| self.opened(mailbox)).ok_or(AuthError::Refused)?;
         let candidate = mailbox.actors.iter().find(|candidate| candidate.actor.id == actor);
         let candidate = candidate.ok_or(AuthError::Refused)?;
         let known = self.password_of(&mailbox, Proof { actor, password }).await?.ok_or(AuthError::Refused)?;
-        Ok(Login::new(&mailbox, candidate, Credential::Password(password), revision).with_password(&known))
+        Ok(Login::new(&mailbox, candidate, Credential::Password(password), asked).with_password(&known))
     }
 }

@@ -28,6 +28,7 @@ pub struct AuthMetrics {
     pub(crate) waiting: Gauge,
     pub(crate) unrecorded: Counter,
     pub(crate) compared: Counter,
+    pub(crate) asked_again: Counter,
 }
 
 impl AuthMetrics {
@@ -50,6 +51,11 @@ impl AuthMetrics {
             "passwords_compared",
             "Slow comparisons of a password with a hash, also with the one that is nobody's",
             metrics.compared.clone(),
+        );
+        registry.register(
+            "logins_asked_again",
+            "Questions to the store whether the login of an open session still stands",
+            metrics.asked_again.clone(),
         );
         metrics
     }

@@ -1,7 +1,7 @@
 //! A login by an application password, from the name to the principal.
 
 use crate::cache::Proof;
-use crate::login::Credential;
+use crate::login::{Asked, Credential};
 use crate::record::Entry;
 use crate::tally::Key;
 use crate::throttle::{Guess, Held, Restraint, Turn};
@@ -52,7 +52,7 @@ struct Admission {
     turn: Turn,
     trace: LoginTrace,
     known_since: Option<Timestamp>,
-    revision: u64,
+    asked: Asked,
 }
 
 /// Who a claim turned out to be.
@@ -63,9 +63,9 @@ struct Proven {
 }
 
 impl Proven {
-    fn login(&self, revision: u64) -> Login {
+    fn login(&self, asked: Asked) -> Login {
         let credential = Credential::Password(self.password.id);
-        Login::new(&self.mailbox, &self.actor, credential, revision).with_password(&self.password)
+        Login::new(&self.mailbox, &self.actor, credential, asked).with_password(&self.password)
     }
 }
 
@@ -99,16 +99,16 @@ impl Authenticator {
 
     /// Whoever was proven lately is let in at once; others wait for their turn.
     async fn admitted(&self, whence: Whence, claim: &Claim) -> Result<Admitted, AuthError> {
-        let revision = self.revision();
+        let asked = self.asking();
         if let Some(proven) = self.proven_lately(claim).await? {
-            let login = proven.login(revision);
+            let login = proven.login(asked);
             self.entered(whence, "password", entry(&login, proven.password.id, None)).await?;
             return Ok(Admitted::Proven(login));
         }
         let trace = self.store.login_trace(&claim.account(), whence.ip);
         let known_since = self.store.known_since(&trace, self.store.now()).await.map_err(unavailable)?;
         let turn = self.turn(whence, &trace, known_since.is_some()).await?;
-        Ok(Admitted::Guess(Admission { turn, trace, known_since, revision }))
+        Ok(Admitted::Guess(Admission { turn, trace, known_since, asked }))
     }
 
     async fn examined(self, whence: Whence, claim: Claim, guess: Admission) -> Result<Login, AuthError> {
@@ -127,7 +127,7 @@ impl Authenticator {
         guess: Admission,
         concerned: &mut Option<MailboxId>,
     ) -> Result<Login, AuthError> {
-        let Admission { turn, trace, known_since, revision } = guess;
+        let Admission { turn, trace, known_since, asked } = guess;
         // While it waited, another connection may have proven the same.
         let proven = match self.proven_lately(claim).await? {
             Some(proven) => proven,
@@ -135,7 +135,7 @@ impl Authenticator {
         };
         let now = self.store.now();
         let is_new = known_since.is_none_or(|since| now.0 - since.0 >= SEEN_MS);
-        let login = proven.login(revision);
+        let login = proven.login(asked);
         let trace = is_new.then_some(trace);
         self.entered(whence, "password", entry(&login, proven.password.id, trace)).await?;
         Ok(login)

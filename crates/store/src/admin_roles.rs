@@ -2,7 +2,7 @@
 
 use crate::dialect::on;
 use crate::directory::{admin, word};
-use crate::revisions::Revision;
+use crate::revisions::Concern;
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, KeyError, Store};
 use mail_types::{ActorId, AdminRole, DomainId};
@@ -86,7 +86,7 @@ impl WriteTx {
         force: bool,
     ) -> Result<Result<(), KeyError>, Error> {
         // One change of roles at a time: what is read here is what is changed.
-        self.revised(Revision::Directory).await?;
+        self.directory_moved(Concern::Actor(actor)).await?;
         let (revision,): (i64,) =
             on!(self.conn(), c => sqlx::query_as(REVISION).bind(actor.0).fetch_one(&mut *c).await)?;
         if expected.is_some_and(|expected| expected != revision) {
@@ -121,7 +121,7 @@ impl WriteTx {
         let ended = on!(self.conn(), c => sqlx::query("UPDATE admin_roles SET revoked_at_ms = $2 WHERE actor_id = $1 AND revoked_at_ms IS NULL")
             .bind(actor.0).bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?;
         if ended > 0 {
-            self.revised(Revision::Directory).await?;
+            self.directory_moved(Concern::Actor(actor)).await?;
         }
         let by = self.act.as_ref().and_then(|act| act.actor);
         for given in roles {

@@ -3,7 +3,7 @@
 use crate::admin_roles::{AdminRoleRow, GivenAdminRole};
 use crate::dialect::on;
 use crate::directory::admin;
-use crate::revisions::Revision;
+use crate::revisions::Concern;
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, Store};
 use mail_types::{ActorId, Timestamp};
@@ -184,13 +184,13 @@ impl Store {
         self.write(Touches::nothing(), move |tx| {
             let secret = secret.clone();
             Box::pin(async move {
-                let changed = on!(tx.conn(), c => sqlx::query("UPDATE api_keys SET hash = $2, prefix = $3, revision = revision + 1 WHERE id = $1 AND revoked_at_ms IS NULL")
-                    .bind(id).bind(secret.hash.as_slice()).bind(&secret.prefix).execute(&mut *c).await.map(|r| r.rows_affected()))?;
-                if changed > 0 {
-                    tx.revised(Revision::Directory).await?;
+                let changed: Option<(i64,)> = on!(tx.conn(), c => sqlx::query_as("UPDATE api_keys SET hash = $2, prefix = $3, revision = revision + 1 WHERE id = $1 AND revoked_at_ms IS NULL RETURNING actor_id")
+                    .bind(id).bind(secret.hash.as_slice()).bind(&secret.prefix).fetch_optional(&mut *c).await)?;
+                if let Some((actor,)) = changed {
+                    tx.directory_moved(Concern::Actor(ActorId(actor))).await?;
                     tx.audit(&admin("key.rotated", None, String::new()).on("key", id)).await?;
                 }
-                Ok(changed > 0)
+                Ok(changed.is_some())
             })
         })
         .await
@@ -243,7 +243,7 @@ impl WriteTx {
     ) -> Result<Result<(), KeyError>, Error> {
         let (id, now) = (before.id, self.now.0);
         // One change of keys at a time: the last two operator keys are not both taken away.
-        self.revised(Revision::Directory).await?;
+        self.directory_moved(Concern::Actor(before.actor)).await?;
         if let Err(refusal) = self.is_key_as_read(before).await? {
             return Ok(Err(refusal));
         }

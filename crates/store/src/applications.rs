@@ -3,7 +3,7 @@
 use crate::dialect::{Conn, on};
 use crate::directory::{DirectoryError, Refusable, admin, word};
 use crate::holders::is_own;
-use crate::revisions::Revision;
+use crate::revisions::Concern;
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, KeyError, LoginActor, LoginMailbox, Store};
 use mail_types::{Actor, ActorId, ActorKind, Address, MailboxId, MailboxStatus, Rights, Role, Timestamp};
@@ -151,7 +151,7 @@ impl Store {
                     .bind(mailbox.0).bind(actor.0).execute(&mut *c).await.map(|r| r.rows_affected()))?;
                 if ended > 0 {
                     tx.audit(&admin("grant.revoked", Some(mailbox), String::new()).on("actor", actor)).await?;
-                    tx.revised(Revision::Directory).await?;
+                    tx.directory_moved(Concern::Mailbox(mailbox)).await?;
                 }
                 Ok(ended > 0)
             })
@@ -179,7 +179,7 @@ impl WriteTx {
     ) -> Result<Result<bool, KeyError>, Error> {
         let now = self.now.0;
         // One such change at a time: the last two that administer the operator do not both go.
-        self.revised(Revision::Directory).await?;
+        self.directory_moved(Concern::Actor(actor)).await?;
         if !force && self.is_last_operator(actor).await? {
             return Ok(Err(KeyError::LastOperator));
         }

@@ -7,7 +7,7 @@
 use crate::dialect::on;
 use crate::directory::{DirectoryError, Refusable};
 use crate::operators::Ending;
-use crate::revisions::Revision;
+use crate::revisions::Concern;
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, KeyError, Store};
 use mail_types::{ActorId, CertificateCriteria, DistinguishedName, PeerIdentity, Timestamp};
@@ -148,7 +148,7 @@ impl WriteTx {
     ) -> Result<Result<bool, KeyError>, Error> {
         let now = self.now.0;
         // One such change at a time: the last two rules that let an administrator in do not both end.
-        self.revised(Revision::Directory).await?;
+        self.directory_moved(Concern::Actor(actor)).await?;
         if !force && self.lets_in_last_operator(actor, Ending::Rule(rule)).await? {
             return Ok(Err(KeyError::LastOperator));
         }

@@ -2,7 +2,7 @@
 
 use crate::dialect::on;
 use crate::directory::word;
-use crate::revisions::Revision;
+use crate::revisions::Concern;
 use crate::writer::{Touches, WriteTx};
 use crate::{AuditEntry, Category, Error, HashedPassword, Store};
 use mail_types::{ActorId, AdminRole, DomainId, MailboxId, Timestamp};
@@ -78,7 +78,7 @@ impl Store {
                 let replaced = on!(tx.conn(), c => sqlx::query("UPDATE application_passwords SET revoked_at_ms = $3 WHERE actor_id = $1 AND label = $2 AND revoked_at_ms IS NULL")
                     .bind(actor.0).bind(&label).bind(now).execute(&mut *c).await.map(|r| r.rows_affected()))?;
                 if replaced > 0 {
-                    tx.revised(Revision::Directory).await?;
+                    tx.directory_moved(Concern::Actor(actor)).await?;
                 }
                 on!(tx.conn(), c => sqlx::query("INSERT INTO application_passwords (actor_id, label, hash, tag, created_at_ms) VALUES ($1, $2, $3, $4, $5)")
                     .bind(actor.0).bind(&label).bind(&hash).bind(tag).bind(now).execute(&mut *c).await.map(|_| ()))?;

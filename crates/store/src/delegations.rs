@@ -4,7 +4,7 @@
 
 use crate::dialect::{Conn, on};
 use crate::directory::{admin, word};
-use crate::revisions::Revision;
+use crate::revisions::Concern;
 use crate::writer::{Touches, WriteTx};
 use crate::{Acceptance, Error, Store};
 use mail_types::{ActorId, DomainId, MailboxId, MailboxKind, MailboxStatus, Rights, Role, Timestamp, UserId};
@@ -326,7 +326,7 @@ impl WriteTx {
         let is_administered = matches!(mailbox.kind, MailboxKind::Organizational | MailboxKind::Cabinet);
         if is_administered && before.is_administrator() && !keeps && !change.force {
             // One such change at a time: the last two are not both taken away.
-            self.revised(Revision::Directory).await?;
+            self.directory_moved(Concern::Mailbox(change.mailbox)).await?;
             let (others,): (i64,) = on!(self.conn(), c => sqlx::query_as(OTHER_ADMINISTRATORS)
                 .bind(change.mailbox.0).bind(change.actor.0).fetch_one(&mut *c).await)?;
             if others == 0 {
@@ -349,7 +349,7 @@ impl WriteTx {
                 "grant.revoked"
             }
         };
-        self.revised(Revision::Directory).await?;
+        self.directory_moved(Concern::Mailbox(change.mailbox)).await?;
         self.told(action, change, Some(before), terms).await?;
         Ok(Ok(()))
     }
@@ -382,7 +382,7 @@ impl WriteTx {
         let ended: Option<(i64, String, Option<String>)> = on!(self.conn(), c => sqlx::query_as(
             "DELETE FROM grants WHERE id = $1 AND expires_at_ms <= $2 RETURNING actor_id, rights, role").bind(grant).bind(now).fetch_optional(&mut *c).await)?;
         let Some((actor, rights, role)) = ended else { return Ok(()) };
-        self.revised(Revision::Directory).await?;
+        self.directory_moved(Concern::Mailbox(mailbox)).await?;
         let detail = format!("role={} rights={rights}", role.as_deref().unwrap_or("custom"));
         self.audit(&admin("grant.ended", Some(mailbox), detail).on("actor", actor)).await
     }

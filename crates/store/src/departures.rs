@@ -64,7 +64,7 @@ impl Store {
                         .bind(domain.as_str()).execute(&mut *c).await.map(|_| ()))?;
                 }
                 tx.audit(&audit("whitelist.adopted", adoption.detail.clone())).await?;
-                tx.revised(Revision::Trust).await
+                tx.revised(Revision::Trust).await.map(drop)
             })
         })
         .await

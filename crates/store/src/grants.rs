@@ -2,7 +2,7 @@
 
 use crate::dialect::on;
 use crate::directory::admin;
-use crate::revisions::Revision;
+use crate::revisions::Concern;
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, Store, Terms};
 use mail_types::{ActorId, MailboxId, Role, Timestamp};
@@ -42,7 +42,7 @@ impl WriteTx {
         let replaced = on!(self.conn(), c => sqlx::query("DELETE FROM grants WHERE mailbox_id = $1 AND folder_id IS NULL AND actor_id = $2")
             .bind(mailbox.0).bind(actor.0).execute(&mut *c).await.map(|r| r.rows_affected()))?;
         if replaced > 0 {
-            self.revised(Revision::Directory).await?;
+            self.directory_moved(Concern::Mailbox(mailbox)).await?;
         }
         // A revision that no earlier grant of the same actor had.
         on!(self.conn(), c => sqlx::query(

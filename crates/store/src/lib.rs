@@ -122,7 +122,7 @@ pub use queue::{AttemptOutcome, Claimed, QueueRow, QueueState};
 pub use queue_acts::{QueueAct, QueueFilter, QueueOrder, QueueRefusal};
 pub use queue_held::{HeldDomain, HeldFor};
 pub use quotas::{QuotaRow, QuotaScope};
-pub use revisions::Revision;
+pub use revisions::{Concern, Revision};
 pub use send_for::SendFor;
 pub use statistics::{Counter, Counts, day_of};
 pub use store::{BodyOptions, Store, StoreOptions, WRITERS_DEFAULT};

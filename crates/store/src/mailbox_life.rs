@@ -3,7 +3,7 @@
 use crate::dialect::on;
 use crate::directory::{DirectoryError, Refusable, admin};
 use crate::mailbox_rows::{MailboxRow, Organization, find};
-use crate::revisions::Revision;
+use crate::revisions::Concern;
 use crate::users::{UserRow, user_row};
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, Store};
@@ -135,7 +135,7 @@ impl WriteTx {
             LifeStep::Restore => self.restore(mailbox, quota).await?,
         }
         self.step(mailbox, word).await?;
-        self.revised(Revision::Directory).await?;
+        self.directory_moved(Concern::Mailbox(mailbox)).await?;
         self.tell_of_mailbox(action, &before).await?;
         Ok(Ok(()))
     }

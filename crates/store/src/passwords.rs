@@ -2,7 +2,7 @@
 
 use crate::dialect::on;
 use crate::directory::admin;
-use crate::revisions::Revision;
+use crate::revisions::Concern;
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, HashedPassword, Store};
 use mail_types::{ActorId, DomainId, MailboxId, Timestamp};
@@ -182,7 +182,7 @@ impl WriteTx {
         if revoked == 0 {
             return Ok(false);
         }
-        self.revised(Revision::Directory).await?;
+        self.directory_moved(Concern::Actor(actor)).await?;
         self.audit(&admin("password.revoked", None, format!("of=actor:{actor}")).on("password", id)).await?;
         Ok(true)
     }

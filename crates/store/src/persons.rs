@@ -2,7 +2,7 @@
 
 use crate::dialect::{Conn, on};
 use crate::directory::{DirectoryError, Refusable, admin};
-use crate::revisions::Revision;
+use crate::revisions::{Concern, Revision};
 use crate::users::{USER, UserRow, user_row};
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, Store};
@@ -269,10 +269,11 @@ impl WriteTx {
         force: bool,
     ) -> Refusable<bool> {
         // One such change at a time: the last two administrators of a mailbox are not both barred.
-        self.revised(Revision::Directory).await?;
+        let moved = self.revised(Revision::Directory).await?;
         let Some(before) = find(self.conn(), &PersonKey::Id(person)).await? else {
             return Ok(Err(DirectoryError::UnknownUser));
         };
+        self.concerns(moved, Concern::Actor(before.actor)).await?;
         if before.disabled_at.is_some() == is_disabled {
             return Ok(Ok(false));
         }

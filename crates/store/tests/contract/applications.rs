@@ -5,7 +5,7 @@ use mail_types::{
     ActorId, ActorKind, Address, CertificateCriteria, CertificateFacts, CertificateUsage, DistinguishedName,
     Fingerprint, MailboxId, MailboxKind, MailboxStatus, PeerIdentity, RevocationState, Role, Timestamp,
 };
-use store::{CERTIFICATE_RULES_MAX, CertificateHolder, DirectoryError, NewMailbox, Revision};
+use store::{CERTIFICATE_RULES_MAX, CertificateHolder, Concern, DirectoryError, NewMailbox, Revision};
 
 on_both_engines!(
     an_application_is_made_once_and_its_name_is_free_after_it,
@@ -17,6 +17,7 @@ on_both_engines!(
     of_several_applications_the_one_with_role_admin_holds_an_applicative_mailbox,
     an_application_opens_a_mailbox_until_its_grant_ends,
     what_takes_away_is_counted_and_what_adds_is_not,
+    what_takes_away_says_whom_it_concerns,
 );
 
 fn dn(text: &str) -> DistinguishedName {
@@ -264,4 +265,31 @@ async fn what_takes_away_is_counted_and_what_adds_is_not(store: &Fixture) {
         seen = now;
     }
     assert_eq!(store.revision(Revision::Trust).await.unwrap(), trust);
+}
+
+async fn what_takes_away_says_whom_it_concerns(store: &Fixture) {
+    let labo = store.personal("labo").await;
+    let lims = application(store, "lims").await;
+    store.grant(labo.mailbox, lims, Role::Manager).await.unwrap();
+    store.set_application_password(labo.actor, "phone", &hashed("one")).await.unwrap();
+    let begin = store.revision(Revision::Directory).await.unwrap();
+    assert_eq!(store.directory_concerns(begin, begin).await.unwrap(), Some(Vec::new()));
+    store.grant(labo.mailbox, lims, Role::Reader).await.unwrap();
+    store.set_application_password(labo.actor, "phone", &hashed("two")).await.unwrap();
+    assert!(store.delete_mailbox(labo.mailbox).await.unwrap());
+    let end = store.revision(Revision::Directory).await.unwrap();
+    let concerns =
+        [Concern::Mailbox(labo.mailbox), Concern::Actor(labo.actor), Concern::Mailbox(labo.mailbox)];
+    let told = store.directory_concerns(begin, end).await.unwrap().unwrap();
+    assert_eq!(told, (begin + 1..).zip(concerns).collect::<Vec<_>>());
+    assert_eq!(store.directory_concerns(end - 1, end).await.unwrap().unwrap(), told[2..]);
+    // A move of which nothing is said may concern anybody, and so may what is too long ago.
+    store.raw.execute("UPDATE revisions SET revision = revision + 1 WHERE name = 'directory'").await;
+    assert_eq!(store.directory_concerns(begin, end + 1).await.unwrap(), None);
+    store.raw.execute("UPDATE revisions SET revision = revision + 1000 WHERE name = 'directory'").await;
+    assert_eq!(store.directory_concerns(begin, end + 1001).await.unwrap(), None);
+    assert_eq!(store.directory_concerns(end, begin).await.unwrap(), None);
+    // The oldest are forgotten.
+    store.revoke_grant(labo.mailbox, lims).await.unwrap();
+    assert_eq!(store.raw.int("SELECT COUNT(*) FROM directory_moves").await, 1);
 }
