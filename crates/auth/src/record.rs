@@ -82,6 +82,7 @@ impl Authenticator {
             Err(error @ store::Error::Full(_)) => {
                 tracing::error!(%error, "somebody was let in without a row in the audit trail");
                 self.metrics.unrecorded.inc();
+                self.refusals.note_unrecorded();
             }
             Err(error) => return Err(crate::unavailable(error)),
         }

@@ -2,6 +2,8 @@
 //!
 //! What is refused in the same way from the same address is one row each second, with how often it was: nobody fills the trail by knocking. A name
 //! that leads to no mailbox is not written down: people type passwords there.
+//!
+//! Logins that were let in while the disk had no room for their rows are told of by number, once there is room (decision 0016).
 
 use crate::Whence;
 use mail_types::{ActorId, MailboxId};
@@ -53,9 +55,32 @@ pub(crate) struct Refusals {
 struct Waiting {
     counts: HashMap<Refusal, u64>,
     lost: u64,
+    /// Logins that have no row.
+    unrecorded: u64,
+}
+
+impl Waiting {
+    fn rows(&self) -> Vec<AuditEntry> {
+        let mut rows: Vec<AuditEntry> =
+            self.counts.iter().map(|(refusal, count)| row(refusal, *count)).collect();
+        for (action, outcome, count) in
+            [("refusals.lost", "refused", self.lost), ("logins.unrecorded", "ok", self.unrecorded)]
+        {
+            if count > 0 {
+                let entry = AuditEntry::new(Category::Access, action);
+                rows.push(AuditEntry { outcome, detail: format!("count={count}"), ..entry });
+            }
+        }
+        rows
+    }
 }
 
 impl Refusals {
+    /// Somebody was let in without a row.
+    pub(crate) fn note_unrecorded(&self) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).unrecorded += 1;
+    }
+
     pub(crate) fn note(&self, refusal: Refusal) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let is_full = waiting.counts.len() >= WAITING_MAX;
@@ -70,26 +95,22 @@ impl Refusals {
 
     /// Writes what waits. What could not be written waits on.
     pub(crate) async fn write(&self, store: &Store) {
-        let Waiting { counts, lost } =
-            std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        if counts.is_empty() && lost == 0 {
+        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let rows = waiting.rows();
+        if rows.is_empty() {
             return;
-        }
-        let mut rows: Vec<AuditEntry> = counts.iter().map(|(refusal, count)| row(refusal, *count)).collect();
-        if lost > 0 {
-            let entry = AuditEntry::new(Category::Access, "refusals.lost");
-            rows.push(AuditEntry { outcome: "refused", detail: format!("count={lost}"), ..entry });
         }
         if let Err(error) = store.record_audit(rows).await {
             tracing::error!(%error, "refusals could not be written to the audit trail; trying again");
-            self.put_back(counts, lost);
+            self.put_back(waiting);
         }
     }
 
-    fn put_back(&self, counts: HashMap<Refusal, u64>, lost: u64) {
+    fn put_back(&self, unwritten: Waiting) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.lost += lost;
-        for (refusal, count) in counts {
+        waiting.lost += unwritten.lost;
+        waiting.unrecorded += unwritten.unrecorded;
+        for (refusal, count) in unwritten.counts {
             if waiting.counts.len() < WAITING_MAX || waiting.counts.contains_key(&refusal) {
                 *waiting.counts.entry(refusal).or_default() += count;
             } else {
@@ -106,4 +127,40 @@ fn row(refusal: &Refusal, count: u64) -> AuditEntry {
     let entry = AuditEntry::new(Category::Access, action);
     AuditEntry { outcome: "refused", via: Some(*via), actor: *actor, mailbox: *mailbox, detail, ..entry }
         .whence(*ip)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mail_types::Timestamp;
+    use store::{AuditFilter, BodyOptions, Clock, StoreOptions};
+
+    #[tokio::test]
+    async fn logins_without_a_row_are_told_of_by_number_once_a_row_can_be_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StoreOptions {
+            url: "sqlite:store.db".to_owned(),
+            data_dir: dir.path().join("data"),
+            bodies: BodyOptions::default(),
+            key_dir: dir.path().join("keys"),
+            writers: 1,
+            clock: Clock::fixed(Timestamp::from_secs(1_900_000_000)),
+            audits_mail: true,
+        };
+        Store::create(&options).await.unwrap();
+        let closed = Store::open(&options).await.unwrap();
+        closed.close().await;
+        let refusals = Refusals::default();
+        (0..3).for_each(|_| refusals.note_unrecorded());
+        // What cannot be written waits on.
+        refusals.write(&closed).await;
+        refusals.note_unrecorded();
+        let store = Store::open(&options).await.unwrap();
+        refusals.write(&store).await;
+        refusals.write(&store).await;
+        let filter = AuditFilter { action: Some("logins.unrecorded".to_owned()), ..AuditFilter::default() };
+        let rows = store.search_audit(&filter, None, 10).await.unwrap().rows;
+        let rows: Vec<_> = rows.iter().map(|row| (row.outcome.as_str(), row.detail.as_str())).collect();
+        assert_eq!(rows, [("ok", "count=4")]);
+    }
 }
