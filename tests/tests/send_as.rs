@@ -90,6 +90,27 @@ async fn an_editor_sends_for_a_service_and_the_service_keeps_a_seen_copy() {
 }
 
 #[tokio::test]
+async fn what_is_sent_for_a_service_over_rest_is_filed_there_and_not_among_the_sender_s_own() {
+    let demo = Demo::start();
+    let ward = Ward::new(&demo);
+    ward.grant("write").await;
+    let (name, password) = (ward.nurse.username.as_deref().unwrap(), ward.nurse.password.as_deref().unwrap());
+    let rest = Api::anonymous(&demo, demo.north()).with_password(name, password);
+    let to = demo.south().personal(0);
+    for (from, subject) in [(&ward.address, "for the service"), (&ward.nurse.address, "my own")] {
+        let body = json!({"from": {"address": from}, "to": [{"address": to.address}], "subject": subject, "text": "t"});
+        let sent = rest.post("/messages", &body).await.expect(201).json();
+        assert_eq!(sent["id"].is_null(), from == &ward.address, "{sent}");
+    }
+    let about = |messages: &[Vec<u8>]| -> Vec<bool> {
+        messages.iter().map(|text| String::from_utf8_lossy(text).contains("for the service")).collect()
+    };
+    assert_eq!(about(&ward.imap().await.messages("Sent").await), [true]);
+    let mut own = Imap::login(&demo, demo.north(), &ward.nurse).await;
+    assert_eq!(about(&own.messages("Sent").await), [false]);
+}
+
+#[tokio::test]
 async fn the_copy_is_seen_by_who_sent_and_new_to_the_others() {
     let demo = Demo::start();
     let ward = Ward::new(&demo);

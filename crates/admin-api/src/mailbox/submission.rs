@@ -42,7 +42,7 @@ pub(crate) struct Submission {
     pub(crate) recipients: Vec<(String, Address)>,
     /// Whether it goes to those who are accepted when others are not.
     pub(crate) is_partial: bool,
-    /// Whether a copy goes to the folder of sent messages.
+    /// Whether a copy goes to the caller's own folder of sent messages.
     pub(crate) keeps_copy: bool,
 }
 
@@ -107,8 +107,10 @@ impl Submission {
         let mut transaction = self.begin(&intake, api, caller, holder).await?;
         let recipients = self.ask_recipients(&mut transaction).await?;
         let mut folder = None;
-        if self.keeps_copy {
-            let principal = &holder.principal;
+        let principal = &holder.principal;
+        // What is sent for another mailbox is filed by the door, there, if that mailbox has it so.
+        let is_own = self.from.canonical() == principal.address.canonical();
+        if self.keeps_copy && is_own {
             let kept =
                 transaction.keep_copy(principal.mailbox, &principal.address, holder.private_seen_of()).await;
             folder = kept.map_err(|refusal| problem(&refusal))?;

@@ -30,8 +30,8 @@ pub(crate) struct SendQuery {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SentMessage {
-    /// The copy in the folder of sent messages; null when there is none: it was not asked for, the mailbox has no such folder or is full, or the same
-    /// message had been accepted before.
+    /// The copy in the folder of sent messages; null when there is none: it was not asked for, it was sent for another mailbox, which keeps its own,
+    /// the mailbox has no such folder or is full, or the same message had been accepted before.
     id: Option<String>,
     /// The Message-ID, where it was made here.
     message_id: Option<String>,
