@@ -17,7 +17,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use store::Via;
 
-/// Octets of a reason.
+/// Characters of a reason.
 const REASON_MAX: usize = 500;
 /// Why an administrator does what they do.
 pub(crate) const REASON: HeaderName = HeaderName::from_static("reason");
@@ -113,9 +113,15 @@ fn needs_reason(rule: &RouteRule, caller: &Caller) -> bool {
 fn reason(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(REASON) else { return Ok(None) };
     // A tab is the one control character that a field may have (RFC 9110 section 5.5).
-    let text = std::str::from_utf8(value.as_bytes()).unwrap_or_default().trim().replace('\t', " ");
-    let is_fine = (1..=REASON_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
+    let text = words(value.as_bytes()).trim().replace('\t', " ");
+    let is_fine = (1..=REASON_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control);
     is_fine.then_some(Some(text)).ok_or_else(|| Problem::new(Code::Header).at_header("Reason"))
+}
+
+/// A field in UTF-8, or in ISO 8859-1 as clients of old send accents (RFC 9110 section 5.5).
+fn words(octets: &[u8]) -> String {
+    std::str::from_utf8(octets)
+        .map_or_else(|_| octets.iter().map(|octet| char::from(*octet)).collect(), str::to_owned)
 }
 
 pub(crate) fn language(headers: &HeaderMap) -> Language {
