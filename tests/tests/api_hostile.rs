@@ -1,6 +1,6 @@
 //! Requests that no honest client sends: each gets a problem that names its fault, none a failure of the server.
 
-use scenarios::{Answer, Api, Demo};
+use scenarios::{Answer, Api, Demo, Wire};
 use serde_json::{Value, json};
 
 /// A refusal is a problem of its status, in the language that was asked for.
@@ -155,4 +155,51 @@ async fn no_body_makes_an_operation_fail() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_refusal_is_read_by_a_client_that_sends_its_whole_body_first_and_the_connection_goes_on() {
+    let demo = Demo::start();
+    let mut wire = Wire::implicit(demo.north().ports["https"], &demo.anonymous()).await;
+    for _ in 0..2 {
+        let body = vec![b' '; 900_000];
+        let head = format!(
+            "POST /api/v1/domains HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        wire.send_raw(head.as_bytes()).await;
+        wire.send_raw(&body).await;
+        wire.until("HTTP/1.1 401").await;
+        let mut length = 0;
+        loop {
+            let line = wire.line().await.to_ascii_lowercase();
+            if line.trim().is_empty() {
+                break;
+            }
+            if let Some(said) = line.strip_prefix("content-length: ") {
+                length = said.trim().parse().expect("a length");
+            }
+        }
+        let said = wire.octets(length).await;
+        assert!(String::from_utf8_lossy(&said).contains("unauthenticated"));
+    }
+}
+
+#[tokio::test]
+async fn what_passes_a_bound_of_the_description_is_refused_with_its_place() {
+    let demo = Demo::start();
+    let api = Api::admin(&demo, demo.north());
+    let long = "x".repeat(300);
+    let answer = api.get(&format!("/applications?name={long}")).await.expect(400);
+    assert_eq!(answer.fault(), "name");
+    let reason = "pour vérifier".chars().map(|letter| letter as u8).collect::<Vec<_>>();
+    let mut wire = Wire::implicit(demo.north().ports["https"], &demo.anonymous()).await;
+    let head = format!(
+        "GET /api/v1/service HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nReason: ",
+        demo.north().admin_token
+    );
+    wire.send_raw(head.as_bytes()).await;
+    wire.send_raw(&reason).await;
+    wire.send_raw(b"\r\n\r\n").await;
+    wire.until("HTTP/1.1 200").await;
 }

@@ -6,7 +6,7 @@ use crate::jobs::Jobs;
 use crate::limits::{Allowance, Limits};
 use crate::ports::Ports;
 use crate::problem::{Code, Problem};
-use crate::{deprecation, explorer, finish, idempotency, limits, mailbox, openapi, routes};
+use crate::{deprecation, drain, explorer, finish, idempotency, limits, mailbox, openapi, routes};
 use auth::Authenticator;
 use axum::Router;
 use axum::body::Body;
@@ -131,6 +131,7 @@ impl Api {
             .merge(explorer::routes())
             .layer(from_fn_with_state(self.clone(), limits::bound))
             .layer(from_fn(finish::finish))
+            .layer(from_fn(drain::drain))
             .with_state(self.clone())
     }
 

@@ -1,5 +1,6 @@
 //! Bodies: strict JSON in, JSON out.
 
+use crate::described;
 use crate::problem::{Code, Problem};
 use crate::sentences;
 use axum::body::Bytes;
@@ -23,13 +24,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         if !is_json(&request) {
             return Err(Problem::new(Code::MediaType));
         }
+        let (parts, body) = request.into_parts();
+        let (method, extensions) = (parts.method.clone(), parts.extensions.clone());
+        let request = Request::from_parts(parts, body);
         let octets = Bytes::from_request(request, state).await.map_err(|rejection| {
             match rejection.into_response().status() {
                 StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::TooLarge),
                 _ => Problem::new(Code::Syntax),
             }
         })?;
-        read(&octets).map(Self)
+        let value = read(&octets)?;
+        described::body(&method, &extensions, &octets)?;
+        Ok(Self(value))
     }
 }
 
@@ -151,8 +157,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let read = axum::extract::Query::try_from_uri(&parts.uri);
-        read.map(|axum::extract::Query(value)| Self(value))
-            .map_err(|rejection| of_query(&rejection.body_text()))
+        let axum::extract::Query(value) = read.map_err(|rejection| of_query(&rejection.body_text()))?;
+        described::query(&parts.method, &parts.extensions, parts.uri.query().unwrap_or_default())?;
+        Ok(Self(value))
     }
 }
 

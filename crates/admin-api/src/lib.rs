@@ -14,6 +14,8 @@ mod access;
 mod api;
 mod changes;
 mod deprecation;
+mod described;
+mod drain;
 mod etag;
 mod explorer;
 mod faults;

@@ -8,7 +8,7 @@ use crate::routes;
 use utoipa::PartialSchema;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::response::ResponseBuilder;
-use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
@@ -118,6 +118,9 @@ fn complete_parameters(operation: &mut Operation, rule: &RouteRule) {
     let parameters = operation.parameters.get_or_insert_default();
     for parameter in parameters.iter_mut() {
         let RefOr::T(parameter) = parameter else { continue };
+        if parameter.parameter_in == ParameterIn::Query {
+            without_nul(parameter);
+        }
         let format = match (parameter.name.as_str(), &parameter.parameter_in) {
             ("cursor", ParameterIn::Query) => "cursor",
             ("domain", ParameterIn::Query) => "domain",
@@ -133,7 +136,11 @@ fn complete_parameters(operation: &mut Operation, rule: &RouteRule) {
     };
     if !rule.any_of.contains(&Permission::Anybody) && !has(parameters, "Reason") {
         let text = "Why it is done, for the audit trail; a support role must say.";
-        parameters.push(RefOr::T(header("Reason", text, words(500, None))));
+        parameters.push(RefOr::T(header(
+            "Reason",
+            text,
+            words(500, Some("^[^\\u0000-\\u001f\\u007f-\\u009f]+$")),
+        )));
     }
     if rule.method == "POST" && !has(parameters, "Idempotency-Key") {
         let text = "A key of the caller's own making: the same request with the same key is carried out once in 24 hours.";
@@ -141,6 +148,19 @@ fn complete_parameters(operation: &mut Operation, rule: &RouteRule) {
     }
     if deprecation::find(DEPRECATED, rule.method, rule.path).is_some() {
         operation.deprecated = Some(Deprecated::True);
+    }
+}
+
+/// No NUL stands in a text, which PostgreSQL would not keep (`faults` refuses it before anything is read).
+fn without_nul(parameter: &mut Parameter) {
+    let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema else { return };
+    let is_text = match &schema.schema_type {
+        SchemaType::Type(kind) => *kind == Type::String,
+        SchemaType::Array(kinds) => kinds.contains(&Type::String),
+        SchemaType::AnyValue => false,
+    };
+    if is_text && schema.pattern.is_none() && schema.format.is_none() && schema.enum_values.is_none() {
+        schema.pattern = Some("^[^\\u0000]*$".to_owned());
     }
 }
 

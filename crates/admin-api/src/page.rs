@@ -100,7 +100,7 @@ pub(crate) fn after(cursor: Option<&str>) -> Result<String, Problem> {
 /// A cursor that was not made here, or not for a list of numbered rows.
 pub(crate) fn row_after(cursor: Option<&str>) -> Result<i64, Problem> {
     match after(cursor)?.as_str() {
-        "" if cursor.is_none() => Ok(0),
+        "" => Ok(0),
         key => key.parse().map_err(|_| foreign()),
     }
 }

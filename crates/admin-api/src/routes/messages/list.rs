@@ -23,7 +23,7 @@ const ROWS: u32 = 32;
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(crate) struct MessageQuery {
     /// The identifier of a folder; INBOX unless said.
-    #[param(max_length = 20)]
+    #[param(pattern = "^[0-9]{1,18}$")]
     folder: Option<String>,
     /// Those that the caller has not seen, or has.
     unread: Option<bool>,
@@ -156,8 +156,7 @@ async fn page(
 
 async fn folder(holder: &Holder, id: Option<&str>) -> Result<FolderSummary, Problem> {
     let unknown = || {
-        Problem::parameter(
-            "folder",
+        Problem::new(Code::NotFound).detail(
             "there is no such folder; see GET /folders",
             "il n'y a pas de tel dossier ; voir GET /folders",
         )
