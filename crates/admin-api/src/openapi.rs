@@ -139,7 +139,7 @@ fn complete_parameters(operation: &mut Operation, rule: &RouteRule) {
         parameters.push(RefOr::T(header(
             "Reason",
             text,
-            words(500, Some("^[^\\u0000-\\u001f\\u007f-\\u009f]+$")),
+            words(500, Some("^[^\\u0000-\\u0008\\u000a-\\u001f\\u007f-\\u009f]+$")),
         )));
     }
     if rule.method == "POST" && !has(parameters, "Idempotency-Key") {
