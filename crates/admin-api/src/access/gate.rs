@@ -113,7 +113,7 @@ fn needs_reason(rule: &RouteRule, caller: &Caller) -> bool {
 fn reason(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(REASON) else { return Ok(None) };
     // A tab is the one control character that a field may have (RFC 9110 section 5.5).
-    let text = words(value.as_bytes()).trim().replace('\t', " ");
+    let text = words(value.as_bytes()).trim_matches([' ', '\t']).replace('\t', " ");
     let is_fine = (1..=REASON_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control);
     is_fine.then_some(Some(text)).ok_or_else(|| Problem::new(Code::Header).at_header("Reason"))
 }
