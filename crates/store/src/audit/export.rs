@@ -4,7 +4,7 @@
 
 use super::ids::{hexadecimal, octets};
 use super::search::{Opened, Order};
-use super::{AuditFilter, AuditKey, AuditPlace, AuditRow};
+use super::{AuditEntry, AuditFilter, AuditKey, AuditPlace, AuditRow, Category};
 use crate::{Error, Store};
 use aws_lc_rs::digest::{Context, SHA256};
 use mail_types::{Timestamp, UnknownWord};
@@ -244,8 +244,13 @@ impl Store {
         let now = self.now();
         let to: Timestamp = filter.to.filter(|to| to.0 < now.0).unwrap_or(now);
         let filter = AuditFilter { to: Some(to), ..filter };
-        let mut entry = filter.look("audit.exported", 0);
-        entry.detail = format!("{} format={}", filter.told(), format.as_str());
+        let detail = format!("format={}", format.as_str());
+        let entry = AuditEntry {
+            mailbox: filter.mailbox,
+            detail,
+            ..AuditEntry::new(Category::Access, "audit.exported")
+        };
+        let entry = filter.tell(entry);
         self.record_audit(vec![entry]).await?;
         Ok(AuditExport {
             store: self.clone(),

@@ -15,9 +15,10 @@ use std::sync::Arc;
 
 /// Pushes where a page looks: times, the cursor, and what an index serves. Its beginning is `WHERE`.
 macro_rules! push_window {
-    ($sql:expr, $filter:expr, $after:expr, $order:expr) => {
-        $sql.push(" WHERE at_ms >= ").push_bind($filter.from.map_or(i64::MIN, |at| at.0));
-        $sql.push(" AND at_ms < ").push_bind($filter.to.map_or(i64::MAX, |at| at.0));
+    ($sql:expr, $filter:expr, $after:expr, $end:expr, $order:expr) => {
+        let (first, last) = $filter.times($after, $end, $order);
+        $sql.push(" WHERE at_ms >= ").push_bind(first);
+        $sql.push(" AND at_ms <= ").push_bind(last);
         if let Some(place) = $after {
             push_place!($sql, $order.beyond(), place);
         }
@@ -183,35 +184,56 @@ impl AuditFilter {
         self.mailbox.zip(self.category.filter(|category| *category != Category::Mail))
     }
 
-    /// What was looked for, without personal data.
-    pub(super) fn told(&self) -> String {
+    /// The first and the last millisecond in which rows of a page can be. The places alone would say it, but not to SQLite, which takes one
+    /// bound of an index for each side and prefers plain ones: it would walk from the end of the trail to the cursor, for each page.
+    fn times(&self, after: Option<AuditPlace>, end: Option<AuditPlace>, order: Order) -> (i64, i64) {
+        let first = self.from.map_or(i64::MIN, |at| at.0);
+        let last = self.to.map_or(i64::MAX, |at| at.0.saturating_sub(1));
+        let (low, high) = match order {
+            Order::NewestFirst => (end, after),
+            Order::OldestFirst => (after, end),
+        };
+        (low.map_or(first, |place| place.at_ms.max(first)), high.map_or(last, |place| place.at_ms.min(last)))
+    }
+
+    /// Notes in a row what was looked for. What is no word of ours may be an address, and is sealed.
+    pub(super) fn tell(&self, mut entry: AuditEntry) -> AuditEntry {
         let mut words = Vec::new();
+        for (name, text) in [
+            ("action", &self.action),
+            ("outcome", &self.outcome),
+            ("target", &self.target),
+            ("via", &self.via),
+            ("request", &self.request),
+        ] {
+            let Some(text) = text else { continue };
+            if text.chars().all(|letter| letter.is_ascii_alphanumeric() || "._:*-".contains(letter)) {
+                words.push(format!("{name}={text:?}"));
+            } else {
+                entry = entry.personal(name, text.as_str());
+            }
+        }
         let mut word = |name: &str, value: Option<String>| {
             words.extend(value.map(|value| format!("{name}={value}")));
         };
         word("category", self.category.map(|category| category.as_str().to_owned()));
-        word("action", self.action.as_ref().map(|action| format!("{action:?}")));
-        word("outcome", self.outcome.as_ref().map(|outcome| format!("{outcome:?}")));
         word("actor", self.actor.map(|id| id.to_string()));
-        word("target", self.target.as_ref().map(|target| format!("{target:?}")));
-        word("via", self.via.as_ref().map(|via| format!("{via:?}")));
         word("unit", self.unit.map(|unit| unit.to_string()));
-        word("request", self.request.as_ref().map(|request| format!("{request:?}")));
         word("from_ms", self.from.map(|at| at.0.to_string()));
         word("to_ms", self.to.map(|at| at.0.to_string()));
-        words.join(" ")
-    }
-
-    /// The row that tells of a look into the trail.
-    pub(super) fn look(&self, action: &'static str, rows: u64) -> AuditEntry {
-        let told = self.told();
-        let space = if told.is_empty() { "" } else { " " };
-        let detail = format!("{told}{space}rows={rows}");
-        let entry = AuditEntry { mailbox: self.mailbox, detail, ..AuditEntry::new(Category::Access, action) };
+        words.push(std::mem::take(&mut entry.detail));
+        words.retain(|word| !word.is_empty());
+        entry.detail = words.join(" ");
         match &self.address {
             Some(address) => entry.personal("address", address.as_str()),
             None => entry,
         }
+    }
+
+    /// The row that tells of a look into the trail.
+    pub(super) fn look(&self, action: &'static str, rows: u64) -> AuditEntry {
+        let detail = format!("rows={rows}");
+        self.tell(AuditEntry { mailbox: self.mailbox, detail, ..AuditEntry::new(Category::Access, action) })
     }
 }
 
@@ -329,7 +351,7 @@ impl Store {
         let mut reader = self.reader().await?;
         Ok(on!(reader.conn(), c => {
             let mut sql = QueryBuilder::new(format!("SELECT {COLUMNS} FROM audit_rows"));
-            push_window!(sql, filter, after, order);
+            push_window!(sql, filter, after, Some(end), order);
             push_place!(sql, order.up_to(), end);
             push_facts!(sql, filter);
             if let Some(subject) = subject {
@@ -356,7 +378,7 @@ impl Store {
         let mut reader = self.reader().await?;
         let row: Option<(i64, Vec<u8>, i64)> = on!(reader.conn(), c => {
             let mut sql = QueryBuilder::new("SELECT at_ms, chain_id, seq FROM (SELECT at_ms, chain_id, seq FROM audit_rows");
-            push_window!(sql, filter, after, order);
+            push_window!(sql, filter, after, None, order);
             sql.push(order.clause()).push(" LIMIT ").push_bind(i64::from(step)).push(") AS step");
             sql.push(order.reversed().clause()).push(" LIMIT 1");
             sql.build_query_as().fetch_optional(&mut *c).await
@@ -447,4 +469,22 @@ fn opened_fields(row: &RowColumns, keys: &HashMap<SubjectId, Arc<RawKey>>) -> Op
     let text = open(key, id, &chain, row.seq, sealed);
     let fields = text.ok().and_then(|text| serde_json::from_slice(&text).ok());
     fields.map_or(Opened::Damaged, Opened::Fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_looks_between_its_places_and_no_further() {
+        let place = |at_ms| AuditPlace { at_ms, chain: ChainId([0; 16]), seq: 1 };
+        let (young, old) = (Some(place(900)), Some(place(500)));
+        let filter =
+            AuditFilter { from: Some(Timestamp(100)), to: Some(Timestamp(1_001)), ..AuditFilter::default() };
+        assert_eq!(filter.times(None, None, Order::NewestFirst), (100, 1_000));
+        assert_eq!(filter.times(young, None, Order::NewestFirst), (100, 900));
+        assert_eq!(filter.times(young, old, Order::NewestFirst), (500, 900));
+        assert_eq!(filter.times(old, young, Order::OldestFirst), (500, 900));
+        assert_eq!(AuditFilter::default().times(old, None, Order::OldestFirst), (500, i64::MAX));
+    }
 }
