@@ -153,7 +153,7 @@ impl Judgement {
         shown.and_then(|certificate| certificate.credential.clone())
     }
 
-    /// One line of JSON, without the peer's address, which is sealed. `repeats` says for how many more like it the row stands.
+    /// One line of JSON, without the peer's address, which is sealed, nor a name that is one. `repeats` says for how many more like it the row stands.
     pub(crate) fn line(&self, at: Timestamp, repeats: u64) -> String {
         let mut line = Map::new();
         let mut put = |key: &str, value: Option<Value>| {
@@ -163,7 +163,7 @@ impl Judgement {
         };
         put("at_ms", Some(at.0.into()));
         put("direction", Some(self.direction.as_str().into()));
-        put("host", self.host.as_deref().map(Into::into));
+        put("host", self.host.as_deref().filter(|host| !is_address(host)).map(Into::into));
         let certificate = self.certificate.as_ref();
         put("subject", certificate.map(|certificate| shown(&certificate.subject).into()));
         put("serial", certificate.map(|certificate| hexadecimal(&certificate.serial).into()));
@@ -178,6 +178,11 @@ impl Judgement {
         put("repeats", (repeats > 0).then(|| repeats.into()));
         Value::Object(line).to_string()
     }
+}
+
+/// Whether a peer gave an address in place of a name (RFC 5321 section 4.1.3), which would stand there for good.
+fn is_address(host: &str) -> bool {
+    host.starts_with('[') || host.parse::<IpAddr>().is_ok()
 }
 
 /// A subject of reasonable length whole, the beginning of any other: a certificate may bring tens of kilobytes.
@@ -218,6 +223,7 @@ mod tests {
             DistinguishedName::from_attributes([("CN", "a\" }, \"verdict\": \"accepted"), ("O", "é\n,=")]);
         let judgement = Judgement {
             peer: Some("2001:db8::1".parse().unwrap()),
+            host: Some("[IPv6:2001:db8::1]".to_owned()),
             certificate: Some(CertificateClaim { subject: subject.clone(), serial: vec![1] }.into()),
             domain: Some("third.example".parse().unwrap()),
             white_list: Some(Timestamp(5)),
