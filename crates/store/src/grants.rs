@@ -5,7 +5,7 @@ use crate::directory::admin;
 use crate::revisions::Concern;
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, Store, Terms};
-use mail_types::{ActorId, MailboxId, Role, Timestamp};
+use mail_types::{ActorId, MailboxId, MailboxKind, Role, Timestamp};
 
 impl Store {
     /// Gives an actor a role in a mailbox, in place of what they had.
@@ -36,12 +36,19 @@ impl WriteTx {
         self.grant_terms(mailbox, actor, Terms::of(role, None)).await
     }
 
+    async fn is_applicative(&mut self, mailbox: MailboxId) -> Result<bool, Error> {
+        let row: Option<(String,)> = on!(self.conn(), c => sqlx::query_as("SELECT kind FROM mailboxes WHERE id = $1")
+            .bind(mailbox.0).fetch_optional(&mut *c).await)?;
+        Ok(row.is_some_and(|(kind,)| kind == MailboxKind::Applicative.as_str()))
+    }
+
     async fn grant_terms(&mut self, mailbox: MailboxId, actor: ActorId, terms: Terms) -> Result<(), Error> {
         let now = self.now.0;
         let by = self.act.as_ref().and_then(|act| act.actor);
         let replaced = on!(self.conn(), c => sqlx::query("DELETE FROM grants WHERE mailbox_id = $1 AND folder_id IS NULL AND actor_id = $2")
             .bind(mailbox.0).bind(actor.0).execute(&mut *c).await.map(|r| r.rows_affected()))?;
-        if replaced > 0 {
+        // Whoever else opens an applicative mailbox may hold it no longer.
+        if replaced > 0 || self.is_applicative(mailbox).await? {
             self.directory_moved(Concern::Mailbox(mailbox)).await?;
         }
         // A revision that no earlier grant of the same actor had.
