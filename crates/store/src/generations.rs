@@ -47,12 +47,7 @@ impl Keyring {
             if !was_opened && !self.has_file(generation) {
                 return Err(self.lost_generation(generation));
             }
-            let opened = self.unwrap_of(generation, &context, &wrapped);
-            if opened.is_err() && !was_opened {
-                // It is read anew once the right file is back.
-                self.forget_generation(generation);
-            }
-            opened?;
+            self.unwrap_of(generation, &context, &wrapped)?;
         }
         Ok(())
     }

@@ -151,8 +151,14 @@ impl Keyring {
         context: &[u8],
         wrapped: &[u8],
     ) -> Result<RawKey, Error> {
-        unwrap_key(&*self.generation(generation)?, context, wrapped)
-            .map_err(|_| Error::Key(self.wrong_generation(generation)))
+        let was_opened = self.is_opened(generation);
+        unwrap_key(&*self.generation(generation)?, context, wrapped).map_err(|_| {
+            if !was_opened {
+                // It is read anew once the right file is back, and wraps nothing until then.
+                self.forget_generation(generation);
+            }
+            Error::Key(self.wrong_generation(generation))
+        })
     }
 
     /// What seals personal fields of the audit trail.
@@ -273,7 +279,7 @@ impl Keyring {
     /// Says that rows need a key file that is not there.
     pub(crate) fn lost_generation(&self, name: &str) -> Error {
         Error::Key(format!(
-            "{} is missing although it wraps keys of this store; restore it from the key backup, and do not make another in its place",
+            "{} is missing although it wraps keys of this store; restore it from the key backup, or copy it from the node that made it, and do not make another in its place",
             self.file(name).display()
         ))
     }
