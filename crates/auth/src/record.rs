@@ -35,23 +35,25 @@ pub(crate) struct Entry {
     pub(crate) trace: Option<LoginTrace>,
 }
 
-/// Credentials that asked over HTTP lately, and from where.
+/// Credentials that asked over HTTP lately, for which mailbox and from where.
 #[derive(Debug, Default)]
-pub(crate) struct Visits(Mutex<HashMap<(String, IpAddr), Timestamp>>);
+pub(crate) struct Visits(Mutex<HashMap<Visit, Timestamp>>);
+
+type Visit = (String, Option<MailboxId>, IpAddr);
 
 impl Visits {
-    fn is_new(&self, credential: &str, ip: IpAddr, now: Timestamp) -> bool {
+    fn is_new(&self, visit: &Visit, now: Timestamp) -> bool {
         let visits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = visits.get(&(credential.to_owned(), ip));
+        let at = visits.get(visit);
         at.is_none_or(|at| !(0..VISIT_MS).contains(&(now.0 - at.0)))
     }
 
-    fn note(&self, credential: &str, ip: IpAddr, now: Timestamp) {
+    fn note(&self, visit: Visit, now: Timestamp) {
         let mut visits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if visits.len() >= VISITS_MAX {
             visits.clear();
         }
-        visits.insert((credential.to_owned(), ip), now);
+        visits.insert(visit, now);
     }
 }
 
@@ -65,7 +67,8 @@ impl Authenticator {
     ) -> Result<(), AuthError> {
         let now = self.store.now();
         let is_visit = whence.via == Via::Rest;
-        if is_visit && !self.visits.is_new(&entry.credential, whence.ip, now) {
+        let visit = (entry.credential.clone(), entry.mailbox, whence.ip);
+        if is_visit && !self.visits.is_new(&visit, now) {
             return Ok(());
         }
         let act = Act {
@@ -87,7 +90,7 @@ impl Authenticator {
             Err(error) => return Err(crate::unavailable(error)),
         }
         if is_visit {
-            self.visits.note(&entry.credential, whence.ip, now);
+            self.visits.note(visit, now);
         }
         self.metrics.entered(whence, proof);
         Ok(())
