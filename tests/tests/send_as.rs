@@ -111,6 +111,29 @@ async fn what_is_sent_for_a_service_over_rest_is_filed_there_and_not_among_the_s
 }
 
 #[tokio::test]
+async fn a_service_that_wants_no_copy_of_what_is_sent_for_it_keeps_none() {
+    let demo = Demo::start();
+    let ward = Ward::new(&demo);
+    ward.grant("write").await;
+    let path = format!("/mailboxes/{}", ward.address);
+    let mailbox = ward.api.get(&path).await.expect(200);
+    assert_eq!(mailbox.json()["filesSent"], true);
+    let changed = ward.api.patch(&path, mailbox.etag(), &json!({"filesSent": false})).await.expect(200);
+    assert_eq!(changed.json()["filesSent"], false);
+    let to = &demo.south().personal(0).address;
+    let mut wire = ward.submission().await;
+    let reply = send(&mut wire, &ward.address, to, &letter(&ward.address, "", "kept by nobody")).await;
+    assert!(reply.starts_with("250"), "{reply}");
+    ward.api.patch(&path, changed.etag(), &json!({"filesSent": true})).await.expect(200);
+    let reply = send(&mut wire, &ward.address, to, &letter(&ward.address, "", "kept again")).await;
+    assert!(reply.starts_with("250"), "{reply}");
+    let sent = ward.imap().await.messages("Sent").await;
+    let is_kept: Vec<_> =
+        sent.iter().map(|text| String::from_utf8_lossy(text).contains("kept again")).collect();
+    assert_eq!(is_kept, [true]);
+}
+
+#[tokio::test]
 async fn the_copy_is_seen_by_who_sent_and_new_to_the_others() {
     let demo = Demo::start();
     let ward = Ward::new(&demo);

@@ -128,7 +128,7 @@ async fn identify(store: &Store, site: &Site, address: &str, index: usize) -> Re
         }),
         application_name: (row.kind == MailboxKind::Applicative).then(|| parsed.local_part().to_owned()),
         description: (row.kind == MailboxKind::Cabinet).then(|| "Cabinet de la démonstration".to_owned()),
-        quota: None,
+        ..MailboxChange::default()
     };
     store.change_mailbox(row.id, None, change).await?.map_err(|refusal| anyhow!("{address}: {refusal}"))
 }

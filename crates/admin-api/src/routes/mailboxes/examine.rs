@@ -126,6 +126,7 @@ pub(crate) fn change(api: &Api, row: &MailboxRow, patch: MailboxPatch) -> Result
         quota: patch
             .quota_bytes
             .map(|quota| (quota.unwrap_or(api.mailboxes.quota_default_bytes), quota.is_some())),
+        files_sent: patch.files_sent,
         ..MailboxChange::default()
     };
     quota(&mut faults, patch.quota_bytes.flatten());

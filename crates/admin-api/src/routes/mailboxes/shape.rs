@@ -41,6 +41,8 @@ pub(crate) struct Mailbox {
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<Vec<MailboxStep>>,
     quota: MailboxQuota,
+    /// Whether what its delegates send for it is filed among its own sent letters.
+    files_sent: bool,
     /// When it was asked for.
     #[schema(format = DateTime)]
     created_at: String,
@@ -378,6 +380,8 @@ pub(crate) struct MailboxPatch {
     #[serde(default, deserialize_with = "crate::json::present")]
     #[schema(value_type = Option<u64>, minimum = 1048576, maximum = 1125899906842624i64)]
     pub(crate) quota_bytes: Option<Option<u64>>,
+    /// Whether what its delegates send for it is filed among its own sent letters; true unless changed.
+    pub(crate) files_sent: Option<bool>,
 }
 
 /// What of a mailbox's structure can be changed.
@@ -470,6 +474,7 @@ impl Mailbox {
                 used_bytes: row.used_bytes,
                 used_messages: row.used_messages,
             },
+            files_sent: row.files_sent,
             created_at: instant(row.created_at),
             status_at: instant(row.status_at),
             restorable_until: row.restorable_until.map(instant),

@@ -136,6 +136,9 @@ pub(super) struct ChangeArguments {
     /// Octets, or with a suffix (500M, 2G), or `none` for the default.
     #[arg(long, value_parser = bound)]
     quota: Option<Bound>,
+    /// Whether what delegates send for it is filed among its own sent letters.
+    #[arg(long, value_name = "true|false")]
+    files_sent: Option<bool>,
 }
 
 pub(super) async fn run(global: &Global, command: MailboxCommand) -> Result<ExitCode> {
@@ -235,6 +238,9 @@ async fn change(global: &Global, client: &Client, arguments: ChangeArguments) ->
     }
     if let Some(Bound(quota)) = arguments.quota {
         change["quotaBytes"] = quota.into();
+    }
+    if let Some(files_sent) = arguments.files_sent {
+        change["filesSent"] = files_sent.into();
     }
     print::one(global, &client.patch(&["mailboxes", &arguments.address], &change).await?);
     Ok(())
