@@ -203,3 +203,13 @@ async fn what_passes_a_bound_of_the_description_is_refused_with_its_place() {
     wire.send_raw(b"\r\n\r\n").await;
     wire.until("HTTP/1.1 200").await;
 }
+
+#[tokio::test]
+async fn whoever_asks_before_sending_a_body_is_refused_without_it() {
+    let demo = Demo::start();
+    let mut wire = Wire::implicit(demo.north().ports["https"], &demo.anonymous()).await;
+    let head = "POST /api/v1/domains HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 900000\r\n\r\n";
+    wire.send_raw(head.as_bytes()).await;
+    let line = wire.line().await;
+    assert!(line.starts_with("HTTP/1.1 401"), "{line}");
+}

@@ -51,6 +51,11 @@ static OPERATIONS: LazyLock<Operations> = LazyLock::new(|| {
     operations(&document)
 });
 
+/// Reads the description, which takes a while, before the first request needs it.
+pub(crate) fn prepare() {
+    LazyLock::force(&OPERATIONS);
+}
+
 /// Whether the query is as described.
 ///
 /// # Errors
@@ -100,7 +105,12 @@ fn operation(method: &Method, extensions: &Extensions) -> Option<&'static Operat
 impl Parameter {
     fn error(&self, text: &str) -> Option<ValidationError<'static>> {
         let value = match self.kind {
-            Kind::Number => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
+            // As Rust reads numbers, with leading zeros or a sign.
+            Kind::Number => {
+                let whole =
+                    text.parse::<i64>().map(Value::from).or_else(|_| text.parse::<u64>().map(Value::from));
+                whole.or_else(|_| serde_json::from_str(text)).unwrap_or_else(|_| json!(text))
+            }
             Kind::Flag => text.parse::<bool>().map_or_else(|_| json!(text), Value::Bool),
             Kind::Text => json!(text),
         };
@@ -160,7 +170,8 @@ fn body_schema(described: &Value) -> Option<&Value> {
 
 /// A schema within the document, whose references are found among its components; none for one that is no schema (a unit test builds them all).
 fn validator(schema: &Value, components: &Value) -> Option<Validator> {
-    let whole = json!({"components": components, "allOf": [schema]});
+    let is_alone = !schema.to_string().contains("\"$ref\"");
+    let whole = if is_alone { schema.clone() } else { json!({"components": components, "allOf": [schema]}) };
     // Patterns are matched in a time that the text's length bounds.
     let options =
         jsonschema::options().with_draft(Draft::Draft202012).with_pattern_options(PatternOptions::regex());

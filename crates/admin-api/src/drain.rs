@@ -4,6 +4,7 @@
 use crate::api::BODY_MAX;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
+use axum::http::header::EXPECT;
 use axum::middleware::Next;
 use axum::response::Response;
 use http_body_util::BodyExt;
@@ -19,7 +20,8 @@ const DRAIN_TIME: Duration = Duration::from_secs(5);
 /// A body that is handed back when whoever read it is through with it.
 struct Lent {
     body: Body,
-    back: Option<oneshot::Sender<Body>>,
+    is_asked_for: bool,
+    back: Option<oneshot::Sender<(Body, bool)>>,
 }
 
 /// Answers, and takes what is left of the body.
@@ -28,10 +30,14 @@ pub(crate) async fn drain(request: Request, next: Next) -> Response {
     if body.is_end_stream() {
         return next.run(Request::from_parts(parts, body)).await;
     }
+    let waits = parts.headers.contains_key(EXPECT);
     let (back, rest) = oneshot::channel();
-    let lent = Body::new(Lent { body, back: Some(back) });
+    let lent = Body::new(Lent { body, is_asked_for: false, back: Some(back) });
     let response = next.run(Request::from_parts(parts, lent)).await;
-    if let Ok(rest) = rest.await {
+    // Whoever waits for 100 (Continue) has sent nothing yet, and shall not (RFC 9110 section 10.1.1).
+    if let Ok((rest, is_asked_for)) = rest.await
+        && (is_asked_for || !waits)
+    {
         // A client that sends more, or slower, finds the connection closed.
         _ = tokio::time::timeout(DRAIN_TIME, thrown_away(rest)).await;
     }
@@ -56,6 +62,7 @@ impl hyper::body::Body for Lent {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.is_asked_for = true;
         Pin::new(&mut self.body).poll_frame(context)
     }
 
@@ -72,7 +79,7 @@ impl Drop for Lent {
     fn drop(&mut self) {
         let body = std::mem::take(&mut self.body);
         if let Some(back) = self.back.take().filter(|_| !body.is_end_stream()) {
-            _ = back.send(body);
+            _ = back.send((body, self.is_asked_for));
         }
     }
 }

@@ -6,6 +6,8 @@
 
 use crate::access::{Caller, Standing};
 use crate::api::{Api, BASE, BODY_MAX};
+use crate::limits::Place;
+use crate::mailbox::Room;
 use crate::once::ShownOnce;
 use crate::problem::{Code, Problem};
 use axum::body::{Body, Bytes, to_bytes};
@@ -166,10 +168,12 @@ async fn carry_out(
     mark: RequestMark,
     under_way: UnderWay,
 ) -> Response {
+    let held = request.extensions();
+    let held = (held.get::<Arc<Place>>().cloned(), held.get::<Room>().cloned());
     let task = tokio::spawn(async move {
         let response = crate::panic::caught(next.run(request)).await;
         let response = keep(&api, mark, response).await;
-        drop(under_way);
+        drop((under_way, held));
         response
     });
     task.await.unwrap_or_else(|_| Problem::new(Code::Internal).into_response())

@@ -130,6 +130,8 @@ impl AdminApi {
         drain: Drain,
     ) {
         let bounds = Bounds { connections_max, per_address_max, refusal: b"" };
+        // Not while the first request waits for it.
+        drop(tokio::task::spawn_blocking(described::prepare));
         let router = self.api.router();
         let shared = Arc::new(self);
         listener::serve(listener, bounds, drain, move |stream, from, drain| {

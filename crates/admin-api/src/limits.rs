@@ -5,7 +5,7 @@
 use crate::access::{Caller, Peer, Standing};
 use crate::api::Api;
 use crate::problem::{Code, Problem};
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
@@ -86,13 +86,13 @@ pub(crate) struct Rate {
 }
 
 /// Requests under way, of all callers and of each: who is slow holds up nobody else.
-struct Places {
+pub(crate) struct Places {
     all: Arc<Semaphore>,
     of_actors: Mutex<HashMap<i64, usize>>,
 }
 
 /// A request under way, for as long as this lives.
-struct Place {
+pub(crate) struct Place {
     places: Arc<Places>,
     actor: Option<i64>,
     _permit: OwnedSemaphorePermit,
@@ -217,7 +217,7 @@ pub(crate) async fn bound(State(api): State<Api>, request: Request, next: Next) 
     let limits = &api.limits;
     let time = limits.time + time_for_body(request.headers());
     let answer = async {
-        match nobody(&request) {
+        match by_address(&api, &request) {
             Some(ip) => limited(&limits.anonymous, Key::Address(ip), request, next).await,
             None => next.run(request).await,
         }
@@ -235,11 +235,14 @@ pub(crate) async fn bound(State(api): State<Api>, request: Request, next: Next) 
 }
 
 /// The layer inside of the gate, which found out who calls. Places are taken here: whoever guesses at a credential waits without one.
-pub(crate) async fn by_caller(State(api): State<Api>, request: Request, next: Next) -> Response {
+pub(crate) async fn by_caller(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let actor = request.extensions().get::<Caller>().and_then(|caller| caller.actor);
-    let Some(_place) = api.limits.places.take(actor.map(|actor| actor.0)) else {
+    let Some(place) = api.limits.places.take(actor.map(|actor| actor.0)) else {
         return Problem::new(Code::Unavailable).retry_after(1).into_response();
     };
+    let place = Arc::new(place);
+    // What outlives its client keeps its place.
+    request.extensions_mut().insert(place.clone());
     match request.extensions().get::<Caller>() {
         Some(Caller { actor: Some(actor), standing, .. }) if *standing != Standing::Nobody => {
             let key = Key::Actor(actor.0);
@@ -265,10 +268,13 @@ async fn limited(rate: &Rate, key: Key, request: Request, next: Next) -> Respons
 }
 
 /// The address of somebody who shows no credential at all. A request of this process itself has none.
-fn nobody(request: &Request) -> Option<IpAddr> {
+/// The address that a request counts for: it shows no credential, or asks for what nobody looks at a credential for.
+fn by_address(api: &Api, request: &Request) -> Option<IpAddr> {
     let peer = request.extensions().get::<Peer>()?;
     let is_nobody = peer.identity.is_none() && !request.headers().contains_key(AUTHORIZATION);
-    is_nobody.then(|| network(peer.ip))
+    let path = request.extensions().get::<MatchedPath>();
+    let has_rule = path.is_some_and(|path| api.rule(request.method().as_str(), path.as_str()).is_some());
+    (is_nobody || !has_rule).then(|| network(peer.ip))
 }
 
 /// One household has 2^64 addresses of IPv6.

@@ -8,7 +8,7 @@ use crate::throttle::{Guess, Held, Restraint, Turn};
 use crate::{AuthError, Authenticator, Login, Whence, password, unavailable};
 use mail_types::{ActorId, Address, MailboxId, Secret, Timestamp};
 use std::time::Duration;
-use store::{ApplicationPassword, LoginActor, LoginMailbox, LoginTrace};
+use store::{ApplicationPassword, HashedPassword, LoginActor, LoginMailbox, LoginTrace};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
@@ -275,6 +275,21 @@ impl Authenticator {
             password::verify(hash.as_deref(), &password)
         });
         verified.await.map_err(|_| AuthError::Unavailable("password hashing failed".to_owned()))
+    }
+
+    /// Hashes a new application password, among no more at a time than logins are compared.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`]: it could not be hashed.
+    pub async fn hash_new_password(&self, password: &Secret<String>) -> Result<HashedPassword, AuthError> {
+        let permit = self.hashing_permit(false).await?;
+        let password = password.clone();
+        let hashed = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            password::hash_password(&password)
+        });
+        let hashed = hashed.await.ok().and_then(Result::ok);
+        hashed.ok_or_else(|| AuthError::Unavailable("password hashing failed".to_owned()))
     }
 
     /// Whoever comes from a known address has a place that no other takes.

@@ -53,8 +53,10 @@ pub(super) async fn identify(
     if matches!(shown, Ok(Shown::Nothing)) || peer.is_none() {
         return examine(api, headers, whence, shown?).await;
     }
+    let mut of_certificate = None;
     let mark = match &shown {
         Ok(Shown::Certificate(identity)) => {
+            of_certificate = Some(api.examinations.mark_of_certificate(whence, identity));
             api.examinations.mark(whence, &[&identity.key_pin, octets(headers, &MAILBOX)])
         }
         _ => api.examinations.mark(whence, &[octets(headers, &AUTHORIZATION)]),
@@ -62,7 +64,11 @@ pub(super) async fn identify(
     api.examinations.begin(api, whence, &mark, shown.as_ref().ok()).await.map_err(problem)?;
     let identified = examine(api, headers, whence, shown?).await;
     match &identified {
-        Ok(_) => api.examinations.end(mark, true, api.store.now()),
+        Ok(_) => {
+            for mark in of_certificate.into_iter().chain([mark]) {
+                api.examinations.end(mark, true, api.store.now());
+            }
+        }
         Err(problem) if problem.code() == Code::Unavailable => {}
         Err(_) => api.examinations.end(mark, false, api.store.now()),
     }

@@ -13,7 +13,7 @@ use crate::api::Api;
 use crate::limits::{Allowance, Key, Rate, network};
 use auth::{AuthError, Whence};
 use aws_lc_rs::hmac;
-use mail_types::Timestamp;
+use mail_types::{PeerIdentity, Timestamp};
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
@@ -34,6 +34,8 @@ pub(super) type Mark = [u8; 32];
 /// What addresses have left, and which credentials were right lately.
 pub(crate) struct Examinations {
     rate: Rate,
+    /// Of certificates that were right lately, whatever mailbox they name.
+    known: Rate,
     key: hmac::Key,
     right: Mutex<HashMap<Mark, Timestamp>>,
     keys: tokio::sync::Mutex<Option<Keys>>,
@@ -58,6 +60,7 @@ impl Examinations {
         aws_lc_rs::rand::fill(&mut secret).expect("the system's random source answers");
         Self {
             rate: Rate::new("examination", allowance.anonymous_per_second, allowance.anonymous_burst),
+            known: Rate::new("examination", allowance.per_second, allowance.burst),
             key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
             right: Mutex::default(),
             keys: tokio::sync::Mutex::default(),
@@ -78,6 +81,11 @@ impl Examinations {
         mark
     }
 
+    /// The mark of a certificate, whatever mailbox it named.
+    pub(super) fn mark_of_certificate(&self, whence: Whence, peer: &PeerIdentity) -> Mark {
+        self.mark(whence, &[&peer.key_pin])
+    }
+
     /// Whether a credential may be looked at now. `None`: it could not even be read.
     ///
     /// # Errors
@@ -92,11 +100,15 @@ impl Examinations {
         if self.is_right(mark, api.store.now()) {
             return Ok(());
         }
-        let payer = match shown {
-            Some(Shown::Certificate(peer)) => Key::Certificate(peer.key_pin),
-            _ => Key::Address(network(whence.ip)),
+        let (rate, payer) = match shown {
+            Some(Shown::Certificate(peer)) => {
+                // One that opened a mailbox lately goes from one to the next as fast as it may ask.
+                let is_known = self.is_right(&self.mark_of_certificate(whence, peer), api.store.now());
+                (if is_known { &self.known } else { &self.rate }, Key::Certificate(peer.key_pin))
+            }
+            _ => (&self.rate, Key::Address(network(whence.ip))),
         };
-        let Err(seconds) = self.rate.take(payer) else { return Ok(()) };
+        let Err(seconds) = rate.take(payer) else { return Ok(()) };
         let may_be_right = match shown {
             Some(Shown::Key(token)) => self.may_be_key(&api.store, token).await?,
             Some(Shown::Password { name, .. }) => api.authenticator.is_known(whence, name).await?,

@@ -19,4 +19,4 @@ pub(crate) use holder::Holder;
 pub(crate) use identifier::MessageId;
 pub(crate) use letter::{Letter, head};
 pub(crate) use submission::{Recipient, Submission};
-pub(crate) use upload::{body_max, bound_body, collect};
+pub(crate) use upload::{Room, body_max, bound_body, collect};

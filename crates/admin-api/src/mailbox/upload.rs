@@ -9,6 +9,7 @@ use axum::http::header::CONTENT_LENGTH;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -38,10 +39,20 @@ pub(crate) async fn bound_body(State(api): State<Api>, mut request: Request, nex
         return Problem::new(Code::TooLarge).into_response();
     }
     match room(octets).await {
-        Ok(_room) => next.run(request).await,
+        Ok(room) => {
+            let room: Room = Arc::new(room);
+            // What outlives its client keeps its room.
+            request.extensions_mut().insert(room.clone());
+            let response = next.run(request).await;
+            drop(room);
+            response
+        }
         Err(problem) => problem.into_response(),
     }
 }
+
+/// Room in memory, for as long as one of these lives.
+pub(crate) type Room = Arc<SemaphorePermit<'static>>;
 
 /// Octets of a request that brings a message: attachments are in base64, with their names around them.
 pub(crate) fn body_max(message_size_max: u64) -> usize {

@@ -369,9 +369,8 @@ async fn create(
     path: &str,
 ) -> Result<Once<Made<MadePassword>>, Problem> {
     let secret = Secret::new(new_password());
-    let hashed = secret.clone();
-    let password = tokio::task::spawn_blocking(move || auth::hash_password(&hashed)).await;
-    let password = password.ok().and_then(Result::ok).ok_or_else(|| Problem::new(Code::Internal))?;
+    let password = api.authenticator.hash_new_password(&secret).await;
+    let password = password.map_err(|_| Problem::new(Code::Unavailable).retry_after(5))?;
     let actor = wanted.actor;
     let new = NewPassword {
         actor,

@@ -65,7 +65,7 @@ pub(crate) struct EntryQuery {
     #[param(minimum = 1, maximum = 500, default = 50)]
     limit: Option<u32>,
     /// Domains whose name, or a certificate's subject, holds this; case does not count.
-    #[param(min_length = 1, max_length = 255)]
+    #[param(max_length = 255)]
     q: Option<String>,
 }
 
