@@ -179,7 +179,7 @@ async fn it_goes_back_by_command() {
 
 #[tokio::test]
 async fn what_is_held_past_its_lifetime_goes_back_as_expired() {
-    let mut site = Site::start(86_400, "lifetime_secs = 5").await;
+    let mut site = Site::start(86_400, "lifetime_secs = 15").await;
     let letter = Letter::new("trop-tard", b"a\r\n");
     site.send(&letter).await;
     site.in_state("deferred").await;
@@ -188,7 +188,7 @@ async fn what_is_held_past_its_lifetime_goes_back_as_expired() {
     site.in_state("held").await;
     // Looked at when trust changes, and each minute: a list that changes spares the wait.
     let begin = now();
-    until("its lifetime is over", async || (now().0 - begin.0 > 5_000).then_some(())).await;
+    until("its lifetime is over", async || (now().0 - begin.0 > 15_000).then_some(())).await;
     site.publish(false, 2);
     site.reload();
     let bounce = site.bounce(&letter).await;
