@@ -21,8 +21,7 @@ const BODY_MAX: usize = crate::api::BODY_MAX;
 const FAULTS_MAX: usize = 32;
 
 /// What one operation takes.
-#[derive(Default)]
-struct Operation {
+pub(crate) struct Operation {
     parameters: Vec<Parameter>,
     body: Option<Validator>,
 }
@@ -60,8 +59,8 @@ pub(crate) fn prepare() {
 ///
 /// # Errors
 /// The first parameter that is not.
-pub(crate) fn query(method: &Method, extensions: &Extensions, query: &str) -> Result<(), Problem> {
-    let Some(operation) = operation(method, extensions) else { return Ok(()) };
+pub(crate) fn query(operation: Option<&Operation>, query: &str) -> Result<(), Problem> {
+    let Some(operation) = operation else { return Ok(()) };
     for (name, text) in form_urlencoded::parse(query.as_bytes()) {
         let known = operation.parameters.iter().find(|parameter| parameter.name == name);
         if let Some(error) = known.and_then(|parameter| parameter.error(&text)) {
@@ -82,8 +81,8 @@ pub(crate) fn query(method: &Method, extensions: &Extensions, query: &str) -> Re
 ///
 /// # Errors
 /// The places that are not.
-pub(crate) fn body(method: &Method, extensions: &Extensions, octets: &[u8]) -> Result<(), Problem> {
-    let validator = operation(method, extensions).and_then(|operation| operation.body.as_ref());
+pub(crate) fn body(operation: Option<&Operation>, octets: &[u8]) -> Result<(), Problem> {
+    let validator = operation.and_then(|operation| operation.body.as_ref());
     let Some(validator) = validator.filter(|_| octets.len() <= BODY_MAX) else { return Ok(()) };
     let Ok(value) = serde_json::from_slice::<Value>(octets) else { return Ok(()) };
     let mut faults = Faults::default();
@@ -95,7 +94,8 @@ pub(crate) fn body(method: &Method, extensions: &Extensions, octets: &[u8]) -> R
     faults.none()
 }
 
-fn operation(method: &Method, extensions: &Extensions) -> Option<&'static Operation> {
+/// What the operation of a request takes, if the request is for one.
+pub(crate) fn operation(method: &Method, extensions: &Extensions) -> Option<&'static Operation> {
     let path = extensions.get::<MatchedPath>()?;
     // HEAD is answered by GET's handler.
     let method = if method == Method::HEAD { &Method::GET } else { method };
@@ -210,9 +210,6 @@ fn sentence(error: &ValidationError<'_>) -> (String, String) {
         Kind::MaxItems { limit } => {
             two(format!("has more than {limit} elements"), format!("a plus de {limit} éléments"))
         }
-        Kind::MinItems { limit } => {
-            two(format!("has fewer than {limit} elements"), format!("a moins de {limit} éléments"))
-        }
         Kind::Maximum { limit } => two(format!("is more than {limit}"), format!("est supérieur à {limit}")),
         Kind::Minimum { limit } => two(format!("is less than {limit}"), format!("est inférieur à {limit}")),
         Kind::Pattern { pattern } => {
@@ -221,7 +218,6 @@ fn sentence(error: &ValidationError<'_>) -> (String, String) {
         Kind::Enum { options } => two(format!("is none of {options}"), format!("n'est aucun de {options}")),
         Kind::UniqueItems => two("has an element twice".to_owned(), "a deux fois le même élément".to_owned()),
         Kind::Type { .. } => two("is of another type".to_owned(), "est d'un autre type".to_owned()),
-        Kind::Required { property } => two(format!("lacks {property}"), format!("n'a pas {property}")),
         _ => two(
             "is not as the description of the API says".to_owned(),
             "n'est pas conforme à la description de l'API".to_owned(),

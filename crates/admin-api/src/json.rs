@@ -24,9 +24,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         if !is_json(&request) {
             return Err(Problem::new(Code::MediaType));
         }
-        let (parts, body) = request.into_parts();
-        let (method, extensions) = (parts.method.clone(), parts.extensions.clone());
-        let request = Request::from_parts(parts, body);
+        let operation = described::operation(request.method(), request.extensions());
         let octets = Bytes::from_request(request, state).await.map_err(|rejection| {
             match rejection.into_response().status() {
                 StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::TooLarge),
@@ -34,7 +32,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             }
         })?;
         let value = read(&octets)?;
-        described::body(&method, &extensions, &octets)?;
+        described::body(operation, &octets)?;
         Ok(Self(value))
     }
 }
@@ -158,7 +156,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let read = axum::extract::Query::try_from_uri(&parts.uri);
         let axum::extract::Query(value) = read.map_err(|rejection| of_query(&rejection.body_text()))?;
-        described::query(&parts.method, &parts.extensions, parts.uri.query().unwrap_or_default())?;
+        let operation = described::operation(&parts.method, &parts.extensions);
+        described::query(operation, parts.uri.query().unwrap_or_default())?;
         Ok(Self(value))
     }
 }

@@ -14,7 +14,7 @@ pub enum Revision {
     /// Local decisions of trust, and departures from the white list.
     Trust,
     /// Something that an open session rests on was taken away or changed: a grant, a certificate rule, a password, a mailbox. What is only
-    /// added leaves it.
+    /// added leaves it, but for grants in an applicative mailbox, which say whose own it is.
     Directory,
 }
 
