@@ -85,6 +85,12 @@ async fn a_job_is_begun_seen_by_those_who_may_ask_for_its_findings_cancelled_and
     assert_eq!(cancel(&operator, &job).await.expect(409).code(), "conflict");
     assert_eq!(listed(&operator, "?state=cancelled").await.len(), 1);
     assert!(listed(&operator, "?state=running").await.is_empty());
+    let row = &operator.get("/audit?action=job.started").await.expect(200).json()["items"][0];
+    assert_eq!(
+        (&row["detail"], &row["target"]),
+        (&json!("kind=white_list.sync"), &json!(job.replace("/jobs/", "job:"))),
+        "{row}"
+    );
     let row = &operator.get("/audit?action=job.cancelled").await.expect(200).json()["items"][0];
     assert!(row["credential"].as_str().is_some_and(|credential| credential.starts_with("key:")), "{row}");
 }

@@ -127,7 +127,7 @@ fn count(of: u64) -> i64 {
 }
 
 impl Store {
-    /// Enters a job that this node is about to run, for whomever this handle acts.
+    /// Enters a job that this node is about to run, for whomever this handle acts. Who asked is in the audit trail.
     pub async fn add_job(&self, kind: &'static str) -> Result<JobId, Error> {
         let (node, actor) = (self.node(), self.act.as_ref().and_then(|act| act.actor));
         self.write(Touches::nothing(), move |tx| {
@@ -136,6 +136,7 @@ impl Store {
                 let (id,): (i64,) = on!(tx.conn(), c => sqlx::query_as(
                     "INSERT INTO jobs (kind, state, actor_id, node_id, created_at_ms, updated_at_ms) VALUES ($1, 'queued', $2, $3, $4, $4) RETURNING id")
                     .bind(kind).bind(actor.map(|actor| actor.0)).bind(node.prefix()).bind(now).fetch_one(&mut *c).await)?;
+                tx.audit(&admin("job.started", None, format!("kind={kind}")).on("job", JobId(id))).await?;
                 Ok(JobId(id))
             })
         })
