@@ -1,12 +1,13 @@
 //! APPEND (RFC 3501 §6.3.11): refused before the message where that can be told, else streamed and sealed as it arrives.
 
+use crate::place::{Place, Who};
 use crate::session::Next;
 use crate::state::{Answer, Connection, Done, Failure, GONE, TOO_MANY_KEYWORDS};
 use crate::sync::Telling;
 use imap_session::command::{AppendBegin, FlagList};
 use imap_session::response::{self, Code};
 use intake::Spool;
-use mail_types::{FolderId, SystemFlags, Timestamp};
+use mail_types::{SystemFlags, Timestamp};
 use std::time::Duration;
 use store::Refusal;
 use tokio::time::Instant;
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 /// A message on its way in.
 pub(crate) struct Append {
     pub(crate) tag: String,
-    folder: FolderId,
+    place: Place,
     flags: FlagList,
     internal_date: Option<Timestamp>,
     pub(crate) pace: Pace,
@@ -77,26 +78,26 @@ impl Connection {
     }
 
     async fn admit(&self, begin: AppendBegin) -> Result<Append, Failure> {
-        let who = self.who()?;
         if begin.size == 0 {
             return Err(Failure::No(None, "The message is empty"));
         }
         if begin.size > self.shared.message_size_max {
             return Err(TOO_BIG);
         }
-        let folder = self.target(&begin.folder).await?;
-        self.must_fit(begin.size).await?;
-        let may_write = who.rights.has('w');
+        let place = self.target(&begin.folder).await?;
+        let who = place.who;
+        self.must_fit(who, begin.size).await?;
+        let may_write = who.may("w");
         // RFC 4314 §4: flags that may not be set are left out.
         let keywords = if may_write { begin.flags.keywords } else { Vec::new() };
         if !keywords.is_empty() {
-            self.must_have_room(folder, keywords.iter().map(String::as_str)).await?;
+            self.must_have_room(place.id(), keywords.iter().map(String::as_str)).await?;
         }
         let flags = FlagList { system: SystemFlags(begin.flags.system.0 & who.changeable().0), keywords };
         let content = Ok(Spool::begin(&self.shared.store, begin.size)?);
         Ok(Append {
             tag: begin.tag,
-            folder,
+            place,
             flags,
             internal_date: begin.internal_date,
             pace: Pace::begin(),
@@ -105,9 +106,8 @@ impl Connection {
     }
 
     /// Asked before the message comes; the store asks again when it is kept.
-    async fn must_fit(&self, size: u64) -> Result<(), Failure> {
-        let Some(login) = self.login.as_deref() else { return Ok(()) };
-        let mailbox = self.shared.store.mailbox(&login.proof.principal.address).await?;
+    async fn must_fit(&self, who: Who, size: u64) -> Result<(), Failure> {
+        let mailbox = self.shared.store.mailbox_of_row(who.mailbox).await?;
         let fits = mailbox.is_none_or(|row| row.used_bytes.saturating_add(size) <= row.quota_bytes);
         if fits { Ok(()) } else { Err(FULL) }
     }
@@ -133,9 +133,10 @@ impl Connection {
     /// The message is complete.
     pub(crate) async fn append_end(&mut self) -> Next {
         let Some(append) = self.append.take() else { return self.bad(None, "No message was announced") };
-        let Append { tag, folder, flags, internal_date, content, .. } = *append;
+        let Append { tag, place, flags, internal_date, content, .. } = *append;
+        let folder = place.id();
         let answer = match content {
-            Ok(spool) => self.keep(folder, flags, internal_date, spool).await,
+            Ok(spool) => self.keep(place, flags, internal_date, spool).await,
             Err(failure) => Err(failure),
         };
         let is_selected = self.selected.as_ref().is_some_and(|selected| selected.folder == folder);
@@ -145,28 +146,27 @@ impl Connection {
 
     async fn keep(
         &self,
-        folder: FolderId,
+        place: Place,
         flags: FlagList,
         internal_date: Option<Timestamp>,
         spool: Spool,
     ) -> Answer {
-        let login = self.login.as_deref().ok_or(Failure::Bad("Log in first"))?;
         // The right may have been withdrawn while the message came.
-        login.who.must("i")?;
+        let place = self.again(place).await?;
+        place.who.must("i")?;
         let body = spool.finish().await?;
-        let private = login.who.private_seen_of;
         let appended = self
             .shared
             .store
             .append(
-                login.who.mailbox,
-                folder,
-                login.key.clone(),
+                place.who.mailbox,
+                place.id(),
+                place.key,
                 body,
                 flags.system,
                 flags.keywords,
                 internal_date,
-                private,
+                place.who.private_seen_of,
             )
             .await?
             .map_err(refused)?;

@@ -13,14 +13,14 @@ impl Connection {
     /// COPY, all or nothing.
     pub(crate) async fn copy(&mut self, set: &SequenceSet, by_uid: bool, target: &str) -> Answer {
         const DONE: &str = "COPY completed";
-        let who = self.who()?;
         let messages = self.addressed(set, by_uid).await?;
         let target = self.target(target).await?;
         if messages.is_empty() {
             return Ok(Done::new(DONE));
         }
-        let from = (who.mailbox, self.selected()?.folder);
-        let to = (who.mailbox, target);
+        let selected = self.selected()?;
+        let from = (selected.who.mailbox, selected.folder);
+        let to = (target.who.mailbox, target.id());
         let count = (!by_uid).then_some(messages.len());
         let moved = self.shared.store.copy(from, to, uid_ranges(&messages), count, None).await?;
         Ok(match copied(moved.map_err(refused)?) {
@@ -31,8 +31,8 @@ impl Connection {
 
     /// MOVE. COPYUID comes first, then the EXPUNGEs, which the change log tells (RFC 6851 §4.3).
     pub(crate) async fn move_to(&mut self, set: &SequenceSet, by_uid: bool, target: &str) -> Answer {
-        let who = self.who()?;
         let selected = self.selected()?;
+        let who = selected.who;
         selected.must_be_writable()?;
         who.must("te")?;
         let messages = self.addressed(set, by_uid).await?;
@@ -41,7 +41,7 @@ impl Connection {
             let from = self.selected()?.folder;
             let count = (!by_uid).then_some(messages.len());
             let ranges = uid_ranges(&messages);
-            let moved = self.changing().move_to(who.mailbox, from, target, ranges, count).await?;
+            let moved = self.changing(who).move_to(who.mailbox, from, target.id(), ranges, count).await?;
             if let Some(code) = copied(moved.map_err(refused)?) {
                 response::untagged(&mut self.wire.out, Status::Ok, Some(code), "Moved");
             }
@@ -79,8 +79,8 @@ impl Connection {
     /// EXPUNGE, of all that is marked or of these only. The change log tells what went.
     pub(crate) async fn expunge(&mut self, uids: Option<&SequenceSet>) -> Answer {
         const DONE: &str = "EXPUNGE completed";
-        let who = self.who()?;
         let selected = self.selected()?;
+        let who = selected.who;
         selected.must_be_writable()?;
         who.must("e")?;
         let ranges = match uids {
@@ -88,16 +88,9 @@ impl Connection {
             None => None,
         };
         if ranges.as_ref().is_none_or(|ranges| !ranges.is_empty()) {
-            self.changing().expunge(who.mailbox, selected.folder, ranges).await?;
+            self.changing(who).expunge(who.mailbox, selected.folder, ranges).await?;
         }
         Ok(Done::new(DONE))
-    }
-
-    /// The folder that messages go to.
-    pub(crate) async fn target(&self, name: &str) -> Result<FolderId, Failure> {
-        self.who()?.must("i")?;
-        let folder = self.folder(name).await?;
-        Ok(folder.ok_or(Failure::No(Some(Code::TryCreate), "No such folder"))?.id)
     }
 }
 

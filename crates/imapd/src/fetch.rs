@@ -4,7 +4,7 @@ use crate::fetch_plan::Plan;
 use crate::section::{Place, clip, locate};
 use crate::sets::{page_len, uid_ranges};
 use crate::standing::Watch;
-use crate::state::{Answer, Connection, Done, Failure, GONE, Selected, Who, keyword_names};
+use crate::state::{Answer, Connection, Done, Failure, GONE, Selected, keyword_names};
 use crate::sync::learn_keywords;
 use crate::transport::Wire;
 use imap_session::command::{FetchArguments, FetchItem, Partial, Section};
@@ -12,7 +12,7 @@ use imap_session::response::{self, Code};
 use mail_types::{SystemFlags, Uid};
 use message::structure::Structure;
 use std::ops::Range;
-use store::{BodyReader, ContentKey, FlagAction, MailboxKey, MessageRow, Store};
+use store::{BodyReader, ContentKey, FlagAction, MessageRow, Store};
 
 /// Octets of a large section opened at one time.
 const PIECE: u64 = 256 * 1024;
@@ -27,11 +27,9 @@ impl Connection {
     /// FETCH.
     pub(crate) async fn fetch(&mut self, arguments: FetchArguments) -> Answer {
         let by_uid = arguments.by_uid;
-        let (Some(selected), Some(login)) = (self.selected.as_deref_mut(), self.login.as_deref()) else {
-            return Err(crate::state::NO_FOLDER);
-        };
+        let selected = self.selected()?;
         let messages = selected.resolve(&arguments.set, by_uid)?;
-        let plan = Plan::new(arguments, selected, login.who)?;
+        let plan = Plan::new(arguments, selected)?;
         let (mut rest, mut gone, mut unreadable) = (&messages[..], 0, 0);
         while !rest.is_empty() {
             let part = self.fetch_part(&plan, rest).await?;
@@ -54,7 +52,7 @@ impl Connection {
 
     /// Answers for messages until the last, or until the session is to be judged again.
     async fn fetch_part<'m>(&mut self, plan: &Plan, messages: &'m [(u32, u32)]) -> Result<Part<'m>, Failure> {
-        let store = self.changing();
+        let store = self.changing(self.selected()?.who);
         let (Some(selected), Some(login)) = (self.selected.as_deref_mut(), self.login.as_deref()) else {
             return Err(crate::state::NO_FOLDER);
         };
@@ -68,8 +66,6 @@ impl Connection {
             ),
             selected,
             store: &store,
-            who: login.who,
-            key: &login.key,
             plan,
             header: Vec::new(),
             gone: 0,
@@ -94,8 +90,6 @@ struct Fetch<'c> {
     watch: Watch<'c>,
     selected: &'c mut Selected,
     store: &'c Store,
-    who: Who,
-    key: &'c MailboxKey,
     plan: &'c Plan,
     /// Room for headers, used again for each message.
     header: Vec<u8>,
@@ -208,7 +202,7 @@ impl Fetch<'_> {
         if unseen.is_empty() {
             return Ok(Vec::new());
         }
-        let (folder, private) = (self.selected.folder, self.who.private_seen_of);
+        let (folder, private) = (self.selected.folder, self.selected.who.private_seen_of);
         let ranges = uid_ranges(&unseen);
         let changed = self
             .store
@@ -223,7 +217,7 @@ impl Fetch<'_> {
             changed => changed?.unwrap_or_default(),
         };
         if changed.iter().any(|change| self.selected.lacks_name(change.keywords)) {
-            learn_keywords(self.selected, self.who, self.store, &mut self.wire.out).await?;
+            learn_keywords(self.selected, self.store, &mut self.wire.out).await?;
         }
         let mut uids = Vec::new();
         for change in changed {
@@ -281,7 +275,7 @@ impl Fetch<'_> {
         if !is_content && !self.plan.needs_structure {
             return Ok(opened);
         }
-        let key: ContentKey = self.key.unwrap(row.body, &row.wrapped_key)?;
+        let key: ContentKey = self.selected.key.unwrap(row.body, &row.wrapped_key)?;
         if self.plan.needs_structure {
             let stored = row.structure(&key)?;
             let structure = Structure::decode(&stored);

@@ -1,6 +1,6 @@
 //! What a FETCH needs, found once before its messages are walked.
 
-use crate::state::{Failure, Selected, Who};
+use crate::state::{Failure, Selected};
 use imap_session::command::{FetchArguments, FetchItem, Section, SectionText};
 use imap_session::response;
 use store::WithBody;
@@ -19,12 +19,12 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(arguments: FetchArguments, selected: &Selected, who: Who) -> Result<Self, Failure> {
+    pub(crate) fn new(arguments: FetchArguments, selected: &Selected) -> Result<Self, Failure> {
         let items = arguments.items;
         if arguments.changed_since.is_some() || items.contains(&FetchItem::ModSeq) {
             return Err(Failure::Bad("CONDSTORE is not offered"));
         }
-        let may_set_seen = !selected.is_read_only && who.rights.has('s');
+        let may_set_seen = !selected.is_read_only && selected.who.may("s");
         Ok(Self {
             adds_uid: arguments.by_uid && !items.contains(&FetchItem::Uid),
             with: items.iter().filter_map(need).max_by_key(|with| rank(*with)),

@@ -1,5 +1,6 @@
 //! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501 §6.3, RFC 6154 §3).
 
+use crate::place::{NONEXISTENT, Place, Reach};
 use crate::state::{Answer, Connection, Done, Failure};
 use imap_session::command::SpecialUse;
 use imap_session::response::{self, Code, Status};
@@ -8,7 +9,7 @@ use store::FolderError;
 impl Connection {
     /// CREATE.
     pub(crate) async fn create(&mut self, name: &str, uses: &[SpecialUse]) -> Answer {
-        let who = self.who()?;
+        let (Reach { who, .. }, name) = self.within(name).await?;
         who.must("k")?;
         must_be_name(name)?;
         let special_use = match uses {
@@ -22,14 +23,10 @@ impl Connection {
 
     /// DELETE. The selected folder may go too: it is then selected no more.
     pub(crate) async fn delete(&mut self, name: &str) -> Answer {
-        let who = self.who()?;
+        let Place { who, folder, .. } = self.named(name).await?;
         who.must("x")?;
-        let folder = self.shared.store.folder(who.mailbox, name).await?;
-        self.changing().delete_folder(who.mailbox, name).await?.map_err(refusal)?;
-        let is_selected = |folder: store::FolderRow| {
-            self.selected.as_ref().is_some_and(|selected| selected.folder == folder.id)
-        };
-        if folder.is_some_and(is_selected) {
+        self.changing(who).delete_folder(who.mailbox, &folder.name).await?.map_err(refusal)?;
+        if self.selected.as_ref().is_some_and(|selected| selected.folder == folder.id) {
             self.leave_folder().await;
             response::untagged(
                 &mut self.wire.out,
@@ -43,7 +40,7 @@ impl Connection {
 
     /// RENAME.
     pub(crate) async fn rename(&mut self, from: &str, to: &str) -> Answer {
-        let who = self.who()?;
+        let (Reach { who, .. }, to) = self.within(to).await?;
         // RFC 4314 §4: INBOX stays; only its messages go.
         who.must(if from == "INBOX" { "kte" } else { "kx" })?;
         must_be_name(to)?;
@@ -54,24 +51,20 @@ impl Connection {
                 rest.map_or(Ok(()), |rest| must_be_name(&format!("{to}{rest}")))?;
             }
         }
-        self.changing().rename_folder(who.mailbox, from, to).await?.map_err(refusal)?;
+        self.changing(who).rename_folder(who.mailbox, from, to).await?.map_err(refusal)?;
         Ok(Done::new("RENAME completed"))
     }
 
     /// SUBSCRIBE.
     pub(crate) async fn subscribe(&mut self, name: &str) -> Answer {
-        let who = self.who()?;
-        let exists = self.shared.store.folder(who.mailbox, name).await?.is_some();
-        if !exists {
-            return Err(refusal(FolderError::NotFound));
-        }
-        self.shared.store.subscribe(who.mailbox, who.actor, name, true).await?;
+        let Place { who, folder, .. } = self.named(name).await?;
+        self.shared.store.subscribe(who.mailbox, who.actor, &folder.name, true).await?;
         Ok(Done::new("SUBSCRIBE completed"))
     }
 
     /// UNSUBSCRIBE.
     pub(crate) async fn unsubscribe(&mut self, name: &str) -> Answer {
-        let who = self.who()?;
+        let (Reach { who, .. }, name) = self.within(name).await?;
         self.shared.store.subscribe(who.mailbox, who.actor, name, false).await?;
         Ok(Done::new("UNSUBSCRIBE completed"))
     }
@@ -82,7 +75,7 @@ const NO_USE: Failure = Failure::No(None, "[USEATTR] A folder cannot have this u
 
 fn refusal(error: FolderError) -> Failure {
     match error {
-        FolderError::NotFound => Failure::No(Some(Code::NonExistent), "No such folder"),
+        FolderError::NotFound => NONEXISTENT,
         FolderError::Exists => Failure::No(Some(Code::AlreadyExists), "The folder exists already"),
         FolderError::Forbidden => Failure::No(Some(Code::Cannot), "This folder cannot be changed so"),
         FolderError::TooMany => Failure::No(Some(Code::Limit), "Too many folders"),

@@ -36,6 +36,7 @@ mod idle;
 mod listing;
 mod login;
 mod metrics;
+mod place;
 mod search;
 mod search_content;
 mod search_key;

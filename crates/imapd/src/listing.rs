@@ -12,12 +12,12 @@ const DELIMITER: char = '/';
 impl Connection {
     /// LIST.
     pub(crate) async fn list(&mut self, arguments: ListArguments) -> Answer {
-        let who = self.who()?;
-        who.must("l")?;
         if !arguments.extended && arguments.patterns.iter().all(String::is_empty) {
             response::list(&mut self.wire.out, &["\\Noselect"], Some(DELIMITER), "", false);
             return Ok(Done::new("LIST completed"));
         }
+        let who = self.mine()?;
+        who.must("l")?;
         let folders = self.shared.store.folders(who.mailbox).await?;
         let with_subscriptions = arguments.selection.subscribed || arguments.returning.subscribed;
         let subscribed: HashSet<String> = if with_subscriptions {
@@ -38,8 +38,8 @@ impl Connection {
             }
             let attributes = attributes(folder, parents.contains(folder.name.as_str()), is_subscribed);
             response::list(&mut self.wire.out, &attributes, Some(DELIMITER), &folder.name, false);
-            if !arguments.returning.status.is_empty() && folder.selectable && who.rights.has('r') {
-                match self.write_status(&folder.name, folder.id, &arguments.returning.status).await {
+            if !arguments.returning.status.is_empty() && folder.selectable && who.may("r") {
+                match self.write_status(&folder.name, folder.id, who, &arguments.returning.status).await {
                     // Deleted meanwhile: RFC 5819 §2 leaves the STATUS out.
                     Ok(()) | Err(Failure::No(..)) => {}
                     Err(failure) => return Err(failure),
@@ -52,7 +52,7 @@ impl Connection {
 
     /// LSUB.
     pub(crate) async fn lsub(&mut self, reference: &str, pattern: &str) -> Answer {
-        let who = self.who()?;
+        let who = self.mine()?;
         let subscribed = self.shared.store.subscriptions(who.mailbox, who.actor).await?;
         let folders = self.shared.store.folders(who.mailbox).await?;
         let there: HashSet<&str> =

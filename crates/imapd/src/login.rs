@@ -1,7 +1,7 @@
 //! LOGIN, AUTHENTICATE PLAIN and AUTHENTICATE EXTERNAL (RFC 3501 §6.2, RFC 4616, RFC 4422 appendix A, RFC 4959).
 
 use crate::session::Next;
-use crate::state::{Answer, Connection, Done, Failure, Login, Who};
+use crate::state::{Answer, Connection, Done, Failure, Login};
 use crate::sync::Telling;
 use auth::{AuthError, Whence};
 use imap_session::decoder::Limits;
@@ -170,7 +170,7 @@ impl Connection {
     async fn enter(&mut self, proof: auth::Login) -> Answer {
         let key = self.shared.store.mailbox_key(proof.principal.mailbox).await?;
         self.watch_login(&proof);
-        self.login = Some(Box::new(Login { who: Who::of(&proof.principal), key, proof, opened: Vec::new() }));
+        self.login = Some(Box::new(Login { proof, key, opened: Vec::new() }));
         self.failed_logins = 0;
         self.decoder.set_limits(Limits::authenticated());
         Ok(Done::with(Code::Capability(self.capabilities()), "Logged in"))

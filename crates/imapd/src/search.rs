@@ -9,7 +9,7 @@ use imap_session::command::SearchArguments;
 use imap_session::response::{self, Code};
 use mail_types::Uid;
 use message::structure::Structure;
-use store::{MailboxKey, MessageRow, Store, WithBody};
+use store::{MessageRow, Store, WithBody};
 
 /// A message by sequence number and UID.
 type Message = (u32, u32);
@@ -24,18 +24,10 @@ impl Connection {
         if arguments.returning.is_some() {
             return Err(Failure::Bad("ESEARCH is not offered"));
         }
-        let (Some(selected), Some(login)) = (self.selected.as_deref(), self.login.as_deref()) else {
-            return Err(crate::state::NO_FOLDER);
-        };
+        let selected = self.selected()?;
         let key = Key::new(arguments.criteria, selected).map_err(|Unsupported| NO_CONDSTORE)?;
-        let mut search = Search {
-            selected,
-            store: &self.shared.store,
-            mailbox_key: &login.key,
-            key,
-            found: Vec::new(),
-            unreadable: 0,
-        };
+        let mut search =
+            Search { selected, store: &self.shared.store, key, found: Vec::new(), unreadable: 0 };
         search.run().await?;
         let Search { mut found, unreadable, .. } = search;
         self.shared.metrics.unreadable.inc_by(unreadable);
@@ -50,7 +42,6 @@ impl Connection {
 struct Search<'c> {
     selected: &'c Selected,
     store: &'c Store,
-    mailbox_key: &'c MailboxKey,
     key: Key,
     found: Vec<Message>,
     unreadable: u64,
@@ -140,7 +131,7 @@ impl Search<'_> {
         if with == WithBody::No {
             return Ok(self.key.holds(&facts));
         }
-        let key = self.mailbox_key.unwrap(row.body, &row.wrapped_key)?;
+        let key = self.selected.key.unwrap(row.body, &row.wrapped_key)?;
         let structure = Structure::decode(&row.structure(&key)?)
             .map_err(|_| store::Error::Inconsistent("the structure is not readable"))?;
         facts.sent_day = Some(structure.sent_date());

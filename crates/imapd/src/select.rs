@@ -1,6 +1,7 @@
 //! SELECT, EXAMINE, CLOSE, UNSELECT, STATUS (RFC 3501 §6.3.1, §6.3.2, §6.3.10, §6.4.2; RFC 3691).
 
-use crate::state::{Answer, Connection, Done, Failure, Selected, Who};
+use crate::place::{NONEXISTENT, Place, Who};
+use crate::state::{Answer, Connection, Done, Failure, Selected};
 use crate::sync::SYSTEM;
 use imap_session::command::StatusItem;
 use imap_session::response::{self, Code, Status};
@@ -11,8 +12,6 @@ use store::{AuditEntry, Category, FolderStatus, FolderWatch, KEYWORDS_MAX};
 /// Folders that a session remembers to have told of; others are told of again.
 const OPENED_MAX: usize = 1000;
 
-const NONEXISTENT: Failure = Failure::No(Some(Code::NonExistent), "No such folder");
-
 impl Connection {
     /// SELECT, or EXAMINE when only `to_read`. Whatever comes of it, the folder selected before is not any more.
     pub(crate) async fn select(&mut self, name: &str, condstore: bool, to_read: bool) -> Answer {
@@ -20,18 +19,18 @@ impl Connection {
         if condstore {
             return Err(Failure::Bad("CONDSTORE is not offered"));
         }
-        let who = self.who()?;
+        let place = self.place(name).await?;
+        let (who, folder) = (place.who, place.id());
         who.must("r")?;
-        let folder = self.folder(name).await?.ok_or(NONEXISTENT)?.id;
         let is_read_only = to_read || !"swite".chars().any(|letter| who.rights.has(letter));
         // Watched before it is read, so that no change falls between.
         let watch = self.shared.store.watch(folder);
         let picture = self.shared.store.select(folder, who.private_seen_of, !is_read_only).await?;
         let picture = picture.ok_or(NONEXISTENT)?;
-        self.tell_opened(folder).await?;
+        self.tell_opened(who, folder).await?;
         let status = picture.status;
-        let selected = opened(&picture, watch, is_read_only);
-        self.describe(&selected, status, who);
+        let selected = opened(&picture, place, watch, is_read_only);
+        self.describe(&selected, status);
         self.selected = Some(Box::new(selected));
         Ok(match (is_read_only, to_read) {
             (false, _) => Done::with(Code::ReadWrite, "SELECT completed"),
@@ -41,21 +40,21 @@ impl Connection {
     }
 
     /// Lets the audit trail know, before the client does, that somebody opens a folder of another's mailbox; once in a session.
-    async fn tell_opened(&mut self, folder: FolderId) -> Result<(), Failure> {
-        let store = self.changing();
+    async fn tell_opened(&mut self, who: Who, folder: FolderId) -> Result<(), Failure> {
+        let store = self.changing(who);
         let Some(login) = self.login.as_deref_mut() else { return Ok(()) };
-        if login.proof.principal.is_holder || login.opened.contains(&folder) {
+        if who.is_holder || login.opened.contains(&folder) {
             return Ok(());
         }
         let entry = AuditEntry {
-            mailbox: Some(login.who.mailbox),
+            mailbox: Some(who.mailbox),
             ..AuditEntry::new(Category::Access, "folder.opened").on("folder", folder)
         };
         match store.record_audit(vec![entry]).await {
             Ok(()) => {}
             // Mail can still be read, and read it must be; the log tells of it.
             Err(error @ store::Error::Full(_)) => {
-                tracing::error!(%error, actor = %login.who.actor, %folder, "a folder was opened without a row in the audit trail");
+                tracing::error!(%error, actor = %who.actor, %folder, "a folder was opened without a row in the audit trail");
             }
             Err(error) => return Err(error.into()),
         }
@@ -65,7 +64,7 @@ impl Connection {
         Ok(())
     }
 
-    fn describe(&mut self, selected: &Selected, status: FolderStatus, who: Who) {
+    fn describe(&mut self, selected: &Selected, status: FolderStatus) {
         let out = &mut self.wire.out;
         let mut say = |code, text| response::untagged(out, Status::Ok, Some(code), text);
         if let Some(first) = selected.view.first_unseen() {
@@ -75,7 +74,7 @@ impl Connection {
         // The rows may be newer than the counters.
         let after_last = selected.view.entries().last().map_or(0, |entry| entry.uid.saturating_add(1));
         say(Code::UidNext(status.uid_next.max(after_last)), "Predicted next UID");
-        say(permanent_flags(selected, who), "Flags that can be changed");
+        say(permanent_flags(selected), "Flags that can be changed");
         response::folder_flags(out, SYSTEM, selected.keywords.iter().map(String::as_str));
         response::exists(out, selected.view.len());
         response::recent(out, selected.view.recent());
@@ -83,10 +82,11 @@ impl Connection {
 
     /// CLOSE: removes what is marked, says nothing of it. A folder open to be read, or a reader who may not, removes nothing.
     pub(crate) async fn close(&mut self) -> Answer {
-        let who = self.who()?;
         let selected = self.leave_folder().await;
-        if let Some(selected) = selected.filter(|selected| !selected.is_read_only && who.rights.has('e')) {
-            self.changing().expunge(who.mailbox, selected.folder, None).await?;
+        let may_expunge = |selected: &Selected| !selected.is_read_only && selected.who.may("e");
+        if let Some(selected) = selected.filter(|selected| may_expunge(selected)) {
+            let who = selected.who;
+            self.changing(who).expunge(who.mailbox, selected.folder, None).await?;
         }
         Ok(Done::new("CLOSE completed"))
     }
@@ -99,9 +99,9 @@ impl Connection {
 
     /// STATUS.
     pub(crate) async fn status(&mut self, name: &str, items: &[StatusItem]) -> Answer {
-        self.who()?.must("r")?;
-        let folder = self.folder(name).await?.ok_or(NONEXISTENT)?;
-        self.write_status(name, folder.id, items).await?;
+        let place = self.place(name).await?;
+        place.who.must("r")?;
+        self.write_status(name, place.id(), place.who, items).await?;
         Ok(Done::new("STATUS completed"))
     }
 
@@ -110,10 +110,11 @@ impl Connection {
         &mut self,
         name: &str,
         folder: FolderId,
+        who: Who,
         items: &[StatusItem],
     ) -> Result<(), Failure> {
-        let private = self.who()?.private_seen_of;
-        let status = self.shared.store.folder_status(folder, private).await?.ok_or(NONEXISTENT)?;
+        let status =
+            self.shared.store.folder_status(folder, who.private_seen_of).await?.ok_or(NONEXISTENT)?;
         let limit = self.shared.message_size_max;
         let values: Vec<_> = items.iter().map(|item| (*item, value(&status, limit, *item))).collect();
         response::status(&mut self.wire.out, name, false, &values);
@@ -121,9 +122,11 @@ impl Connection {
     }
 }
 
-fn opened(picture: &store::Selected, watch: FolderWatch, is_read_only: bool) -> Selected {
+fn opened(picture: &store::Selected, place: Place, watch: FolderWatch, is_read_only: bool) -> Selected {
     let mut selected = Selected {
         folder: picture.status.id,
+        who: place.who,
+        key: place.key,
         is_read_only,
         modseq: picture.status.modseq,
         view: View::default(),
@@ -147,11 +150,12 @@ fn opened(picture: &store::Selected, watch: FolderWatch, is_read_only: bool) -> 
 }
 
 /// PERMANENTFLAGS: what the reader may change, and whether new keywords can be made.
-pub(crate) fn permanent_flags(selected: &Selected, who: Who) -> Code {
+pub(crate) fn permanent_flags(selected: &Selected) -> Code {
     if selected.is_read_only {
         return Code::PermanentFlags(SystemFlags::default(), Vec::new(), false);
     }
-    let may_write = who.rights.has('w');
+    let who = selected.who;
+    let may_write = who.may("w");
     let keywords = if may_write { selected.keywords.clone() } else { Vec::new() };
     Code::PermanentFlags(who.changeable(), keywords, may_write && selected.keywords.len() < KEYWORDS_MAX)
 }

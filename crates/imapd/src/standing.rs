@@ -6,8 +6,9 @@
 //! A certificate that cannot be checked any more (its revocation list is past its date) ends a session that rests on it too, with words that say
 //! that it is for a time: what could not begin now does not go on.
 
+use crate::place::Who;
 use crate::session::Next;
-use crate::state::{Connection, Who};
+use crate::state::Connection;
 use auth::{AuthError, Authenticator};
 use imap_session::response::{self, Code, Status};
 use journal::{Direction, Judgement, Ruling};
@@ -153,13 +154,21 @@ impl Connection {
         }
         match self.shared.authenticator.still_stands(&mut login.proof, peer).await {
             Ok(()) => {
-                login.who = Who::of(&login.proof.principal);
+                let who = Who::of(&login.proof.principal);
                 if let Some(vigil) = self.vigil.as_deref_mut() {
                     vigil.set_end(self.shared.authenticator.ends_in(&login.proof));
                 }
                 // What is open is read without being asked each time.
-                if self.selected.is_some() && !login.who.rights.has('r') {
-                    return Err(self.goodbye(Ruling::Ended, "withdrawn", None, "Your access was withdrawn"));
+                if let Some(selected) = self.selected.as_deref_mut() {
+                    selected.who = who;
+                    if !who.may("lr") {
+                        return Err(self.goodbye(
+                            Ruling::Ended,
+                            "withdrawn",
+                            None,
+                            "Your access was withdrawn",
+                        ));
+                    }
                 }
                 Ok(())
             }

@@ -3,6 +3,7 @@
 use crate::Imapd;
 use crate::append::Append;
 use crate::login::Dialogue;
+use crate::place::Who;
 use crate::standing::Shown;
 use crate::transport::Wire;
 use imap_session::decoder::Decoder;
@@ -10,10 +11,10 @@ use imap_session::response::Code;
 use imap_session::sequence::SequenceSet;
 use imap_session::view::{OutOfRange, View};
 use listener::{Drain, Vigil};
-use mail_types::{ActorId, FolderId, MailboxId, ModSeq, Principal, Rights, SystemFlags};
+use mail_types::{FolderId, ModSeq};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use store::{Act, FolderRow, FolderWatch, MailboxKey, Store, Via};
+use store::{Act, FolderWatch, MailboxKey, Store, Via};
 use tokio::time::Instant;
 
 /// One connection. What is rare is boxed: thousands of these wait at one time.
@@ -41,61 +42,21 @@ pub(crate) struct Connection {
 
 /// A login that succeeded.
 pub(crate) struct Login {
-    pub(crate) who: Who,
-    pub(crate) key: MailboxKey,
     /// What it rests on.
     pub(crate) proof: auth::Login,
+    /// Of the mailbox that was logged in to.
+    pub(crate) key: MailboxKey,
     /// Folders of another's mailbox of which the audit trail knows that they were opened.
     pub(crate) opened: Vec<FolderId>,
-}
-
-/// Who acts, in which mailbox, with what rights.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Who {
-    pub(crate) mailbox: MailboxId,
-    pub(crate) actor: ActorId,
-    pub(crate) rights: Rights,
-    /// The actor, when `\Seen` is theirs alone.
-    pub(crate) private_seen_of: Option<ActorId>,
-}
-
-impl Who {
-    pub(crate) fn of(principal: &Principal) -> Self {
-        Self {
-            mailbox: principal.mailbox,
-            actor: principal.actor.id,
-            rights: principal.rights,
-            private_seen_of: principal.private_seen.then_some(principal.actor.id),
-        }
-    }
-
-    /// Refuses who lacks one of the rights of these letters (RFC 4314 §2.1).
-    pub(crate) fn must(self, letters: &str) -> Result<(), Failure> {
-        if letters.chars().all(|letter| self.rights.has(letter)) {
-            Ok(())
-        } else {
-            Err(Failure::No(Some(Code::NoPerm), "You have no right to do this"))
-        }
-    }
-
-    /// The system flags that may be changed (RFC 4314 §2.1: `s`, `t`, `w`).
-    pub(crate) fn changeable(self) -> SystemFlags {
-        let all = SystemFlags::NAMES.into_iter().map(|(flag, _)| flag);
-        all.filter(|flag| self.rights.has(right_of(*flag))).fold(SystemFlags::default(), SystemFlags::union)
-    }
-}
-
-fn right_of(flag: SystemFlags) -> char {
-    match flag {
-        SystemFlags::SEEN => 's',
-        SystemFlags::DELETED => 't',
-        _ => 'w',
-    }
 }
 
 /// The selected folder.
 pub(crate) struct Selected {
     pub(crate) folder: FolderId,
+    /// Who reads it, in whose mailbox, with what rights.
+    pub(crate) who: Who,
+    /// Of that mailbox.
+    pub(crate) key: MailboxKey,
     pub(crate) is_read_only: bool,
     /// Name of each bit.
     pub(crate) keywords: Vec<String>,
@@ -194,11 +155,11 @@ impl Connection {
         self.shared.store.clone()
     }
 
-    /// The store for whatever the login changes in the mailbox: told of in the audit trail, unless the mailbox is its own.
-    pub(crate) fn changing(&self) -> Store {
+    /// The store for what `who` changes: told of in the audit trail, unless the mailbox is their own.
+    pub(crate) fn changing(&self, who: Who) -> Store {
         match self.login.as_deref() {
-            Some(login) if !login.proof.principal.is_holder => self.shared.store.acting(Act {
-                actor: Some(login.who.actor),
+            Some(login) if !who.is_holder => self.shared.store.acting(Act {
+                actor: Some(who.actor),
                 whence: Some(self.peer.ip()),
                 credential: login.proof.credential_name(self.certificate.as_deref().map(|shown| &shown.peer)),
                 tells_changes: true,
@@ -208,8 +169,8 @@ impl Connection {
         }
     }
 
-    pub(crate) fn who(&self) -> Result<Who, Failure> {
-        self.login.as_ref().map(|login| login.who).ok_or(Failure::Bad("Log in first"))
+    pub(crate) fn logged_in(&self) -> Result<&Login, Failure> {
+        self.login.as_deref().ok_or(Failure::Bad("Log in first"))
     }
 
     /// No folder is selected any more; the one that was. What was recent here is so for nobody else.
@@ -225,12 +186,6 @@ impl Connection {
 
     pub(crate) fn selected(&self) -> Result<&Selected, Failure> {
         self.selected.as_deref().ok_or(NO_FOLDER)
-    }
-
-    /// The folder of that name, if it can hold messages.
-    pub(crate) async fn folder(&self, name: &str) -> Result<Option<FolderRow>, Failure> {
-        let folder = self.shared.store.folder(self.who()?.mailbox, name).await?;
-        Ok(folder.filter(|folder| folder.selectable))
     }
 }
 

@@ -1,9 +1,8 @@
 //! STORE (RFC 3501 §6.4.6; rights after RFC 4314 §4).
 
+use crate::place::Who;
 use crate::sets::uid_ranges;
-use crate::state::{
-    Answer, Connection, Done, Failure, GONE, NO_FOLDER, TOO_MANY_KEYWORDS, Who, keyword_names,
-};
+use crate::state::{Answer, Connection, Done, Failure, GONE, NO_FOLDER, TOO_MANY_KEYWORDS, keyword_names};
 use crate::sync::{SYSTEM, Telling, learn_keywords};
 use imap_session::command::{FlagList, StoreAction, StoreArguments};
 use imap_session::response::{self, Code};
@@ -26,8 +25,8 @@ impl Connection {
         if arguments.unchanged_since.is_some() {
             return Err(Failure::Bad("CONDSTORE is not offered"));
         }
-        let who = self.who()?;
         let selected = self.selected()?;
+        let who = selected.who;
         selected.must_be_writable()?;
         let mut messages = selected.resolve(&arguments.set, arguments.by_uid)?;
         let steps = permitted(who, arguments.action, arguments.flags, &selected.keywords)?;
@@ -62,7 +61,7 @@ impl Connection {
         step: &Step,
         ranges: Vec<(u32, u32)>,
     ) -> Result<Vec<u32>, Failure> {
-        let store = self.changing();
+        let store = self.changing(who);
         let Self { selected, wire, .. } = self;
         let selected = selected.as_deref_mut().ok_or(NO_FOLDER)?;
         let Step { action, flags, keywords } = step;
@@ -73,7 +72,7 @@ impl Connection {
         let is_known = |name: &String| selected.keywords.iter().any(|known| known.eq_ignore_ascii_case(name));
         let are_new = *action != FlagAction::Remove && !keywords.iter().all(is_known);
         if are_new || changed.iter().any(|change| selected.lacks_name(change.keywords)) {
-            learn_keywords(selected, who, &store, &mut wire.out).await?;
+            learn_keywords(selected, &store, &mut wire.out).await?;
         }
         let bits = keyword_bits(&selected.keywords, keywords);
         let mut surprises = Vec::new();
@@ -154,7 +153,7 @@ mod tests {
 
     fn who(letters: &str) -> Who {
         let rights = Rights::from_letters(letters);
-        Who { mailbox: MailboxId(1), actor: ActorId(1), rights, private_seen_of: None }
+        Who { mailbox: MailboxId(1), actor: ActorId(1), rights, private_seen_of: None, is_holder: true }
     }
 
     fn asked(system: SystemFlags, keyword: &str) -> FlagList {

@@ -1,7 +1,7 @@
 //! Telling the client what changed in the selected folder (RFC 3501 §5.2, §5.5, §7.4.1).
 
 use crate::select::permanent_flags;
-use crate::state::{Connection, Failure, Selected, Who, keyword_names};
+use crate::state::{Connection, Failure, Selected, keyword_names};
 use imap_session::command::CommandBody;
 use imap_session::response::{self, Status};
 use imap_session::view::{Change, Untagged};
@@ -45,9 +45,7 @@ impl Telling {
 impl Connection {
     /// Reads the change log where that is due and writes what it says.
     pub(crate) async fn tell_changes(&mut self, telling: Telling) -> Result<(), Failure> {
-        let (Some(selected), Some(login)) = (self.selected.as_deref_mut(), self.login.as_deref()) else {
-            return Ok(());
-        };
+        let Some(selected) = self.selected.as_deref_mut() else { return Ok(()) };
         // The notice is taken before the log is read: one that comes meanwhile is for the next time.
         let is_due = selected.watch.take() || telling.forced;
         let waits = telling.expunges && selected.view.has_pending_expunges();
@@ -57,7 +55,7 @@ impl Connection {
         let mut changes = Vec::new();
         if is_due {
             let store = &self.shared.store;
-            let read = store.changes(selected.folder, login.who.private_seen_of, selected.modseq).await?;
+            let read = store.changes(selected.folder, selected.who.private_seen_of, selected.modseq).await?;
             let Some(read) = read else {
                 self.selected = None;
                 return Err(Failure::Vanished);
@@ -65,7 +63,7 @@ impl Connection {
             selected.modseq = read.modseq;
             if read.keywords.len() > selected.keywords.len() {
                 selected.keywords = read.keywords.clone();
-                tell_keywords(selected, login.who, &mut self.wire.out);
+                tell_keywords(selected, &mut self.wire.out);
             }
             let last = read.rows.last().map_or(0, |row| row.uid.0);
             if selected.view.entries().last().is_none_or(|entry| entry.uid < last) {
@@ -109,19 +107,18 @@ impl Connection {
 /// Reads the names of keywords again, and tells them.
 pub(crate) async fn learn_keywords(
     selected: &mut Selected,
-    who: Who,
     store: &Store,
     out: &mut Vec<u8>,
 ) -> Result<(), store::Error> {
     selected.keywords = store.keywords(selected.folder).await?;
-    tell_keywords(selected, who, out);
+    tell_keywords(selected, out);
     Ok(())
 }
 
 /// FLAGS and PERMANENTFLAGS go together: one names the flags there are, the other those that can be set.
-fn tell_keywords(selected: &Selected, who: Who, out: &mut Vec<u8>) {
+fn tell_keywords(selected: &Selected, out: &mut Vec<u8>) {
     response::folder_flags(out, SYSTEM, selected.keywords.iter().map(String::as_str));
-    response::untagged(out, Status::Ok, Some(permanent_flags(selected, who)), "Flags that can be changed");
+    response::untagged(out, Status::Ok, Some(permanent_flags(selected)), "Flags that can be changed");
 }
 
 fn in_order(read: &FolderChanges) -> Vec<Change> {
