@@ -34,6 +34,7 @@ mod transfer;
 
 pub mod date;
 pub mod dsn;
+pub mod extract;
 pub mod header;
 pub mod notice;
 pub mod originator;

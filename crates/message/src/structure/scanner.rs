@@ -94,6 +94,8 @@ pub struct StructureScanner {
     /// How many of `open` await a delimiter.
     awaited: usize,
     top: TopFacts,
+    /// From which offsets on there is something to read, header or text, or nothing. See [`StructureScanner::take_turns`].
+    turns: Vec<(u64, bool)>,
 }
 
 impl Default for StructureScanner {
@@ -117,6 +119,7 @@ impl StructureScanner {
             open: Vec::new(),
             awaited: 0,
             top: TopFacts::default(),
+            turns: Vec::new(),
         };
         scanner.open_part(0, Role::Message);
         scanner
@@ -142,6 +145,17 @@ impl StructureScanner {
             self.end_line();
             rest = after;
         }
+    }
+
+    /// Octets taken so far.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Where, since this was last asked, headers or text began (true), or something else (false); what comes first is a header. A text may turn out to be
+    /// shorter than its turn says, and what is no text but in the end of a message is not among them.
+    pub(crate) fn take_turns(&mut self) -> Vec<(u64, bool)> {
+        std::mem::take(&mut self.turns)
     }
 
     /// Closes what is open and renders.
@@ -223,6 +237,7 @@ impl StructureScanner {
         if hit.closes {
             self.open[hit.index].boundary = None;
             self.awaited -= 1;
+            self.turns.push((self.offset, false));
         } else {
             self.open_part(self.offset, role);
         }
@@ -254,6 +269,7 @@ impl StructureScanner {
         });
         self.header.clear();
         self.reading_header = true;
+        self.turns.push((start, true));
     }
 
     /// Ends all open entities but the outermost `keep`, at `end`, before which there are `lines` line ends.
@@ -314,9 +330,11 @@ impl StructureScanner {
                 self.open_part(start, Role::Message);
             } else {
                 part.kind = Kind::Opaque;
+                self.turns.push((start, false));
             }
             return;
         }
+        let is_opaque = boundary.is_some() && !room;
         match boundary {
             Some(_) if !room => part.kind = Kind::Opaque,
             Some(boundary) => {
@@ -331,6 +349,10 @@ impl StructureScanner {
             }
             None => {}
         }
+        // What stands before the first part of a multipart is text if no part follows.
+        let is_text =
+            part.kind == Kind::Multipart || crate::extract::is_text_type(&part.content_type.media_type);
+        self.turns.push((start, is_text && !is_opaque));
     }
 }
 

@@ -1,0 +1,251 @@
+//! The searchable text of a message, and the filter before it.
+//!
+//! An [`Extract`] holds what a person reads of a message: the fields of its header, decoded; the fields of the headers of its parts and of embedded messages, and
+//! the names of attachments; its text parts, decoded, tags of HTML left out. All is casemapped, so that searching is looking for octets. It is
+//! made at delivery by a [`TextScanner`], kept sealed, and opened for those messages that their [`Signature`] does not rule out.
+//!
+//! A message with more than [`KEPT_MAX`] octets of headers and text has none: it is read anew, piece by piece, with an [`ExtractBuilder`].
+//!
+//! Deviations: a text part under a charset that is not known is read as [`decode_body`] reads it; of attachments only the names are searched.
+//!
+//! Standards: RFC 5051, RFC 9051 §6.4.4.
+
+mod folding;
+mod needle;
+mod scanner;
+mod signature;
+
+use crate::header::{decode_value, fields};
+use crate::structure::{Leaf, SectionRange, Structure};
+use crate::text::{Encoding, decode_body, strip_html};
+use folding::{casemapped, spaced, unaccented};
+use std::borrow::Cow;
+
+pub use folding::Folding;
+pub use needle::Needle;
+pub use scanner::{Gathered, KEPT_MAX, TextScanner};
+pub use signature::Signature;
+
+const VERSION: u8 = 1;
+/// Octets before the text of a stored extract: version and length of the header's text.
+const HEAD: usize = 5;
+
+/// The octets are not of a version known here, or they are damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a stored text extract or signature of a known version")]
+pub struct DecodeError;
+
+/// A run of a message's octets that SEARCH reads, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Where it lies.
+    pub range: SectionRange,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The header of the message.
+    Header,
+    /// The header of a part or of an embedded message: it is body.
+    Fields,
+    Text {
+        encoding: Encoding,
+        charset: Option<String>,
+        is_html: bool,
+    },
+}
+
+impl Structure {
+    /// What SEARCH reads of the message, its header first.
+    pub fn pieces(&self) -> impl Iterator<Item = Piece> {
+        let header = Piece { range: self.header(), kind: Kind::Header };
+        let own = header.range.clone();
+        let parts = self.leaves().map(|leaf| leaf.header).filter(move |part| *part != own);
+        let fields = self.embedded_headers().chain(parts).map(|range| Piece { range, kind: Kind::Fields });
+        let texts = self.leaves().filter(is_text).map(|leaf| {
+            let kind = Kind::Text {
+                encoding: Encoding::named(leaf.encoding),
+                charset: leaf.charset.map(ToOwned::to_owned),
+                is_html: leaf.subtype.eq_ignore_ascii_case("html"),
+            };
+            Piece { range: leaf.body, kind }
+        });
+        std::iter::once(header).chain(fields).chain(texts)
+    }
+
+    /// The names of attachments, decoded.
+    pub fn attachment_names(&self) -> Vec<String> {
+        if self.leaves().all(|leaf| is_text(&leaf)) {
+            return Vec::new();
+        }
+        self.parts().into_iter().filter_map(|part| part.name).collect()
+    }
+}
+
+/// Text, and reports of delivery and the like, which are text too.
+fn is_text(leaf: &Leaf<'_>) -> bool {
+    is_text_type(leaf.media_type)
+}
+
+pub(crate) fn is_text_type(media_type: &str) -> bool {
+    ["text", "message"].iter().any(|read| media_type.eq_ignore_ascii_case(read))
+}
+
+/// Makes an [`Extract`] of the pieces of a message. NUL parts one text from the next, and each field from the next.
+#[derive(Clone, Default)]
+pub struct ExtractBuilder {
+    /// `NAME: VALUE` of each field, NUL before each.
+    header: String,
+    /// Every other text, NUL before each.
+    body: String,
+}
+
+impl std::fmt::Debug for ExtractBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "[text extract of {} octets]", self.octets())
+    }
+}
+
+impl ExtractBuilder {
+    /// Takes the octets of a piece.
+    pub fn push(&mut self, piece: &Piece, raw: &[u8]) {
+        match &piece.kind {
+            Kind::Header => push_fields(raw, &mut self.header),
+            Kind::Fields => push_fields(raw, &mut self.body),
+            Kind::Text { encoding, charset, is_html } => {
+                let text = decode_body(raw, *encoding, charset.as_deref());
+                self.push_text(&if *is_html { strip_html(&text) } else { text });
+            }
+        }
+    }
+
+    /// Takes a text of the body.
+    pub fn push_text(&mut self, text: &str) {
+        self.body.push('\0');
+        casemapped(text, &mut self.body);
+    }
+
+    /// Octets so far.
+    pub fn octets(&self) -> usize {
+        self.header.len() + self.body.len()
+    }
+
+    /// What was taken.
+    pub fn finish(self) -> Extract {
+        let Self { header: mut text, body } = self;
+        let header = text.len();
+        text.push_str(&body);
+        Extract { text, header }
+    }
+}
+
+fn push_fields(raw: &[u8], out: &mut String) {
+    let mut mapped = String::new();
+    for field in fields(raw) {
+        out.push('\0');
+        casemapped(&String::from_utf8_lossy(field.name), out);
+        out.push_str(": ");
+        mapped.clear();
+        casemapped(&decode_value(&field.value()), &mut mapped);
+        out.push_str(&spaced(&mapped));
+    }
+}
+
+/// The searchable text of a message, casemapped or, once [opened](Extract::opened) so, unaccented.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Extract {
+    text: String,
+    /// Octets of the header's text.
+    header: usize,
+}
+
+impl std::fmt::Debug for Extract {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "[text extract of {} octets]", self.text.len())
+    }
+}
+
+impl Extract {
+    /// The stored form: a version octet, the length of the header's text, the text.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(HEAD + self.text.len());
+        out.push(VERSION);
+        // A text that is stored is far below 4 GiB.
+        out.extend_from_slice(&u32::try_from(self.header).unwrap_or(u32::MAX).to_le_bytes());
+        out.extend_from_slice(self.text.as_bytes());
+        out
+    }
+
+    /// Reads the stored form.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the octets are not a stored extract.
+    pub fn decode(mut stored: Vec<u8>) -> Result<Self, DecodeError> {
+        let Some((&[VERSION, a, b, c, d], _)) = stored.split_first_chunk::<HEAD>() else {
+            return Err(DecodeError);
+        };
+        let header = usize::try_from(u32::from_le_bytes([a, b, c, d])).map_err(|_| DecodeError)?;
+        stored.drain(..HEAD);
+        let text = String::from_utf8(stored).map_err(|_| DecodeError)?;
+        if text.is_char_boundary(header) { Ok(Self { text, header }) } else { Err(DecodeError) }
+    }
+
+    /// The extract as texts are compared with it under that folding.
+    pub fn opened(self, folding: Folding) -> Self {
+        if folding == Folding::Casemap || self.text.is_ascii() {
+            return self;
+        }
+        let mut text = String::with_capacity(self.text.len());
+        unaccented(self.header_text(), &mut text);
+        let header = text.len();
+        unaccented(self.body_text(), &mut text);
+        Self { text, header }
+    }
+
+    /// The signature of a casemapped extract.
+    pub fn signature(&self) -> Signature {
+        let plain = if self.text.is_ascii() {
+            Cow::Borrowed(self.text.as_str())
+        } else {
+            let mut plain = String::with_capacity(self.text.len());
+            unaccented(&self.text, &mut plain);
+            Cow::Owned(plain)
+        };
+        Signature::of(plain.as_bytes())
+    }
+
+    /// Whether a field of the message's header has that name, whatever the case, and holds `value`.
+    pub fn field_holds(&self, name: &str, value: &Needle) -> bool {
+        let name = name.as_bytes();
+        let of_name = |field: &&str| {
+            field
+                .as_bytes()
+                .split_at_checked(name.len())
+                .is_some_and(|(start, rest)| rest.starts_with(b": ") && start.eq_ignore_ascii_case(name))
+        };
+        let mut fields = self.header_text().split('\0').filter(of_name);
+        fields.any(|field| field.get(name.len() + 2..).is_some_and(|held| value.is_in(held)))
+    }
+
+    /// Whether a field of the message's header holds it, its name counted in.
+    pub fn header_holds(&self, text: &Needle) -> bool {
+        text.is_in(self.header_text())
+    }
+
+    /// Whether a text of the body holds it.
+    pub fn body_holds(&self, text: &Needle) -> bool {
+        text.is_in(self.body_text())
+    }
+
+    fn header_text(&self) -> &str {
+        self.text.get(..self.header).unwrap_or_default()
+    }
+
+    fn body_text(&self) -> &str {
+        self.text.get(self.header..).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

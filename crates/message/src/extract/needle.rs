@@ -1,0 +1,59 @@
+//! What is looked for, made ready.
+
+use super::Folding;
+use super::folding::{casemapped, spaced, unaccented};
+use super::signature::{Signature, hashes};
+use memchr::memmem::Finder;
+
+/// A text that is looked for: folded, with the bits that it has set in the signature of whatever holds it.
+#[derive(Clone)]
+pub struct Needle {
+    finder: Finder<'static>,
+    hashes: Vec<u32>,
+    is_empty: bool,
+}
+
+impl std::fmt::Debug for Needle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[search text]")
+    }
+}
+
+impl Needle {
+    /// As bodies hold it.
+    pub fn in_body(text: &str, folding: Folding) -> Self {
+        let mut mapped = String::with_capacity(text.len());
+        casemapped(text, &mut mapped);
+        Self::of(mapped, folding)
+    }
+
+    /// As header fields hold it: white space is one space.
+    pub fn in_header(text: &str, folding: Folding) -> Self {
+        let mut mapped = String::with_capacity(text.len());
+        casemapped(text, &mut mapped);
+        Self::of(spaced(&mapped), folding)
+    }
+
+    fn of(mapped: String, folding: Folding) -> Self {
+        let mut plain = String::with_capacity(mapped.len());
+        unaccented(&mapped, &mut plain);
+        // Signatures are of unaccented text, whatever is compared in the end: what differs without its accents differs with them.
+        let hashes = hashes(plain.as_bytes());
+        let compared = if folding == Folding::Casemap { mapped } else { plain };
+        Self { finder: Finder::new(compared.as_bytes()).into_owned(), hashes, is_empty: compared.is_empty() }
+    }
+
+    /// Whether a message with that signature may hold it. False is certain.
+    pub fn may_be_in(&self, signature: &Signature) -> bool {
+        signature.holds(&self.hashes)
+    }
+
+    /// Whether it is nothing at all, which is everywhere.
+    pub fn is_empty(&self) -> bool {
+        self.is_empty
+    }
+
+    pub(super) fn is_in(&self, text: &str) -> bool {
+        self.finder.find(text.as_bytes()).is_some()
+    }
+}

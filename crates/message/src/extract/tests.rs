@@ -1,0 +1,152 @@
+use super::*;
+use crate::structure::StructureScanner;
+use proptest::prelude::*;
+
+const LETTER: &str = "From: =?iso-8859-1?Q?H=E9l=E8ne?= <h@nord.example>\r\nSubject: avis\r\n\tde  passage\r\n\
+    Content-Type: multipart/mixed; boundary=b\r\n\r\npreamble\r\n--b\r\nContent-Type: text/html; charset=utf-8\r\n\
+    Content-Transfer-Encoding: base64\r\n\r\nPHA+aMOpbW88Yj5ncmFtbWU8L2I+PC9wPg==\r\n--b\r\nContent-Type: application/pdf\r\n\
+    Content-Disposition: attachment; filename*0*=utf-8''%C3%A9cho; filename*1=graphie.pdf\r\n\r\nSECRET\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n\
+    Subject: dedans\r\n\r\nau fond\r\n--b--\r\nepilogue\r\n";
+
+fn gathered(raw: &[u8], size: usize) -> (Structure, Gathered) {
+    let mut scanner = TextScanner::new();
+    raw.chunks(size).for_each(|chunk| scanner.push(chunk));
+    scanner.finish()
+}
+
+fn extract(raw: &str) -> Extract {
+    let (structure, gathered) = gathered(raw.as_bytes(), 7);
+    gathered.extract(&structure).unwrap()
+}
+
+fn in_body(text: &str) -> Needle {
+    Needle::in_body(text, Folding::Unaccented)
+}
+
+fn in_header(text: &str) -> Needle {
+    Needle::in_header(text, Folding::Unaccented)
+}
+
+#[test]
+fn what_a_person_reads_is_found_and_nothing_else() {
+    let extract = extract(LETTER);
+    let signature = extract.signature();
+    let opened = extract.clone().opened(Folding::Unaccented);
+    for text in
+        ["hémogramme", "HEMOGRAMME", "échographie.pdf", "subject: dedans", "au fond", "application/pdf"]
+    {
+        assert!(opened.body_holds(&in_body(text)) && in_body(text).may_be_in(&signature), "{text}");
+    }
+    for text in ["secret", "preamble", "epilogue", "helene", "<b>", "PHA+", "avis", "au fondsubject"] {
+        assert!(!opened.body_holds(&in_body(text)), "{text}");
+    }
+    for text in ["helene", "avis de passage", "avis  de\tpassage", "subject: avis", "multipart/mixed", "from"]
+    {
+        assert!(opened.header_holds(&in_header(text)) && in_header(text).may_be_in(&signature), "{text}");
+    }
+    assert!(!opened.header_holds(&in_header("dedans")));
+    assert!(opened.field_holds("subject", &in_header("AVIS DE")));
+    assert!(opened.field_holds("From", &in_header("")));
+    for (name, value) in
+        [("subject", "helene"), ("subj", "avis"), ("to", ""), ("subject", "subject"), ("from", "avis")]
+    {
+        assert!(!opened.field_holds(name, &in_header(value)), "{name}: {value}");
+    }
+}
+
+#[test]
+fn accents_count_where_they_are_asked_to() {
+    let opened = extract(LETTER).opened(Folding::Casemap);
+    let needle = |text| Needle::in_body(text, Folding::Casemap);
+    assert!(opened.body_holds(&needle("HÉMOGRAMME")) && opened.body_holds(&needle("he\u{301}mo")));
+    assert!(!opened.body_holds(&needle("hemogramme")));
+    assert!(needle("hémogramme").may_be_in(&extract(LETTER).signature()));
+}
+
+#[test]
+fn an_extract_survives_storage_and_damage_is_told() {
+    let extract = extract(LETTER);
+    assert_eq!(Extract::decode(extract.encode()), Ok(extract.clone()));
+    let opened = Extract::decode(extract.encode()).unwrap().opened(Folding::Unaccented);
+    assert_eq!(opened, extract.opened(Folding::Unaccented));
+    for stored in [&b""[..], b"\x01\0\0\0", b"\x02\0\0\0\0", b"\x01\x05\0\0\0abc", b"\x01\0\0\0\0\xff"] {
+        assert_eq!(Extract::decode(stored.to_vec()), Err(DecodeError));
+    }
+}
+
+#[test]
+fn a_message_with_too_much_text_has_none_and_a_large_attachment_does_not_count() {
+    let header = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntexte\r\n--b\r\nContent-Type: image/png\r\n\r\n";
+    let line = "0123456789abcdef0123456789abcde\r\n";
+    let large = format!("{header}{}--b--\r\n", line.repeat(2 * KEPT_MAX / line.len()));
+    let (structure, kept) = gathered(large.as_bytes(), 5000);
+    assert!(kept.octets() < 1000);
+    assert!(kept.extract(&structure).unwrap().opened(Folding::Unaccented).body_holds(&in_body("texte")));
+    let (structure, kept) = gathered(large.replace("image/png", "text/png").as_bytes(), 5000);
+    assert_eq!((kept.octets(), kept.extract(&structure)), (0, None));
+    // One ligature is eighteen characters.
+    let (structure, kept) = gathered(format!("A: b\r\n\r\n{}", "\u{fdfa}".repeat(100_000)).as_bytes(), 5000);
+    assert_eq!(kept.extract(&structure), None);
+}
+
+/// The extract of a message whose octets are all at hand.
+fn whole(raw: &[u8]) -> Extract {
+    let mut scanner = StructureScanner::new();
+    scanner.push(raw);
+    let structure = scanner.finish();
+    let mut builder = ExtractBuilder::default();
+    for piece in structure.pieces() {
+        builder.push(&piece, &raw[piece.range.start as usize..piece.range.end as usize]);
+    }
+    structure.attachment_names().iter().for_each(|name| builder.push_text(name));
+    builder.finish()
+}
+
+fn lines() -> impl Strategy<Value = String> {
+    let line = prop::sample::select(vec![
+        "--a",
+        "--a--",
+        "--b",
+        "--b--",
+        "",
+        "Content-Type: multipart/mixed; boundary=a",
+        "Content-Type: multipart/digest; boundary=b",
+        "Content-Type: text/html",
+        "Content-Type: image/png",
+        "Content-Type: message/rfc822",
+        "Content-Transfer-Encoding: base64",
+        "Subject: été",
+        "aGVs bG8",
+        "-",
+        "x y",
+    ]);
+    prop::collection::vec((line, prop::sample::select(vec!["\r\n", "\n"])), 0..30)
+        .prop_map(|lines| lines.into_iter().map(|(line, end)| format!("{line}{end}")).collect())
+}
+
+proptest! {
+    #[test]
+    fn what_is_kept_of_a_stream_is_all_that_is_read(raw in lines(), size in 1_usize..40) {
+        let (structure, kept) = gathered(raw.as_bytes(), size);
+        if let Some(extract) = kept.extract(&structure) {
+            prop_assert_eq!(extract, whole(raw.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn a_signature_rules_out_no_text_that_is_there(text in "\\PC{0,300}|[éèÉßœ’a-e ]{0,300}", from in 0.0..1.0, length in 0_usize..20) {
+        let mut builder = ExtractBuilder::default();
+        builder.push_text(&text);
+        let extract = builder.finish();
+        let chars: Vec<char> = text.chars().collect();
+        let from = (from * chars.len() as f64) as usize;
+        let part: String = chars.iter().skip(from).take(length).collect();
+        for folding in [Folding::Casemap, Folding::Unaccented] {
+            let needle = Needle::in_body(&part.to_uppercase(), folding);
+            let is_there = extract.clone().opened(folding).body_holds(&needle);
+            prop_assert!(!is_there || needle.may_be_in(&extract.signature()));
+            let needle = Needle::in_body(&part, folding);
+            prop_assert!(extract.clone().opened(folding).body_holds(&needle), "{:?}", part);
+        }
+    }
+}
