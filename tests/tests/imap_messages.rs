@@ -1,6 +1,6 @@
 //! Messages: every item and section of FETCH, STORE, APPEND, COPY, CLOSE (RFC 3501 §6.3.11, §6.4).
 
-use scenarios::{Demo, Imap, Mailbox, Wire};
+use scenarios::{Demo, Imap, Mailbox};
 use std::sync::Arc;
 
 const NESTED: &[u8] = b"Date: Fri, 9 Jan 2026 23:30:00 -0500\r\nFrom: \"A, B\" <a@nord.example>\r\nSubject: outer\r\nthis line is no field\r\nX-One: 1\r\nx-one: 2\r\n\
@@ -294,23 +294,4 @@ async fn a_copy_to_a_missing_folder_says_that_it_could_be_made() {
     imap.ok("SELECT Archive").await;
     let told = imap.ok("FETCH 1 FLAGS").await.text();
     assert!(told.contains("\\Flagged") && told.contains("mot") && told.contains("\\Recent"), "{told}");
-}
-
-#[tokio::test]
-async fn a_small_message_need_not_wait_and_a_larger_one_must() {
-    let (demo, mailbox) = mailbox("attente");
-    let mut wire = Wire::imap(&demo, demo.north(), &mailbox).await;
-    wire.send("a CAPABILITY").await;
-    let told = wire.until("a OK").await.concat();
-    assert!(told.contains(" LITERAL-") && !told.contains("LITERAL+"), "{told}");
-    let small = format!("Subject: x\r\n\r\n{}\r\n", "x".repeat(4000));
-    wire.send_raw(format!("b APPEND INBOX {{{}+}}\r\n{small}\r\nc NOOP\r\n", small.len()).as_bytes()).await;
-    wire.until("b OK").await;
-    wire.until("c OK").await;
-    let large = "x".repeat(5000);
-    wire.send_raw(format!("d APPEND INBOX {{5000+}}\r\n{large}\r\ne NOOP\r\n").as_bytes()).await;
-    assert!(wire.line().await.starts_with("d BAD [TOOBIG]"), "{wire:?}");
-    wire.until("e OK").await;
-    wire.send("f STATUS INBOX (MESSAGES)").await;
-    assert!(wire.until("f OK").await.concat().contains("MESSAGES 1"), "{wire:?}");
 }

@@ -20,6 +20,8 @@ pub enum When {
     Always,
     /// Before TLS and before login.
     Clear,
+    /// Before login.
+    Unauthenticated,
     /// Before login, when a password is refused.
     LoginDisabled,
     /// Before login, when a password is accepted.
@@ -35,6 +37,7 @@ impl When {
         match self {
             Self::Always => true,
             Self::Clear => !state.tls && !state.authenticated,
+            Self::Unauthenticated => !state.authenticated,
             Self::LoginDisabled => !state.authenticated && state.login_disabled,
             Self::LoginEnabled => !state.authenticated && !state.login_disabled,
             Self::ClientCertificate => !state.authenticated && state.client_certificate,
@@ -47,9 +50,10 @@ impl When {
 #[derive(Clone, Debug)]
 pub struct CapabilityTable(Vec<(String, When)>);
 
-const STANDARD: [(&str, When); 17] = [
+const STANDARD: [(&str, When); 21] = [
     ("IMAP4rev1", When::Always),
-    ("LITERAL-", When::Always),
+    ("LITERAL-", When::Unauthenticated),
+    ("LITERAL+", When::Authenticated),
     ("SASL-IR", When::Always),
     ("ID", When::Always),
     ("ENABLE", When::Always),
@@ -60,6 +64,9 @@ const STANDARD: [(&str, When); 17] = [
     ("AUTH=EXTERNAL", When::ClientCertificate),
     ("NAMESPACE", When::Always),
     ("UIDPLUS", When::Always),
+    ("MULTIAPPEND", When::Always),
+    ("CATENATE", When::Always),
+    ("REPLACE", When::Always),
     ("MOVE", When::Always),
     ("UNSELECT", When::Always),
     ("SPECIAL-USE", When::Always),
@@ -133,7 +140,7 @@ mod tests {
         let inside = table.text(state(true, true));
         assert_eq!(
             inside,
-            "IMAP4rev1 LITERAL- SASL-IR ID ENABLE IDLE NAMESPACE UIDPLUS MOVE UNSELECT SPECIAL-USE CHILDREN STATUS=SIZE"
+            "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UIDPLUS MULTIAPPEND CATENATE REPLACE MOVE UNSELECT SPECIAL-USE CHILDREN STATUS=SIZE"
         );
     }
 

@@ -23,9 +23,10 @@
 //! assert_eq!((command.tag.as_str(), command.body), ("a1", CommandBody::Noop));
 //! ```
 //!
-//! Standards: RFC 3501; RFC 7888 (LITERAL-), 4959 (SASL-IR), 2971 (ID), 5161 (ENABLE), 2177 (IDLE), 2342 (NAMESPACE),
-//! 4315 (UIDPLUS), 6851 (MOVE), 3691 (UNSELECT), 6154 (SPECIAL-USE), 3348 (CHILDREN), 8438 (STATUS=SIZE). Parsed ahead of being offered: parts of RFC 4731
-//! (ESEARCH), 5258 (LIST-EXTENDED), 5819 (LIST-STATUS), 7162 (CONDSTORE), 7889 (APPENDLIMIT).
+//! Standards: RFC 3501; RFC 7888 (LITERAL-, LITERAL+), 4959 (SASL-IR), 2971 (ID), 5161 (ENABLE), 2177 (IDLE), 2342 (NAMESPACE),
+//! 4315 (UIDPLUS), 6851 (MOVE), 3691 (UNSELECT), 6154 (SPECIAL-USE), 3348 (CHILDREN), 8438 (STATUS=SIZE), 3502 (MULTIAPPEND), 4469 (CATENATE),
+//! 8508 (REPLACE), 7889 (APPENDLIMIT). Parsed ahead of being offered: parts of RFC 4731
+//! (ESEARCH), 5258 (LIST-EXTENDED), 5819 (LIST-STATUS), 7162 (CONDSTORE).
 #![warn(missing_docs)]
 
 pub mod capability;
@@ -37,6 +38,7 @@ pub mod pattern;
 pub mod response;
 pub mod sasl;
 pub mod sequence;
+pub mod url;
 pub mod view;
 
 mod parser;

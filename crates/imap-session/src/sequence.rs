@@ -63,6 +63,11 @@ impl SequenceSet {
         Ok(Self { elements })
     }
 
+    /// Whether the set is one number, or `*`.
+    pub(crate) fn is_one(&self) -> bool {
+        matches!(self.elements.as_slice(), [(low, high)] if low == high)
+    }
+
     /// Whether `n` is in the set when `*` means `max`. Linear in the set: resolve it once to ask often.
     pub fn contains(&self, n: u32, max: u32) -> bool {
         self.elements.iter().filter_map(|e| range(*e, max)).any(|(low, high)| low <= n && n <= high)

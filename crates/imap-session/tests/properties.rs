@@ -1,6 +1,6 @@
 //! Properties that hold for every input.
 
-use imap_session::command::CommandBody;
+use imap_session::command::{AppendStep, CommandBody};
 use imap_session::decoder::{Decoder, Input, Limits};
 use imap_session::mutf7;
 use imap_session::pattern;
@@ -27,7 +27,7 @@ fn inputs(octets: &[u8], size: usize) -> Vec<Input> {
             match &input {
                 Input::Command(command) if command.body == CommandBody::Idle => decoder.expect_done(),
                 Input::Command(command) if command.body == CommandBody::Noop => decoder.expect_response(),
-                Input::AppendBegin(_) => {
+                Input::Append(AppendStep::Literal(_)) => {
                     appends += 1;
                     if appends % 2 == 0 { decoder.refuse_append() } else { decoder.accept_append() }
                 }
@@ -49,7 +49,7 @@ fn session() -> impl Strategy<Value = Vec<u8>> {
             "a ", "b1 ", "\r\n", "\r\n", "\r\n", "\n", "\r", "\0", " ", "{3}\r\nabc", "{3+}\r\nabc", "{9+}\r\n", "{60+}\r\n", "{0}\r\n",
             "{25+}\r\n", "NOOP", "IDLE", "DONE", "APPEND ", "INBOX ", "(\\Seen) ", "LOGIN ", "\"x\"", "\"", "\\", "UID ", "SEARCH ",
             "FETCH ", "1:* ", "(", ")", "NOT ", "OR ", "ALL", "BODY[", "]", "<0.1>", "HEADER.FIELDS ", "STORE ", "FLAGS ", "AUTHENTICATE ",
-            "PLAIN ", "=", "LIST ", "*", "&AOk-", "RETURN ", "ID ", "NIL",
+            "PLAIN ", "=", "CATENATE (", "TEXT ", "URL ", "UTF8 (~", "REPLACE ", "~{3+}\r\nabc", "c APPEND INBOX ", "LIST ", "*", "&AOk-", "RETURN ", "ID ", "NIL",
         ]).prop_map(|s| s.as_bytes().to_vec()),
         1 => proptest::collection::vec(any::<u8>(), 0..20),
     ];
@@ -73,7 +73,7 @@ proptest! {
             decoder.handle_input(&[octet]);
             let mut waits_for_us = false;
             while let Some(input) = decoder.poll() {
-                waits_for_us = matches!(input, Input::AppendBegin(_) | Input::Fatal(_));
+                waits_for_us = matches!(input, Input::Append(AppendStep::Literal(_)) | Input::Fatal(_));
                 decoder.refuse_append();
             }
             prop_assert!(waits_for_us || decoder.wants_input());

@@ -4,7 +4,7 @@
 //! the inputs they give, `I: …`. `! refuse` refuses the messages that follow, `! utf8` and `! tls` and `! login` call the decoder.
 //! After IDLE and after AUTHENTICATE without an initial response the runner says what the next line is, as the edge would.
 
-use imap_session::command::CommandBody;
+use imap_session::command::{AppendStep, CommandBody};
 use imap_session::decoder::{Decoder, Input, Limits};
 use std::path::Path;
 
@@ -114,8 +114,8 @@ impl Runner {
                 CommandBody::Authenticate { initial_response: None, .. } => self.decoder.expect_response(),
                 _ => {}
             },
-            Input::AppendBegin(_) if self.refuse => self.decoder.refuse_append(),
-            Input::AppendBegin(_) => self.decoder.accept_append(),
+            Input::Append(AppendStep::Literal(_)) if self.refuse => self.decoder.refuse_append(),
+            Input::Append(AppendStep::Literal(_)) => self.decoder.accept_append(),
             _ => {}
         }
         let line = describe(&input);
@@ -132,6 +132,13 @@ fn describe(input: &Input) -> String {
         Input::AppendContent(octets) => format!("AppendContent {}", octets.escape_ascii()),
         Input::Bad { tag, text } => format!("{} BAD {text}", tag.as_deref().unwrap_or("*")),
         Input::Response(line) => format!("Response {}", line.expose().escape_ascii()),
+        Input::Append(AppendStep::Begin(begin)) => {
+            let replaced = begin.replaced.as_ref().map_or(String::new(), |replaced| {
+                format!(" in place of {}{:?}", if replaced.by_uid { "UID " } else { "" }, replaced.message)
+            });
+            format!("{} Append to {}{replaced}", begin.tag, begin.folder)
+        }
+        Input::Append(step) => format!("{step:?}"),
         other => format!("{other:?}"),
     }
 }

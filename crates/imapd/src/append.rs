@@ -1,29 +1,41 @@
-//! APPEND (RFC 3501 §6.3.11): refused before the message where that can be told, else streamed and sealed as it arrives.
+//! APPEND of any number of messages, and REPLACE (RFC 3501 §6.3.11; RFC 3502, 4469, 8508): refused before the octets where that can be told, else
+//! streamed and sealed as they arrive, and kept all together or not at all.
+//!
+//! What is said wrong comes as soon as it is known when the client waits with its octets; else they are read past.
 
+use crate::gathering::{Gathering, Incoming};
 use crate::place::{Place, Who};
 use crate::session::Next;
 use crate::state::{Answer, Connection, Done, Failure, GONE, TOO_MANY_KEYWORDS};
 use crate::sync::Telling;
-use imap_session::command::{AppendBegin, FlagList};
-use imap_session::response::{self, Code};
-use intake::Spool;
-use mail_types::{SystemFlags, Timestamp};
+use imap_session::command::{AppendBegin, AppendLiteral, AppendMessage, AppendStep, FlagList, Replaced};
+use imap_session::response::{self, Code, Status};
+use mail_types::{SystemFlags, Uid};
 use std::time::Duration;
 use store::Refusal;
 use tokio::time::Instant;
 
-/// A message on its way in.
+/// Messages on their way in.
 pub(crate) struct Append {
     pub(crate) tag: String,
-    place: Place,
-    flags: FlagList,
-    internal_date: Option<Timestamp>,
     pub(crate) pace: Pace,
     /// What came so far, or why the rest is only read to stay in step.
-    content: Result<Spool, Failure>,
+    work: Result<Work, Failure>,
 }
 
-/// How fast a message comes: [`Pace::STEP`] octets in [`Pace::TIME`] at least. A client that sends an octet a second is let go.
+struct Work {
+    to: Place,
+    replaced: Option<GivingWay>,
+    gathering: Gathering,
+}
+
+/// What REPLACE replaces, and how it was named.
+struct GivingWay {
+    by_uid: bool,
+    message: store::Replaced,
+}
+
+/// How fast messages come: [`Pace::STEP`] octets in [`Pace::TIME`] at least. A client that sends an octet a second is let go.
 #[derive(Debug)]
 pub(crate) struct Pace {
     since: Instant,
@@ -51,21 +63,104 @@ impl Pace {
     }
 }
 
-const TOO_BIG: Failure = Failure::No(Some(Code::TooBig), "The message is too large");
-const FULL: Failure = Failure::No(Some(Code::OverQuota), "The mailbox is full");
-const NUL: Failure = Failure::No(None, "The message holds NUL");
+pub(crate) const FULL: Failure = Failure::No(Some(Code::OverQuota), "The mailbox is full");
+const NO_MESSAGE: Failure = Failure::No(Some(Code::NonExistent), "There is no such message to replace");
+const NOT_ANNOUNCED: &str = "No message was announced";
 
 impl Connection {
-    /// An announced message: lets it come, or answers at once.
-    pub(crate) async fn append_begin(&mut self, begin: AppendBegin) -> Next {
-        self.shared.metrics.count_command("APPEND");
-        let synchronising = begin.synchronising;
-        let tag = begin.tag.clone();
-        match self.admit(begin).await {
-            Ok(append) => {
-                self.append = Some(Box::new(append));
+    /// Part of an APPEND or REPLACE.
+    pub(crate) async fn append_step(&mut self, step: AppendStep) -> Next {
+        match step {
+            AppendStep::Begin(begin) => self.append_begin(begin).await,
+            step @ (AppendStep::Message(_) | AppendStep::Url(_)) => self.append_more(step).await,
+            AppendStep::Literal(literal) => self.append_literal(literal).await,
+            // What was withdrawn while the messages came is not stored any more.
+            AppendStep::End => match self.next_if_fallen().await {
+                Some(next) => next,
+                None => self.append_end().await,
+            },
+        }
+    }
+
+    async fn append_begin(&mut self, begin: AppendBegin) -> Next {
+        self.shared.metrics.count_command(if begin.replaced.is_some() { "REPLACE" } else { "APPEND" });
+        let work = self.admit(&begin).await;
+        self.append = Some(Box::new(Append { tag: begin.tag, pace: Pace::begin(), work }));
+        Next::Go
+    }
+
+    /// Goes on with the messages, unless it is known already that they are not kept.
+    async fn append_more(&mut self, step: AppendStep) -> Next {
+        let Some(mut append) = self.append.take() else { return self.bad(None, NOT_ANNOUNCED) };
+        if let Ok(work) = &mut append.work {
+            let done = match step {
+                AppendStep::Message(message) => self.next_message(work, message).await,
+                AppendStep::Url(url) => self.catenate(&mut work.gathering, &url).await,
+                AppendStep::Begin(_) | AppendStep::Literal(_) | AppendStep::End => Ok(()),
+            };
+            if let Err(failure) = done {
+                append.work = Err(failure);
+            }
+        }
+        self.append = Some(append);
+        Next::Go
+    }
+
+    async fn admit(&self, begin: &AppendBegin) -> Result<Work, Failure> {
+        self.logged_in()?;
+        let replaced = begin.replaced.as_ref().map(|replaced| self.gives_way(replaced)).transpose()?;
+        let to = self.target(&begin.folder).await?;
+        // What goes makes room, which the store counts.
+        let room = if replaced.is_some() { u64::MAX } else { self.room(to.who).await? };
+        let gathering = Gathering::new(&self.shared.store, self.shared.message_size_max, room);
+        Ok(Work { to, replaced, gathering })
+    }
+
+    /// The message that is to be replaced.
+    fn gives_way(&self, Replaced { by_uid, message }: &Replaced) -> Result<GivingWay, Failure> {
+        let selected = self.selected()?;
+        let who = selected.who;
+        selected.must_be_writable()?;
+        who.must("te")?;
+        let found = selected.resolve(message, *by_uid)?;
+        let Some((_, uid)) = found.first().copied() else { return Err(NO_MESSAGE) };
+        if selected.view.is_gone(uid) {
+            return Err(GONE);
+        }
+        let message = store::Replaced { mailbox: who.mailbox, folder: selected.folder, uid: Uid(uid) };
+        Ok(GivingWay { by_uid: *by_uid, message })
+    }
+
+    /// Octets that still fit, before the messages come; the store asks again when they are kept.
+    async fn room(&self, who: Who) -> Result<u64, Failure> {
+        let mailbox = self.shared.store.mailbox_of_row(who.mailbox).await?;
+        Ok(mailbox.map_or(u64::MAX, |row| row.quota_bytes.saturating_sub(row.used_bytes)))
+    }
+
+    async fn next_message(&self, work: &mut Work, message: AppendMessage) -> Result<(), Failure> {
+        let AppendMessage { flags, internal_date, data } = message;
+        let who = work.to.who;
+        // RFC 4314 §4: flags that may not be set are left out.
+        let keywords = if who.may("w") { flags.keywords } else { Vec::new() };
+        if !keywords.is_empty() {
+            self.must_have_room(work.to.id(), keywords.iter().map(String::as_str)).await?;
+        }
+        let flags = FlagList { system: SystemFlags(flags.system.0 & who.changeable().0), keywords };
+        work.gathering.begin(Incoming { flags, internal_date, data }).await
+    }
+
+    /// Announced octets: lets them come, or answers at once.
+    async fn append_literal(&mut self, literal: AppendLiteral) -> Next {
+        let Some(append) = self.append.take() else {
+            self.decoder.refuse_append();
+            return self.bad(None, NOT_ANNOUNCED);
+        };
+        let Append { tag, pace, work } = *append;
+        match work.and_then(|mut work| work.gathering.admit(literal.size).map(|()| work)) {
+            Ok(work) => {
+                self.append = Some(Box::new(Append { tag, pace, work: Ok(work) }));
                 self.decoder.accept_append();
-                if synchronising {
+                if literal.synchronising {
                     response::continuation(&mut self.wire.out, "OK");
                 }
                 Next::Go
@@ -77,101 +172,62 @@ impl Connection {
         }
     }
 
-    async fn admit(&self, begin: AppendBegin) -> Result<Append, Failure> {
-        if begin.size == 0 {
-            return Err(Failure::No(None, "The message is empty"));
-        }
-        if begin.size > self.shared.message_size_max {
-            return Err(TOO_BIG);
-        }
-        let place = self.target(&begin.folder).await?;
-        let who = place.who;
-        self.must_fit(who, begin.size).await?;
-        let may_write = who.may("w");
-        // RFC 4314 §4: flags that may not be set are left out.
-        let keywords = if may_write { begin.flags.keywords } else { Vec::new() };
-        if !keywords.is_empty() {
-            self.must_have_room(place.id(), keywords.iter().map(String::as_str)).await?;
-        }
-        let flags = FlagList { system: SystemFlags(begin.flags.system.0 & who.changeable().0), keywords };
-        let content = Ok(Spool::begin(&self.shared.store, begin.size)?);
-        Ok(Append {
-            tag: begin.tag,
-            place,
-            flags,
-            internal_date: begin.internal_date,
-            pace: Pace::begin(),
-            content,
-        })
-    }
-
-    /// Asked before the message comes; the store asks again when it is kept.
-    async fn must_fit(&self, who: Who, size: u64) -> Result<(), Failure> {
-        let mailbox = self.shared.store.mailbox_of_row(who.mailbox).await?;
-        let fits = mailbox.is_none_or(|row| row.used_bytes.saturating_add(size) <= row.quota_bytes);
-        if fits { Ok(()) } else { Err(FULL) }
-    }
-
-    /// More of the message. After a fault it is only read.
+    /// More of a message. After a fault it is only read.
     pub(crate) async fn append_content(&mut self, content: &[u8]) {
         let Some(append) = self.append.as_deref_mut() else { return };
         append.pace.came(content.len());
-        let Ok(spool) = &mut append.content else { return };
-        let written = if content.contains(&0) {
-            Err(NUL)
-        } else {
-            spool.write(content).await.map_err(|error| match error {
-                store::Error::TooBig => TOO_BIG,
-                error => Failure::Store(error),
-            })
-        };
-        if let Err(failure) = written {
-            append.content = Err(failure);
+        let Ok(work) = &mut append.work else { return };
+        if let Err(failure) = work.gathering.write(content).await {
+            append.work = Err(failure);
         }
     }
 
-    /// The message is complete.
-    pub(crate) async fn append_end(&mut self) -> Next {
-        let Some(append) = self.append.take() else { return self.bad(None, "No message was announced") };
-        let Append { tag, place, flags, internal_date, content, .. } = *append;
-        let folder = place.id();
-        let answer = match content {
-            Ok(spool) => self.keep(place, flags, internal_date, spool).await,
+    /// The command is complete.
+    async fn append_end(&mut self) -> Next {
+        let Some(append) = self.append.take() else { return self.bad(None, NOT_ANNOUNCED) };
+        let Append { tag, work, .. } = *append;
+        let mut telling = Telling { by_uid: false, expunges: true, forced: false };
+        let answer = match work {
+            Ok(work) => {
+                let is_selected =
+                    self.selected.as_ref().is_some_and(|selected| selected.folder == work.to.id());
+                telling.forced = is_selected || work.replaced.is_some();
+                telling.by_uid = work.replaced.as_ref().is_some_and(|gone| gone.by_uid);
+                self.keep(work).await
+            }
             Err(failure) => Err(failure),
         };
-        let is_selected = self.selected.as_ref().is_some_and(|selected| selected.folder == folder);
-        let telling = Telling { by_uid: false, expunges: true, forced: is_selected };
         self.finish(&tag, answer, telling).await
     }
 
-    async fn keep(
-        &self,
-        place: Place,
-        flags: FlagList,
-        internal_date: Option<Timestamp>,
-        spool: Spool,
-    ) -> Answer {
-        // The right may have been withdrawn while the message came.
-        let place = self.again(place).await?;
-        place.who.must("i")?;
-        let body = spool.finish().await?;
-        let appended = self
-            .shared
-            .store
-            .append(
-                place.who.mailbox,
-                place.id(),
-                place.key,
-                body,
-                flags.system,
-                flags.keywords,
-                internal_date,
-                place.who.private_seen_of,
-            )
-            .await?
-            .map_err(refused)?;
-        let code = Code::AppendUid(appended.uid_validity.0, vec![appended.uid.0]);
-        Ok(Done::with(code, "APPEND completed"))
+    async fn keep(&mut self, work: Work) -> Answer {
+        let Work { to, replaced, gathering } = work;
+        // The right may have been withdrawn while the messages came.
+        let to = self.again(to).await?;
+        to.who.must("i")?;
+        let mut who = to.who;
+        if replaced.is_some() {
+            who = self.selected()?.who;
+            who.must("te")?;
+        }
+        let messages = gathering.finish().await?;
+        let append = store::Append {
+            mailbox: to.who.mailbox,
+            folder: to.id(),
+            private_seen_of: to.who.private_seen_of,
+            key: to.key,
+            messages,
+            replaced: replaced.as_ref().map(|gone| gone.message),
+        };
+        let appended = self.changing(who).append(append).await?.map_err(refused)?;
+        let uid_validity = appended.first().map_or(0, |first| first.uid_validity.0);
+        let code = Code::AppendUid(uid_validity, appended.iter().map(|appended| appended.uid.0).collect());
+        if replaced.is_none() {
+            return Ok(Done::with(code, "APPEND completed"));
+        }
+        // RFC 8508 §3: where the new one went comes before it is told that the old one is gone.
+        response::untagged(&mut self.wire.out, Status::Ok, Some(code), "The message is there");
+        Ok(Done::new("REPLACE completed"))
     }
 }
 

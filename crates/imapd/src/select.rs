@@ -40,7 +40,7 @@ impl Connection {
     }
 
     /// Lets the audit trail know, before the client does, that somebody opens a folder of another's mailbox; once in a session.
-    async fn tell_opened(&mut self, who: Who, folder: FolderId) -> Result<(), Failure> {
+    pub(crate) async fn tell_opened(&mut self, who: Who, folder: FolderId) -> Result<(), Failure> {
         let store = self.changing(who);
         let Some(login) = self.login.as_deref_mut() else { return Ok(()) };
         if who.is_holder || login.opened.contains(&folder) {

@@ -147,16 +147,11 @@ impl Connection {
                 Next::Go
             }
             Input::Command(command) => self.command(command).await,
-            Input::AppendBegin(begin) => self.append_begin(begin).await,
+            Input::Append(step) => self.append_step(step).await,
             Input::AppendContent(content) => {
                 self.append_content(&content).await;
                 Next::Go
             }
-            // What was withdrawn while the message came is not stored any more.
-            Input::AppendEnd => match self.next_if_fallen().await {
-                Some(next) => next,
-                None => self.append_end().await,
-            },
             Input::Response(line) => self.authenticate_response(&line).await,
             Input::Bad { tag, text } => {
                 let waiting = self.append.take().map(|append| append.tag);
@@ -329,7 +324,7 @@ impl Connection {
             login_disabled: !tls,
             client_certificate: self.certificate.is_some(),
         };
-        CAPABILITIES.text(state)
+        format!("{} APPENDLIMIT={}", CAPABILITIES.text(state), self.shared.message_size_max)
     }
 
     async fn starttls(&mut self, tag: &str) -> Next {

@@ -25,6 +25,11 @@ impl Spool {
         Ok(Self { body: store.begin_body(size_max)?, scanner: StructureScanner::new(), is_eight_bit: false })
     }
 
+    /// The body is not held in memory once it is [finished](Self::finish), however small it is.
+    pub fn keep_outside(&mut self) {
+        self.body.keep_outside();
+    }
+
     /// Takes more content.
     ///
     /// # Errors

@@ -94,6 +94,12 @@ impl SealedBody {
         &self.key
     }
 
+    /// KiB that it holds in memory while it waits for its transaction.
+    pub(crate) fn inline_kib(&self) -> u32 {
+        let octets = self.place.container().map_or(0, <[u8]>::len);
+        u32::try_from(octets / 1024).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
     /// Who answers for a container outside its row. The writer takes it along: it keeps the container before COMMIT is sent, because after that the
     /// caller may be gone and the outcome unknown; after a rollback that is certain it calls [`Claim::release`], and the container goes when this body
     /// is dropped, not at the next sweep.
@@ -116,6 +122,8 @@ pub struct BodyWriter {
     file: Option<SpoolFile>,
     size: u64,
     size_max: u64,
+    /// Octets of a container that may stand in its row.
+    inline_max: usize,
 }
 
 impl std::fmt::Debug for BodyWriter {
@@ -140,12 +148,18 @@ impl BodyWriter {
             file: None,
             size: 0,
             size_max,
+            inline_max: INLINE_MAX,
         })
     }
 
     /// Octets taken so far.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// The container goes to the body store, however small it is: one of many that would be held in memory until they are committed together.
+    pub fn keep_outside(&mut self) {
+        self.inline_max = 0;
     }
 
     /// Takes more content. Over the bound it is [`Error::TooBig`] and the writer is of no further use.
@@ -183,7 +197,7 @@ impl BodyWriter {
     pub async fn finish(mut self, structure: &[u8]) -> Result<SealedBody, Error> {
         self.sealer.seal(&self.pending, true, &mut self.sealed)?;
         let structure = Sealer::seal_side_car(self.id, self.key.raw(), SideCar::Structure, structure);
-        let place = if self.file.is_none() && self.sealed.len() <= INLINE_MAX {
+        let place = if self.file.is_none() && self.sealed.len() <= self.inline_max {
             Place::Inline(std::mem::take(&mut self.sealed))
         } else {
             Place::Outside(self.settle().await?)

@@ -14,6 +14,7 @@ mod accept_many;
 mod act;
 mod admin_roles;
 mod api_keys;
+mod append;
 mod applications;
 mod audit;
 mod bodies;
@@ -79,6 +80,7 @@ pub use accept::{Acceptance, Accepted, Appended, LocalDelivery, RemoteDelivery, 
 pub use act::{Act, Via};
 pub use admin_roles::{AdminRoleRow, GivenAdminRole};
 pub use api_keys::{KeyError, KeyRow, KeySecret, KeyTerms};
+pub use append::{Append, NewMessage, Replaced};
 pub use applications::{ApplicationGrant, ApplicationRow};
 pub use audit::{
     AUDIT_FAULTS_MAX, AuditEntry, AuditExport, AuditFault, AuditFilter, AuditKeepDays, AuditKey, AuditPage,

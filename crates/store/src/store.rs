@@ -219,6 +219,15 @@ impl Store {
         self.writers()?.write(self.act.clone(), touches, run).await
     }
 
+    /// The same, for a unit that holds so many KiB of bodies while it waits.
+    pub(crate) async fn write_weighing<T, F>(&self, kib: u32, touches: Touches, run: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'t> FnMut(&'t mut WriteTx) -> UnitFuture<'t, T> + Send + 'static,
+    {
+        self.writers()?.write_weighing(self.act.clone(), kib, touches, run).await
+    }
+
     fn writers(&self) -> Result<Writers, Error> {
         let writers = self.shared.writers.lock().unwrap_or_else(PoisonError::into_inner).clone();
         writers.ok_or(Error::Closing)

@@ -1,14 +1,14 @@
-//! Messages that enter a folder by a client's hand: APPEND, COPY, MOVE. Each is one unit of work, whatever the number of messages.
+//! Messages that enter a folder from another: COPY, MOVE. Each is one unit of work, whatever the number of messages. What comes from outside is
+//! in [`append`](crate::append).
 
 use crate::dialect::on;
 use crate::flags::Ranges;
 use crate::messages::body_id;
 use crate::rows::{BodyRow, MessageEntry};
 use crate::writer::{Touches, WriteTx};
-use crate::{Appended, Error, MailboxKey, SealedBody, Store};
-use mail_types::{ActorId, FolderId, MailboxId, ModSeq, SystemFlags, Timestamp, Uid, UidValidity};
+use crate::{Error, MailboxKey, Store};
+use mail_types::{ActorId, FolderId, MailboxId, SystemFlags, Timestamp, Uid, UidValidity};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 /// Why messages were not let in; nothing was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +36,7 @@ pub struct Moved {
     pub uids: Vec<(Uid, Uid)>,
 }
 
-type Refusable<T> = Result<Result<T, Refusal>, Error>;
+pub(crate) type Refusable<T> = Result<Result<T, Refusal>, Error>;
 
 impl Store {
     /// Copies messages to a folder, of another mailbox where keys are given for both. With `count`, exactly so many or none.
@@ -78,85 +78,11 @@ impl Store {
         })
         .await
     }
-
-    /// Stores a message that a client brings.
-    pub async fn append(
-        &self,
-        mailbox: MailboxId,
-        folder: FolderId,
-        key: MailboxKey,
-        body: SealedBody,
-        flags: SystemFlags,
-        keywords: Vec<String>,
-        internal_date: Option<Timestamp>,
-        private_seen_of: Option<ActorId>,
-    ) -> Refusable<Appended> {
-        let append =
-            Arc::new(Append { mailbox, folder, key, body, flags, keywords, internal_date, private_seen_of });
-        self.write(Touches::from(mailbox), move |tx| {
-            let append = append.clone();
-            Box::pin(async move { tx.append(&append).await })
-        })
-        .await
-    }
-}
-
-struct Append {
-    mailbox: MailboxId,
-    folder: FolderId,
-    key: MailboxKey,
-    body: SealedBody,
-    flags: SystemFlags,
-    keywords: Vec<String>,
-    internal_date: Option<Timestamp>,
-    private_seen_of: Option<ActorId>,
 }
 
 impl WriteTx {
-    async fn append(&mut self, append: &Append) -> Refusable<Appended> {
-        let body = &append.body;
-        let size = i64::try_from(body.size()).map_err(|_| Error::TooBig)?;
-        if !self.fits(append.mailbox, size).await? {
-            return Ok(Err(Refusal::OverQuota));
-        }
-        if !self.folder_is_there(append.folder).await? {
-            return Ok(Err(Refusal::NoFolder));
-        }
-        let Some(keywords) = self.keyword_bits(append.folder, &append.keywords).await? else {
-            return Ok(Err(Refusal::TooManyKeywords));
-        };
-        let (flags, seen_by) = match append.private_seen_of {
-            Some(actor) if append.flags.contains(SystemFlags::SEEN) => {
-                (append.flags.without(SystemFlags::SEEN), Some(actor))
-            }
-            _ => (append.flags, None),
-        };
-        let mut entries = [MessageEntry {
-            mailbox: append.mailbox,
-            folder: append.folder,
-            body: &body.id.0,
-            wrapped_key: append.key.wrap(body.id(), body.key()).into(),
-            size,
-            internal_date: append.internal_date.unwrap_or(self.now),
-            flags,
-            keywords,
-            uid: 0,
-            modseq: 0,
-        }];
-        let validity = self.place(&[BodyRow::of(body)], &mut entries).await?;
-        let [entry] = entries;
-        if let Some(actor) = seen_by {
-            self.set_private_seen(append.folder, actor, &[entry.uid], true, None).await?;
-        }
-        Ok(Ok(Appended {
-            uid_validity: validity,
-            uid: uid(entry.uid),
-            modseq: ModSeq(entry.modseq.unsigned_abs()),
-        }))
-    }
-
     /// Writes messages of one folder, with their bodies where those are new.
-    async fn place(
+    pub(crate) async fn place(
         &mut self,
         bodies: &[BodyRow<'_>],
         entries: &mut [MessageEntry<'_>],
@@ -165,14 +91,14 @@ impl WriteTx {
         Ok(validity.into_values().next().unwrap_or(UidValidity(0)))
     }
 
-    async fn folder_is_there(&mut self, folder: FolderId) -> Result<bool, Error> {
+    pub(crate) async fn folder_is_there(&mut self, folder: FolderId) -> Result<bool, Error> {
         let row: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as("SELECT id FROM folders WHERE id = $1 AND selectable = 1")
             .bind(folder.0).fetch_optional(&mut *c).await)?;
         Ok(row.is_some())
     }
 
     /// Whether `bytes` more fit the quota of a mailbox.
-    async fn fits(&mut self, mailbox: MailboxId, bytes: i64) -> Result<bool, Error> {
+    pub(crate) async fn fits(&mut self, mailbox: MailboxId, bytes: i64) -> Result<bool, Error> {
         let (quota, used): (i64, i64) = on!(self.conn(), c => sqlx::query_as("SELECT quota_bytes, used_bytes FROM mailboxes WHERE id = $1")
             .bind(mailbox.0).fetch_one(&mut *c).await)?;
         Ok(used.saturating_add(bytes) <= quota)
@@ -348,6 +274,6 @@ struct Source {
     keywords: i64,
 }
 
-fn uid(uid: i64) -> Uid {
+pub(crate) fn uid(uid: i64) -> Uid {
     Uid(u32::try_from(uid).unwrap_or(u32::MAX))
 }

@@ -4,6 +4,7 @@
 //! `INBOX/x`). Nothing here says whether a command is allowed, in what state, or to whom.
 //! A command holds names and search texts of a health mailbox: log its kind, never its `Debug`.
 
+mod append;
 mod fetch;
 mod list;
 mod search;
@@ -11,9 +12,10 @@ mod status;
 mod store;
 
 use crate::sequence::SequenceSet;
+pub use append::{AppendBegin, AppendData, AppendLiteral, AppendMessage, AppendStep, Replaced};
 pub use fetch::{FetchArguments, FetchItem, Partial, Section, SectionText};
 pub use list::{ListArguments, ListReturn, ListSelection, SpecialUse};
-use mail_types::{Secret, Timestamp};
+use mail_types::Secret;
 pub use search::{Date, SearchArguments, SearchKey, SearchReturn};
 pub use status::StatusItem;
 pub use store::{FlagList, StoreAction, StoreArguments};
@@ -27,7 +29,7 @@ pub struct Command {
     pub body: CommandBody,
 }
 
-/// What is asked. APPEND is not here: it comes as [`crate::decoder::Input::AppendBegin`] and what follows it.
+/// What is asked. APPEND and REPLACE are not here: they come as [`crate::decoder::Input::Append`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandBody {
     /// RFC 3501 §6.1.1
@@ -158,21 +160,4 @@ pub enum CommandBody {
     Enable(Vec<String>),
     /// A name that is no command here, in upper case, shortened if long. Answer BAD.
     Unknown(String),
-}
-
-/// RFC 3501 §6.3.11: APPEND up to its message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AppendBegin {
-    /// Of the command.
-    pub tag: String,
-    /// Where to.
-    pub folder: String,
-    /// To set on the message.
-    pub flags: FlagList,
-    /// The date-time given, its zone applied.
-    pub internal_date: Option<Timestamp>,
-    /// Octets of the message; as announced, not bounded.
-    pub size: u64,
-    /// The client waits for `+ ` before it sends the message.
-    pub synchronising: bool,
 }

@@ -1,6 +1,6 @@
 //! What a decoder gives to the edge.
 
-use crate::command::{AppendBegin, Command};
+use crate::command::{AppendStep, Command};
 use mail_types::Secret;
 
 /// What the client sent.
@@ -10,13 +10,11 @@ pub enum Input {
     Continue,
     /// A complete command.
     Command(Command),
-    /// APPEND announced a message. Nothing is read before [`super::Decoder::accept_append`] or [`super::Decoder::refuse_append`].
-    AppendBegin(AppendBegin),
-    /// Octets of the accepted message, in order.
+    /// Part of an APPEND or REPLACE.
+    Append(AppendStep),
+    /// Octets of an accepted [`AppendStep::Literal`], in order.
     AppendContent(Vec<u8>),
-    /// The message and the command are complete: answer it.
-    AppendEnd,
-    /// A syntax error: answer `tag BAD text`, or `* BAD text` without a tag. In the middle of an APPEND, the message is void; in place
+    /// A syntax error: answer `tag BAD text`, or `* BAD text` without a tag. In the middle of an APPEND, its messages are void; in place
     /// of a [`Input::Response`] or [`Input::Done`], the command that waited for it is over.
     Bad {
         /// Of the command, when it could be read.

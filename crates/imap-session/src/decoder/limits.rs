@@ -10,7 +10,7 @@ pub struct Limits {
     /// [`crate::sasl::LINE_MAX`] if that is more.
     pub line_max: usize,
     /// One literal that comes without waiting for `+ `, the message of an APPEND included (RFC 7888 §5, LITERAL-). A larger one is BAD, and
-    /// read and thrown away.
+    /// read and thrown away. `u64::MAX` is LITERAL+ (§3): such a literal is bounded as one that waits.
     pub non_synchronising_max: u64,
     /// One literal of a command. The message of an APPEND is not bounded here: the edge decides from its size.
     pub literal_max: u64,
@@ -36,7 +36,7 @@ impl Limits {
     pub const fn authenticated() -> Self {
         Self {
             line_max: 64 << 10,
-            non_synchronising_max: NON_SYNCHRONISING_MAX,
+            non_synchronising_max: u64::MAX,
             literal_max: 1 << 20,
             literals_max: 1 << 20,
             discard_max: 64 << 20,

@@ -1,8 +1,8 @@
 //! The input side of a connection: octets in, complete commands out.
 //!
 //! A line ends with CRLF. A bare LF or CR, or a NUL, makes the command BAD, and reading goes on after the next CRLF: no octet is
-//! ever taken for a line end that another reader would not take for one. Literals are announced, checked, then read; the message
-//! of an APPEND is handed over in pieces and never held. What was refused but comes anyway (non-synchronising literals) is
+//! ever taken for a line end that another reader would not take for one. Literals are announced, checked, then read; the messages
+//! of an APPEND are handed over in pieces and never held. What was refused but comes anyway (non-synchronising literals) is
 //! read and thrown away up to [`Limits::discard_max`], past which the connection ends. One that should have waited (RFC 7888, LITERAL-) is BAD.
 //!
 //! Nothing is read ahead of [`Decoder::poll`]: a command pipelined after IDLE, AUTHENTICATE or STARTTLS is still raw octets when
@@ -15,12 +15,14 @@ mod input;
 mod limits;
 mod literal;
 
+use crate::command::{AppendLiteral, AppendStep};
 use crate::{parser, sasl};
 use buffer::{Buffer, Discarded, Line};
 pub use input::Input;
 pub use limits::Limits;
 use literal::{Announced, announced};
 use mail_types::Secret;
+use std::collections::VecDeque;
 use zeroize::Zeroize;
 
 /// See the module. `Debug` shows no content.
@@ -35,6 +37,10 @@ pub struct Decoder {
     discarded: u64,
     expected: Expected,
     state: State,
+    /// Within an APPEND: what the text after its last literal belongs to.
+    append: Option<parser::AppendPlace>,
+    /// What was read of an APPEND and not given yet.
+    steps: VecDeque<AppendStep>,
 }
 
 /// What the next line is.
@@ -51,12 +57,10 @@ enum State {
     Line,
     /// In a literal of a command; octets left.
     Literal(u64),
-    /// The edge decides on the message of an APPEND.
-    AppendDecision { size: u64, synchronising: bool },
-    /// In the message of an APPEND; octets left.
+    /// The edge decides on octets announced in an APPEND.
+    AppendDecision { size: u64, synchronising: bool, after: parser::AppendPlace },
+    /// In these octets; how many are left.
     AppendContent(u64),
-    /// After it.
-    AppendTail,
     /// In a literal of a refused command; octets left.
     DiscardLiteral(u64),
     /// In the rest of a refused command.
@@ -93,6 +97,8 @@ impl Decoder {
             discarded: 0,
             expected: Expected::Command,
             state: State::Line,
+            append: None,
+            steps: VecDeque::new(),
         }
     }
 
@@ -121,7 +127,10 @@ impl Decoder {
 
     /// Whether part of a command is here and the rest is not.
     pub fn is_within_command(&self) -> bool {
-        self.state != State::Line || !self.command.is_empty() || self.buffer.len() > 0
+        self.state != State::Line
+            || self.append.is_some()
+            || !self.command.is_empty()
+            || self.buffer.len() > 0
     }
 
     /// The next thing the client sent, or `None` until more octets or a decision on an APPEND come.
@@ -138,7 +147,7 @@ impl Decoder {
     /// Throws away all that was received in the clear, as RFC 3501 §6.2.1 and command injection ask.
     pub fn tls_established(&mut self) {
         self.buffer.clear();
-        self.reset_command();
+        self.end_command();
         self.expected = Expected::Command;
         self.state = State::Line;
     }
@@ -158,31 +167,34 @@ impl Decoder {
         self.expected = Expected::Command;
     }
 
-    /// Lets the announced message come. For a synchronising literal, send `+ ` and a line end after this call.
+    /// Lets the announced octets come. For a synchronising literal, send `+ ` and a line end after this call.
     pub fn accept_append(&mut self) {
-        if let State::AppendDecision { size, .. } = self.state {
-            self.reset_command();
+        if let State::AppendDecision { size, after, .. } = self.state {
+            self.reset_text();
+            self.append = Some(after);
             self.state = State::AppendContent(size);
         }
     }
 
-    /// Refuses the announced message: answer the command at once. A non-synchronising literal is read and thrown away without a
-    /// further [`Input`], unless it is so large that [`Input::Fatal`] comes instead.
+    /// Refuses the announced octets and with them the command: answer it at once. A non-synchronising literal and what follows it is read and
+    /// thrown away without a further [`Input`], unless it is so large that [`Input::Fatal`] comes instead.
     pub fn refuse_append(&mut self) {
-        if let State::AppendDecision { size, synchronising } = self.state {
-            self.reset_command();
+        if let State::AppendDecision { size, synchronising, .. } = self.state {
+            self.end_command();
             self.discarded = 0;
             self.state = if synchronising { State::Line } else { State::DiscardLiteral(size) };
         }
     }
 
     fn step(&mut self) -> Step {
+        if let Some(step) = self.steps.pop_front() {
+            return Step::Emit(Input::Append(step));
+        }
         match self.state {
             State::Line => self.read_line(),
             State::Literal(left) => self.read_literal(left),
             State::AppendDecision { .. } | State::Closed => Step::Starved,
             State::AppendContent(left) => self.read_content(left),
-            State::AppendTail => self.read_append_tail(),
             State::DiscardLiteral(left) => self.discard_literal(left),
             State::DiscardLine => self.discard_line(),
         }
@@ -199,7 +211,7 @@ impl Decoder {
 
     fn line_bound(&self) -> usize {
         match self.expected {
-            Expected::Command if self.command.is_empty() && parser::is_authenticate(self.buffer.head()) => {
+            Expected::Command if self.is_at_start() && parser::is_authenticate(self.buffer.head()) => {
                 self.limits.line_max.max(AUTHENTICATE_MAX)
             }
             Expected::Command => self.limits.line_max.saturating_sub(self.line_len),
@@ -231,9 +243,27 @@ impl Decoder {
         }
     }
 
+    /// Whether the next octet begins a command.
+    fn is_at_start(&self) -> bool {
+        self.command.is_empty() && self.append.is_none()
+    }
+
     fn finish_command(&mut self) -> Step {
+        match parser::append_stretch(&self.command, self.utf8, self.append, true) {
+            parser::AppendStretch::Other => {}
+            parser::AppendStretch::Read { steps, .. } => {
+                self.end_command();
+                self.steps.extend(steps);
+                return Step::Again;
+            }
+            parser::AppendStretch::Malformed(text) => {
+                let tag = self.tag();
+                self.end_command();
+                return Step::Emit(Input::Bad { tag, text });
+            }
+        }
         let parsed = parser::command(&self.command, self.utf8);
-        self.reset_command();
+        self.end_command();
         Step::Emit(match parsed {
             Ok(command) => Input::Command(command),
             Err(failure) => Input::Bad { tag: failure.tag, text: failure.text },
@@ -245,25 +275,44 @@ impl Decoder {
         if !literal.synchronising && literal.size > self.limits.non_synchronising_max {
             return self.refuse_literal(literal, WAIT);
         }
-        match parser::append_prefix(self.command.get(..brace).unwrap_or_default(), self.utf8) {
-            parser::AppendPrefix::Other => {}
-            parser::AppendPrefix::Message(mut begin) => {
-                begin.size = literal.size;
-                begin.synchronising = literal.synchronising;
-                self.state =
-                    State::AppendDecision { size: literal.size, synchronising: literal.synchronising };
-                return Step::Emit(Input::AppendBegin(*begin));
+        let before = self.command.get(..brace).unwrap_or_default();
+        match parser::append_stretch(before, self.utf8, self.append, false) {
+            // Only the end of a line ends a command.
+            parser::AppendStretch::Other
+            | parser::AppendStretch::Read { then: parser::AppendThen::End, .. } => {}
+            parser::AppendStretch::Read { steps, then: parser::AppendThen::Argument(place) } => {
+                if !self.admits(literal) {
+                    return self.refuse_literal(literal, TOO_BIG);
+                }
+                if let Some(place) = place {
+                    // What was read is not read again with each argument that comes in a literal.
+                    self.steps.extend(steps);
+                    self.command.drain(..brace);
+                    self.append = Some(place);
+                }
             }
-            parser::AppendPrefix::Malformed(text) => return self.refuse_literal(literal, text),
+            parser::AppendStretch::Read { steps, then: parser::AppendThen::Content(after) } => {
+                let Announced { size, synchronising, .. } = literal;
+                self.steps.extend(steps);
+                self.steps.push_back(AppendStep::Literal(AppendLiteral { size, synchronising }));
+                self.state = State::AppendDecision { size, synchronising, after };
+                return Step::Again;
+            }
+            parser::AppendStretch::Malformed(text) => return self.refuse_literal(literal, text),
         }
-        let total = self.literals_len.saturating_add(literal.size);
-        if literal.size > self.limits.literal_max || total > self.limits.literals_max {
+        if !self.admits(literal) {
             return self.refuse_literal(literal, TOO_BIG);
         }
-        self.literals_len = total;
+        self.literals_len += literal.size;
         self.command.extend_from_slice(b"\r\n");
         self.state = State::Literal(literal.size);
         if literal.synchronising { Step::Emit(Input::Continue) } else { Step::Again }
+    }
+
+    /// Whether an argument may come in this literal.
+    fn admits(&self, literal: Announced) -> bool {
+        let total = self.literals_len.saturating_add(literal.size);
+        literal.size <= self.limits.literal_max && total <= self.limits.literals_max
     }
 
     fn read_literal(&mut self, left: u64) -> Step {
@@ -277,7 +326,7 @@ impl Decoder {
 
     fn read_content(&mut self, left: u64) -> Step {
         if left == 0 {
-            self.state = State::AppendTail;
+            self.state = State::Line;
             return Step::Again;
         }
         let taken = self.buffer.take(left);
@@ -288,22 +337,6 @@ impl Decoder {
         Step::Emit(Input::AppendContent(taken))
     }
 
-    /// Only the end of the line may follow the message; with MULTIAPPEND (RFC 3502), a space and another message could.
-    fn read_append_tail(&mut self) -> Step {
-        match self.buffer.line(self.limits.line_max) {
-            Line::Incomplete => Step::Starved,
-            Line::Complete(line) if line.is_empty() => {
-                self.state = State::Line;
-                Step::Emit(Input::AppendEnd)
-            }
-            Line::Complete(line) => {
-                self.refuse(announced(&line), None, "Only one message may be appended at a time")
-            }
-            Line::BareLineFeed(_) => self.abandon(None, BARE_CONTROL),
-            Line::TooLong(_) => self.abandon(None, TOO_LONG),
-        }
-    }
-
     /// Refuses the command whose last line is `line`, complete.
     fn refuse_line(&mut self, line: &[u8], text: &'static str) -> Step {
         let tag = self.tag_with(line);
@@ -311,13 +344,13 @@ impl Decoder {
     }
 
     fn refuse_literal(&mut self, literal: Announced, text: &'static str) -> Step {
-        let tag = parser::tag_of(&self.command);
+        let tag = self.tag();
         self.refuse(Some(literal), tag, text)
     }
 
     /// Says BAD after a complete line. A client that does not wait for `+` sends its literal and the rest of its command all the same.
     fn refuse(&mut self, literal: Option<Announced>, tag: Option<String>, text: &'static str) -> Step {
-        self.reset_command();
+        self.end_command();
         self.discarded = 0;
         self.expected = Expected::Command;
         self.state = match literal {
@@ -337,20 +370,25 @@ impl Decoder {
     }
 
     fn abandon(&mut self, tag: Option<String>, text: &'static str) -> Step {
-        self.reset_command();
+        self.end_command();
         self.discarded = 0;
         self.expected = Expected::Command;
         self.state = State::DiscardLine;
         Step::Emit(Input::Bad { tag, text })
     }
 
-    /// The tag of the command of which `line` is the last line; none in an exchange or an IDLE, whose tag the edge knows.
+    /// The tag of the command of which `line` is the last line; none in an exchange, an IDLE or an APPEND, whose tag the edge knows.
     fn tag_with(&self, line: &[u8]) -> Option<String> {
         match self.expected {
             Expected::Response | Expected::Done => None,
-            Expected::Command if self.command.is_empty() => parser::tag_of(line),
-            Expected::Command => parser::tag_of(&self.command),
+            Expected::Command if self.is_at_start() => parser::tag_of(line),
+            Expected::Command => self.tag(),
         }
+    }
+
+    /// The tag of the command begun; none in an APPEND, whose tag the edge knows.
+    fn tag(&self) -> Option<String> {
+        if self.append.is_some() { None } else { parser::tag_of(&self.command) }
     }
 
     fn discard_literal(&mut self, left: u64) -> Step {
@@ -392,13 +430,19 @@ impl Decoder {
 
     fn fatal(&mut self, text: &'static str) -> Step {
         self.buffer.clear();
-        self.reset_command();
+        self.end_command();
         self.state = State::Closed;
         Step::Emit(Input::Fatal(text))
     }
 
-    /// Wipes the command, which may hold a password, and gives back the room of a large one.
-    fn reset_command(&mut self) {
+    /// Nothing is left of the command.
+    fn end_command(&mut self) {
+        self.append = None;
+        self.reset_text();
+    }
+
+    /// Wipes the text of the command, which may hold a password, and gives back the room of a large one.
+    fn reset_text(&mut self) {
         self.command.zeroize();
         self.command.shrink_to(4096);
         (self.line_len, self.literals_len) = (0, 0);

@@ -90,7 +90,7 @@ fn partial(cursor: &mut Cursor<'_>) -> Parsed<Partial> {
 }
 
 /// `[section-part ["." section-text] / section-msgtext]`
-fn section(cursor: &mut Cursor<'_>) -> Parsed<Section> {
+pub(super) fn section(cursor: &mut Cursor<'_>) -> Parsed<Section> {
     let mut part = Vec::new();
     while cursor.peek().is_some_and(|b| b.is_ascii_digit()) {
         if part.len() == PART_DEPTH_MAX {

@@ -56,7 +56,7 @@ fn decode(written: Vec<u8>, utf8: bool) -> Parsed<String> {
     Ok(fold_inbox(name))
 }
 
-fn fold_inbox(mut name: String) -> String {
+pub(super) fn fold_inbox(mut name: String) -> String {
     let first = name.split(DELIMITER).next().unwrap_or_default();
     if first.eq_ignore_ascii_case("INBOX") {
         name.replace_range(..5, "INBOX");

@@ -14,9 +14,11 @@ mod search;
 mod session;
 mod store;
 
-use crate::command::{Command, CommandBody};
+use crate::command::{Command, CommandBody, Section};
 use crate::sequence::{SequenceError, SequenceSet};
-pub(crate) use append::{AppendPrefix, append_prefix};
+pub(crate) use append::{
+    Place as AppendPlace, Stretch as AppendStretch, Then as AppendThen, stretch as append_stretch,
+};
 use cursor::{Cursor, Parsed, is_astring_char};
 
 const TAG_MAX: usize = 255;
@@ -37,6 +39,19 @@ pub(crate) fn command(bytes: &[u8], utf8: bool) -> Result<Command, Failure> {
         Ok(body) => Ok(Command { tag, body }),
         Err(text) => Err(Failure { tag: Some(tag), text }),
     }
+}
+
+/// RFC 3501 `section`, all of `bytes`.
+pub(crate) fn section(bytes: &[u8]) -> Option<Section> {
+    let mut cursor = Cursor::new(bytes, false);
+    let section = fetch::section(&mut cursor).ok()?;
+    cursor.at_end().then_some(section)
+}
+
+/// A folder name in UTF-8, as everything behind the parser spells it.
+pub(crate) fn folder_name(name: String) -> Option<String> {
+    let is_name = !name.is_empty() && !name.chars().any(char::is_control);
+    is_name.then(|| folder::fold_inbox(name))
 }
 
 /// The tag that begins `bytes`, if it ends there or at a space.
@@ -124,7 +139,6 @@ fn plain_command(name: &str, cursor: &mut Cursor<'_>) -> Parsed<Option<CommandBo
         "STORE" => store::arguments(cursor, false)?,
         "COPY" => copy(cursor, false)?,
         "MOVE" => moving(cursor, false)?,
-        "APPEND" => return Err("APPEND needs a folder and a literal"),
         _ => return Ok(None),
     }))
 }

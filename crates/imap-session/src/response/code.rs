@@ -20,6 +20,8 @@ pub enum Code {
     AuthorizationFailed,
     /// BADCHARSET (RFC 3501): the charsets that can be searched.
     BadCharset,
+    /// BADURL (RFC 4469): the URL of CATENATE that leads nowhere.
+    BadUrl(String),
     /// CANNOT
     Cannot,
     /// CAPABILITY: names separated by spaces.
@@ -76,6 +78,8 @@ pub enum Code {
     UidValidity(u32),
     /// UNAVAILABLE
     Unavailable,
+    /// UNKNOWN-CTE (RFC 3516)
+    UnknownCte,
     /// UNSEEN: sequence number of the first message not seen.
     Unseen(u32),
 }
@@ -90,6 +94,9 @@ impl fmt::Display for Code {
             Self::CopyUid(validity, from, to) => {
                 return write!(f, "COPYUID {validity} {} {}", format_uids(from), format_uids(to));
             }
+            // A URL that could end the code early is not repeated: BADURL without it says enough.
+            Self::BadUrl(url) if url.contains(|c: char| !c.is_ascii_graphic() || c == ']') => "BADURL",
+            Self::BadUrl(url) => return write!(f, "BADURL {url}"),
             Self::Capability(names) => return write!(f, "CAPABILITY {names}"),
             Self::HighestModSeq(value) => return write!(f, "HIGHESTMODSEQ {value}"),
             Self::UidNext(uid) => return write!(f, "UIDNEXT {uid}"),
@@ -128,6 +135,7 @@ impl fmt::Display for Code {
             Self::TryCreate => "TRYCREATE",
             Self::UidNotSticky => "UIDNOTSTICKY",
             Self::Unavailable => "UNAVAILABLE",
+            Self::UnknownCte => "UNKNOWN-CTE",
         };
         f.write_str(word)
     }

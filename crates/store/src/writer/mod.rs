@@ -119,8 +119,23 @@ impl Writers {
         T: Send + 'static,
         F: for<'t> FnMut(&'t mut WriteTx) -> UnitFuture<'t, T> + Send + 'static,
     {
+        self.write_weighing(act, 1, touches, run).await
+    }
+
+    /// The same, for a unit that holds so many KiB of bodies while it waits.
+    pub(crate) async fn write_weighing<T, F>(
+        &self,
+        act: Option<Arc<Act>>,
+        kib: u32,
+        touches: Touches,
+        run: F,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'t> FnMut(&'t mut WriteTx) -> UnitFuture<'t, T> + Send + 'static,
+    {
         let (caller, answer) = oneshot::channel();
-        self.submit(&touches.clone(), 1, |room| {
+        self.submit(&touches.clone(), kib.max(1), |room| {
             Box::new(Unit { run, act, touches, value: None, caller, room })
         })
         .await?;
@@ -134,7 +149,7 @@ impl Writers {
         acceptance: Arc<Acceptance>,
     ) -> Result<Accepted, Error> {
         let (caller, answer) = oneshot::channel();
-        let (touches, kib) = (Touches::of(&acceptance), inline_kib(&acceptance));
+        let (touches, kib) = (Touches::of(&acceptance), acceptance.body.inline_kib());
         self.submit(&touches, kib, |room| {
             Box::new(AcceptUnit { act, acceptance, outcome: None, caller, room })
         })
@@ -154,10 +169,4 @@ impl Writers {
         let room = room.await.map_err(|_| Error::Closing)?;
         door.jobs.send(job(room)).await.map_err(|_| Error::Closing)
     }
-}
-
-/// KiB that a message holds in memory while it waits.
-fn inline_kib(acceptance: &Acceptance) -> u32 {
-    let octets = acceptance.body.place.container().map_or(0, <[u8]>::len);
-    u32::try_from(octets / 1024).unwrap_or(u32::MAX).saturating_add(1)
 }

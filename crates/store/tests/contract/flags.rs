@@ -2,7 +2,7 @@
 
 use crate::support::{Fixture, Holder, on_both_engines};
 use mail_types::{FolderId, ModSeq, SystemFlags, Uid};
-use store::{FlagAction, FlagChange};
+use store::{FlagAction, FlagChange, NewMessage};
 
 on_both_engines!(
     flags_are_added_removed_and_replaced,
@@ -138,14 +138,15 @@ async fn recent_messages_are_claimed_once(store: &Fixture) {
 async fn a_message_is_appended_with_flags_keywords_and_date(store: &Fixture) {
     let marie = store.personal("marie").await;
     let drafts = store.folder_id(marie.mailbox, "Drafts").await;
-    let body = store.seal(b"draft").await;
     let date = store.now().plus_secs(-86_400);
     let flags = SystemFlags::DRAFT.union(SEEN);
-    let appended = store
-        .append(marie.mailbox, drafts, marie.key.clone(), body, flags, vec!["k".to_owned()], Some(date), None)
-        .await
-        .unwrap()
-        .unwrap();
+    let message = NewMessage {
+        body: store.seal(b"draft").await,
+        flags,
+        keywords: vec!["k".to_owned()],
+        internal_date: Some(date),
+    };
+    let appended = store.append(marie.append(drafts, vec![message])).await.unwrap().unwrap()[0];
     let status = store.status(drafts).await;
     assert_eq!(
         (appended.uid, appended.uid_validity, appended.modseq),

@@ -6,6 +6,7 @@
 
 mod accept;
 mod administrators;
+mod append;
 mod applications;
 mod audit;
 mod audit_search;

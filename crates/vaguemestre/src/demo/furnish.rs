@@ -8,10 +8,12 @@ use crate::cli::mailbox::make;
 use crate::operator::store_options;
 use anyhow::{Context, Result, anyhow};
 use intake::Spool;
-use mail_types::{Address, KeyCheck, MailboxKind, Role, Rpps, Secret, SystemFlags};
+use mail_types::{Address, KeyCheck, MailboxKind, Role, Rpps, Secret};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use store::{MailboxChange, NewMailbox, Organization, PersonChange, PersonKey, Store, hash_token};
+use store::{
+    Append, MailboxChange, NewMailbox, NewMessage, Organization, PersonChange, PersonKey, Store, hash_token,
+};
 
 const QUOTA: u64 = 1024 * 1024 * 1024;
 /// No letters that are mistaken for one another.
@@ -205,17 +207,16 @@ async fn deliver_letters(store: &Store, address: &str, index: usize, site: &Site
         spool.write(letter.content.as_bytes()).await?;
         let body = spool.finish().await?;
         let key = store.mailbox_key(row.mailbox).await?;
+        let message = NewMessage { internal_date: Some(letter.at), ..NewMessage::new(body) };
         store
-            .append(
-                row.mailbox,
-                row.inbox,
+            .append(Append {
+                mailbox: row.mailbox,
+                folder: row.inbox,
                 key,
-                body,
-                SystemFlags::default(),
-                Vec::new(),
-                Some(letter.at),
-                None,
-            )
+                messages: vec![message],
+                private_seen_of: None,
+                replaced: None,
+            })
             .await??;
     }
     Ok(())

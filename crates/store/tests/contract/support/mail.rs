@@ -3,8 +3,8 @@
 use super::Fixture;
 use mail_types::{ActorId, FolderId, MailboxId, MailboxKind, ReversePath, SystemFlags, Uid, UnitId};
 use store::{
-    Acceptance, Accepted, Appended, AuditEntry, Category, FolderStatus, LocalDelivery, MailboxKey,
-    MailboxRow, NewMailbox, RemoteDelivery, SealedBody, WithBody,
+    Acceptance, Accepted, Append, Appended, AuditEntry, Category, FolderStatus, LocalDelivery, MailboxKey,
+    MailboxRow, NewMailbox, NewMessage, RemoteDelivery, SealedBody, WithBody,
 };
 
 /// The domain of every fixture mailbox.
@@ -21,6 +21,12 @@ pub(crate) struct Holder {
 }
 
 impl Holder {
+    /// Messages for a folder of this mailbox.
+    pub(crate) fn append(&self, folder: FolderId, messages: Vec<NewMessage>) -> Append {
+        let key = self.key.clone();
+        Append { mailbox: self.mailbox, folder, key, messages, private_seen_of: None, replaced: None }
+    }
+
     /// As a recipient of an acceptance.
     pub(crate) fn delivery(&self) -> LocalDelivery {
         LocalDelivery { mailbox: self.mailbox, folder: self.inbox, key: self.key.clone() }
@@ -137,9 +143,10 @@ impl Fixture {
         flags: SystemFlags,
         keywords: &[&str],
     ) -> Option<Appended> {
-        let body = self.seal(content).await;
         let keywords = keywords.iter().map(|&k| k.to_owned()).collect();
-        self.append(to.mailbox, folder, to.key.clone(), body, flags, keywords, None, None).await.unwrap().ok()
+        let message = NewMessage { flags, keywords, ..NewMessage::new(self.seal(content).await) };
+        let appended = self.append(to.append(folder, vec![message])).await.unwrap();
+        appended.ok().and_then(|appended| appended.first().copied())
     }
 
     /// Counters of a folder with the shared `\Seen`.
