@@ -50,7 +50,7 @@ impl When {
 #[derive(Clone, Debug)]
 pub struct CapabilityTable(Vec<(String, When)>);
 
-const STANDARD: [(&str, When); 21] = [
+const STANDARD: &[(&str, When)] = &[
     ("IMAP4rev1", When::Always),
     ("LITERAL-", When::Unauthenticated),
     ("LITERAL+", When::Authenticated),
@@ -72,12 +72,15 @@ const STANDARD: [(&str, When); 21] = [
     ("SPECIAL-USE", When::Always),
     ("CHILDREN", When::Always),
     ("STATUS=SIZE", When::Always),
+    ("ESEARCH", When::Always),
+    ("SEARCHRES", When::Always),
+    ("WITHIN", When::Always),
 ];
 
 impl CapabilityTable {
     /// What this crate parses and writes in full. IMAP4rev2 is not among it.
     pub fn standard() -> Self {
-        Self(STANDARD.map(|(name, when)| (name.to_owned(), when)).to_vec())
+        Self::from_entries(STANDARD.iter().copied())
     }
 
     /// A table of the caller's own.
@@ -140,7 +143,7 @@ mod tests {
         let inside = table.text(state(true, true));
         assert_eq!(
             inside,
-            "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UIDPLUS MULTIAPPEND CATENATE REPLACE MOVE UNSELECT SPECIAL-USE CHILDREN STATUS=SIZE"
+            "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UIDPLUS MULTIAPPEND CATENATE REPLACE MOVE UNSELECT SPECIAL-USE CHILDREN STATUS=SIZE ESEARCH SEARCHRES WITHIN"
         );
     }
 

@@ -1,4 +1,4 @@
-//! Sequence sets: `1:3,7,20:*` (RFC 3501 §9 `sequence-set`), of message numbers or of UIDs.
+//! Sequence sets: `1:3,7,20:*` (RFC 3501 §9 `sequence-set`), of message numbers or of UIDs; and `$` (RFC 5182), which stands for one.
 //!
 //! A set as written keeps its `*`; [`SequenceSet::resolve`] gives it the largest number in use. A set does not know whether it
 //! holds sequence numbers or UIDs.
@@ -77,18 +77,7 @@ impl SequenceSet {
     ///
     /// With `max` 0 (an empty folder), elements with a `*` hold nothing: `FETCH 1:*` there is harmless and usual.
     pub fn resolve(&self, max: u32) -> Ranges {
-        let mut ranges: Vec<_> = self.elements.iter().filter_map(|e| range(*e, max)).collect();
-        ranges.sort_unstable();
-        let mut merged: Vec<RangeInclusive<u32>> = Vec::with_capacity(ranges.len());
-        for (low, high) in ranges {
-            match merged.last_mut() {
-                Some(last) if low <= last.end().saturating_add(1) => {
-                    *last = *last.start()..=high.max(*last.end());
-                }
-                _ => merged.push(low..=high),
-            }
-        }
-        Ranges(merged)
+        Ranges::from_pairs(self.elements.iter().filter_map(|e| range(*e, max)).collect())
     }
 }
 
@@ -139,11 +128,54 @@ impl fmt::Display for Bound {
     }
 }
 
+/// The messages that a command names (RFC 3501 `sequence-set` with `seq-last-command` of RFC 5182).
+#[derive(Clone, PartialEq, Eq)]
+pub enum MessageSet {
+    /// By their numbers.
+    Named(SequenceSet),
+    /// `$`: what the last SEARCH with SAVE found.
+    Saved,
+}
+
+impl fmt::Display for MessageSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named(set) => set.fmt(f),
+            Self::Saved => f.write_str("$"),
+        }
+    }
+}
+
+impl fmt::Debug for MessageSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// Sorted ranges that neither overlap nor touch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ranges(Vec<RangeInclusive<u32>>);
 
 impl Ranges {
+    /// These closed ranges, in whatever order they come.
+    pub fn from_pairs(mut pairs: Vec<(u32, u32)>) -> Self {
+        pairs.sort_unstable();
+        Self::merged(pairs)
+    }
+
+    fn merged(sorted: Vec<(u32, u32)>) -> Self {
+        let mut merged: Vec<RangeInclusive<u32>> = Vec::with_capacity(sorted.len());
+        for (low, high) in sorted {
+            match merged.last_mut() {
+                Some(last) if low <= last.end().saturating_add(1) => {
+                    *last = *last.start()..=high.max(*last.end());
+                }
+                _ => merged.push(low..=high),
+            }
+        }
+        Self(merged)
+    }
+
     /// The ranges, in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = &RangeInclusive<u32>> {
         self.0.iter()

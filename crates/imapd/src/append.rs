@@ -122,7 +122,7 @@ impl Connection {
         let who = selected.who;
         selected.must_be_writable()?;
         who.must("te")?;
-        let found = selected.resolve(message, *by_uid)?;
+        let found = selected.resolve_numbers(message, *by_uid)?;
         let Some((_, uid)) = found.first().copied() else { return Err(NO_MESSAGE) };
         if selected.view.is_gone(uid) {
             return Err(GONE);

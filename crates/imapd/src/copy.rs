@@ -5,13 +5,13 @@ use crate::sets::uid_ranges;
 use crate::state::{Answer, Connection, Done, Failure, GONE, TOO_MANY_KEYWORDS};
 use crate::sync::Telling;
 use imap_session::response::{self, Code, Status};
-use imap_session::sequence::SequenceSet;
+use imap_session::sequence::MessageSet;
 use mail_types::FolderId;
 use store::{KEYWORDS_MAX, Moved};
 
 impl Connection {
     /// COPY, all or nothing.
-    pub(crate) async fn copy(&mut self, set: &SequenceSet, by_uid: bool, target: &str) -> Answer {
+    pub(crate) async fn copy(&mut self, set: &MessageSet, by_uid: bool, target: &str) -> Answer {
         const DONE: &str = "COPY completed";
         let messages = self.addressed(set, by_uid).await?;
         let target = self.target(target).await?;
@@ -21,7 +21,7 @@ impl Connection {
         let selected = self.selected()?;
         let from = (selected.who.mailbox, selected.folder);
         let to = (target.who.mailbox, target.id());
-        let count = (!by_uid).then_some(messages.len());
+        let count = names_numbers(set, by_uid).then_some(messages.len());
         let moved = self.shared.store.copy(from, to, uid_ranges(&messages), count, None).await?;
         Ok(match copied(moved.map_err(refused)?) {
             Some(code) => Done::with(code, DONE),
@@ -30,7 +30,7 @@ impl Connection {
     }
 
     /// MOVE. COPYUID comes first, then the EXPUNGEs, which the change log tells (RFC 6851 §4.3).
-    pub(crate) async fn move_to(&mut self, set: &SequenceSet, by_uid: bool, target: &str) -> Answer {
+    pub(crate) async fn move_to(&mut self, set: &MessageSet, by_uid: bool, target: &str) -> Answer {
         let selected = self.selected()?;
         let who = selected.who;
         selected.must_be_writable()?;
@@ -39,7 +39,7 @@ impl Connection {
         let target = self.target(target).await?;
         if !messages.is_empty() {
             let from = self.selected()?.folder;
-            let count = (!by_uid).then_some(messages.len());
+            let count = names_numbers(set, by_uid).then_some(messages.len());
             let ranges = uid_ranges(&messages);
             let moved = self.changing(who).move_to(who.mailbox, from, target.id(), ranges, count).await?;
             if let Some(code) = copied(moved.map_err(refused)?) {
@@ -50,9 +50,9 @@ impl Connection {
     }
 
     /// The messages of `set`. One named by number must still be there (RFC 2180 §4.4.1): else the client would take it for copied.
-    async fn addressed(&mut self, set: &SequenceSet, by_uid: bool) -> Result<Vec<(u32, u32)>, Failure> {
+    async fn addressed(&mut self, set: &MessageSet, by_uid: bool) -> Result<Vec<(u32, u32)>, Failure> {
         let messages = self.selected()?.resolve(set, by_uid)?;
-        if by_uid {
+        if !names_numbers(set, by_uid) {
             return Ok(messages);
         }
         // Numbers stay as they are: no EXPUNGE is told yet.
@@ -77,7 +77,7 @@ impl Connection {
     }
 
     /// EXPUNGE, of all that is marked or of these only. The change log tells what went.
-    pub(crate) async fn expunge(&mut self, uids: Option<&SequenceSet>) -> Answer {
+    pub(crate) async fn expunge(&mut self, uids: Option<&MessageSet>) -> Answer {
         const DONE: &str = "EXPUNGE completed";
         let selected = self.selected()?;
         let who = selected.who;
@@ -92,6 +92,11 @@ impl Connection {
         }
         Ok(Done::new(DONE))
     }
+}
+
+/// Whether each message was named by its number, so that none may be missing. `$` means what is still there (RFC 5182 §2.1).
+fn names_numbers(set: &MessageSet, by_uid: bool) -> bool {
+    !by_uid && *set != MessageSet::Saved
 }
 
 /// COPYUID, unless the messages were gone already.

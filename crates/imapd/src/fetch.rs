@@ -9,6 +9,7 @@ use crate::sync::learn_keywords;
 use crate::transport::Wire;
 use imap_session::command::{FetchArguments, FetchItem, Partial, Section};
 use imap_session::response::{self, Code};
+use imap_session::sequence::MessageSet;
 use mail_types::{SystemFlags, Uid};
 use message::structure::Structure;
 use std::ops::Range;
@@ -26,9 +27,10 @@ const HEADER_MAX: u64 = 4 * 1024 * 1024;
 impl Connection {
     /// FETCH.
     pub(crate) async fn fetch(&mut self, arguments: FetchArguments) -> Answer {
-        let by_uid = arguments.by_uid;
+        // `$` means what is still there (RFC 5182 §2.1).
+        let may_miss = arguments.by_uid || arguments.set == MessageSet::Saved;
         let selected = self.selected()?;
-        let messages = selected.resolve(&arguments.set, by_uid)?;
+        let messages = selected.resolve(&arguments.set, arguments.by_uid)?;
         let plan = Plan::new(arguments, selected)?;
         let (mut rest, mut gone, mut unreadable) = (&messages[..], 0, 0);
         while !rest.is_empty() {
@@ -41,7 +43,7 @@ impl Connection {
         }
         if unreadable == 0 {
             // A UID that is no more is passed over; a number is one that the client still counts (RFC 2180 §4.1).
-            return if gone == 0 || by_uid { Ok(Done::new("FETCH completed")) } else { Err(GONE) };
+            return if gone == 0 || may_miss { Ok(Done::new("FETCH completed")) } else { Err(GONE) };
         }
         self.shared.metrics.unreadable.inc_by(unreadable);
         Err(Failure::No(

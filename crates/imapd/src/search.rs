@@ -2,40 +2,49 @@
 
 use crate::search_content::Content;
 use crate::search_key::{Depth, Facts, Key, RowFacts, Unsupported};
+use crate::search_return::{Message, numbers};
 use crate::sets::page_len;
 use crate::state::{Answer, Connection, Done, Failure, Selected};
 use imap_session::charset;
-use imap_session::command::SearchArguments;
+use imap_session::command::{SearchArguments, SearchKey};
 use imap_session::response::{self, Code};
 use mail_types::Uid;
 use message::structure::Structure;
 use store::{MessageRow, Store, WithBody};
 
-/// A message by sequence number and UID.
-type Message = (u32, u32);
-
 impl Connection {
     /// SEARCH.
-    pub(crate) async fn search(&mut self, arguments: SearchArguments) -> Answer {
+    pub(crate) async fn search(&mut self, tag: &str, arguments: SearchArguments) -> Answer {
+        let SearchArguments { by_uid, charset, returning, criteria } = arguments;
+        let found = self.matching(charset.as_deref(), criteria).await;
+        let found = self.found_or_forgotten(returning, found)?;
+        match returning {
+            Some(returning) => self.return_found(tag, by_uid, returning, &found),
+            None => response::search(&mut self.wire.out, &numbers(&found, by_uid)),
+        }
+        Ok(Done::new("SEARCH completed"))
+    }
+
+    /// The messages of the selected folder for which the criteria hold, by sequence number.
+    pub(crate) async fn matching(
+        &mut self,
+        charset: Option<&str>,
+        criteria: SearchKey,
+    ) -> Result<Vec<Message>, Failure> {
         const NO_CONDSTORE: Failure = Failure::Bad("CONDSTORE is not offered");
-        if arguments.charset.as_deref().is_some_and(|name| !charset::is_known(name)) {
+        if charset.is_some_and(|name| !charset::is_known(name)) {
             return Err(Failure::No(Some(Code::BadCharset), "Unknown charset"));
         }
-        if arguments.returning.is_some() {
-            return Err(Failure::Bad("ESEARCH is not offered"));
-        }
         let selected = self.selected()?;
-        let key = Key::new(arguments.criteria, selected).map_err(|Unsupported| NO_CONDSTORE)?;
+        let key =
+            Key::new(criteria, selected, self.shared.store.now()).map_err(|Unsupported| NO_CONDSTORE)?;
         let mut search =
             Search { selected, store: &self.shared.store, key, found: Vec::new(), unreadable: 0 };
         search.run().await?;
         let Search { mut found, unreadable, .. } = search;
         self.shared.metrics.unreadable.inc_by(unreadable);
         found.sort_unstable();
-        let numbers: Vec<u32> =
-            found.into_iter().map(|(seq, uid)| if arguments.by_uid { uid } else { seq }).collect();
-        response::search(&mut self.wire.out, &numbers);
-        Ok(Done::new("SEARCH completed"))
+        Ok(found)
     }
 }
 
@@ -126,7 +135,11 @@ impl Search<'_> {
         with: WithBody,
     ) -> Result<Option<bool>, store::Error> {
         let Some(entry) = self.selected.view.entry(uid) else { return Ok(Some(false)) };
-        let row_facts = RowFacts { size: row.size.into(), internal_secs: row.internal_date.secs() };
+        let row_facts = RowFacts {
+            size: row.size.into(),
+            internal_secs: row.internal_date.secs(),
+            saved_secs: row.saved_at.secs(),
+        };
         let mut facts = Facts { seq, entry, row: Some(row_facts), sent_day: None, header: None, text: None };
         if with == WithBody::No {
             return Ok(self.key.holds(&facts));

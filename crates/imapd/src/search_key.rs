@@ -4,9 +4,9 @@
 
 use crate::state::Selected;
 use imap_session::command::{Date, SearchKey};
-use imap_session::sequence::Ranges;
+use imap_session::sequence::{MessageSet, Ranges};
 use imap_session::view::Entry;
-use mail_types::SystemFlags;
+use mail_types::{SystemFlags, Timestamp};
 
 const DAY: i64 = 86_400;
 
@@ -42,6 +42,10 @@ pub(crate) enum Key {
     Sequence(Ranges),
     Uid(Ranges),
     Internal(Days),
+    /// Received at that second or later.
+    InternalFrom(i64),
+    /// Put in the folder.
+    Saved(Days),
     Larger(u64),
     Smaller(u64),
     Sent(Days),
@@ -102,6 +106,7 @@ pub(crate) struct Facts<'m> {
 pub(crate) struct RowFacts {
     pub(crate) size: u64,
     pub(crate) internal_secs: i64,
+    pub(crate) saved_secs: i64,
 }
 
 /// A decoded field, its value folded and spaced.
@@ -121,23 +126,27 @@ pub(crate) struct Texts {
 pub(crate) struct Unsupported;
 
 impl Key {
-    pub(crate) fn new(key: SearchKey, selected: &Selected) -> Result<Self, Unsupported> {
+    pub(crate) fn new(key: SearchKey, selected: &Selected, now: Timestamp) -> Result<Self, Unsupported> {
         let not = |key| Self::Not(Box::new(key));
         let field = |name: &str, value: String| Self::Field(name.to_owned(), spaced(&folded(&value)));
         let seen = Self::Flag(SystemFlags::SEEN);
+        let from = |interval: u32| Self::InternalFrom(now.secs() - i64::from(interval));
         let largest_uid = selected.view.entries().last().map_or(0, |entry| entry.uid);
         Ok(match key {
             SearchKey::All => Self::All,
             SearchKey::And(keys) => {
-                let mut keys =
-                    keys.into_iter().map(|key| Self::new(key, selected)).collect::<Result<Vec<_>, _>>()?;
+                let mut keys = keys
+                    .into_iter()
+                    .map(|key| Self::new(key, selected, now))
+                    .collect::<Result<Vec<_>, _>>()?;
                 keys.sort_by_key(Self::depth);
                 Self::And(keys)
             }
-            SearchKey::Or(one, other) => {
-                Self::Or(Box::new(Self::new(*one, selected)?), Box::new(Self::new(*other, selected)?))
-            }
-            SearchKey::Not(key) => not(Self::new(*key, selected)?),
+            SearchKey::Or(one, other) => Self::Or(
+                Box::new(Self::new(*one, selected, now)?),
+                Box::new(Self::new(*other, selected, now)?),
+            ),
+            SearchKey::Not(key) => not(Self::new(*key, selected, now)?),
             SearchKey::Has(flag) => Self::Flag(flag),
             SearchKey::Lacks(flag) => not(Self::Flag(flag)),
             SearchKey::Keyword(name) => Self::Keyword(bit(&name, selected)),
@@ -161,10 +170,19 @@ impl Key {
             SearchKey::SentBefore(date) => Self::Sent(Days::Before(day(date))),
             SearchKey::SentOn(date) => Self::Sent(Days::On(day(date))),
             SearchKey::SentSince(date) => Self::Sent(Days::Since(day(date))),
+            SearchKey::Younger(interval) => from(interval),
+            SearchKey::Older(interval) => not(from(interval)),
+            SearchKey::SavedBefore(date) => Self::Saved(Days::Before(day(date))),
+            SearchKey::SavedOn(date) => Self::Saved(Days::On(day(date))),
+            SearchKey::SavedSince(date) => Self::Saved(Days::Since(day(date))),
+            SearchKey::SaveDateSupported => Self::All,
             SearchKey::Larger(size) => Self::Larger(size),
             SearchKey::Smaller(size) => Self::Smaller(size),
-            SearchKey::Sequence(set) => Self::Sequence(set.resolve(selected.view.len())),
-            SearchKey::Uid(set) => Self::Uid(set.resolve(largest_uid)),
+            SearchKey::Sequence(MessageSet::Named(set)) => Self::Sequence(set.resolve(selected.view.len())),
+            SearchKey::Uid(MessageSet::Named(set)) => Self::Uid(set.resolve(largest_uid)),
+            SearchKey::Sequence(MessageSet::Saved) | SearchKey::Uid(MessageSet::Saved) => {
+                Self::Uid(selected.saved.clone())
+            }
             SearchKey::ModSeq(_) => return Err(Unsupported),
         })
     }
@@ -179,7 +197,11 @@ impl Key {
             Self::And(keys) => keys.iter().map(Self::depth).max().unwrap_or(Depth::View),
             Self::Or(one, other) => one.depth().max(other.depth()),
             Self::Not(key) => key.depth(),
-            Self::Internal(_) | Self::Larger(_) | Self::Smaller(_) => Depth::Row,
+            Self::Internal(_)
+            | Self::InternalFrom(_)
+            | Self::Saved(_)
+            | Self::Larger(_)
+            | Self::Smaller(_) => Depth::Row,
             Self::Sent(_) => Depth::Structure,
             Self::Field(..) => Depth::Header,
             Self::Body(_) | Self::Text(..) => Depth::Text,
@@ -219,6 +241,8 @@ impl Key {
             Self::Sequence(ranges) => Some(ranges.contains(facts.seq)),
             Self::Uid(ranges) => Some(ranges.contains(facts.entry.uid)),
             Self::Internal(days) => facts.row.map(|row| days.hold(row.internal_secs.div_euclid(DAY))),
+            Self::InternalFrom(secs) => facts.row.map(|row| row.internal_secs >= *secs),
+            Self::Saved(days) => facts.row.map(|row| days.hold(row.saved_secs.div_euclid(DAY))),
             Self::Larger(size) => facts.row.map(|row| row.size > *size),
             Self::Smaller(size) => facts.row.map(|row| row.size < *size),
             Self::Sent(days) => facts.sent_day.map(|day| day.is_some_and(|day| days.hold(day))),

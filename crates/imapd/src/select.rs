@@ -5,6 +5,7 @@ use crate::state::{Answer, Connection, Done, Failure, Selected};
 use crate::sync::SYSTEM;
 use imap_session::command::StatusItem;
 use imap_session::response::{self, Code, Status};
+use imap_session::sequence::Ranges;
 use imap_session::view::{Entry, View};
 use mail_types::{FolderId, SystemFlags};
 use store::{AuditEntry, Category, FolderStatus, FolderWatch, KEYWORDS_MAX};
@@ -133,6 +134,7 @@ fn opened(picture: &store::Selected, place: Place, watch: FolderWatch, is_read_o
         keywords: picture.keywords.clone(),
         watch,
         claimed: None,
+        saved: Ranges::default(),
     };
     // Rows may be newer than the counters, and than what the store was told.
     let after_last = picture.rows.last().map_or(1, |row| row.uid.0.saturating_add(1));

@@ -184,7 +184,7 @@ impl Connection {
             CommandBody::Idle => Next::Idle(tag),
             body => {
                 let telling = Telling::after(&body);
-                let answer = self.perform(body).await;
+                let answer = self.perform(&tag, body).await;
                 let next = self.finish(&tag, answer, telling).await;
                 self.end_if_hopeless(next)
             }
@@ -224,7 +224,7 @@ impl Connection {
         }
     }
 
-    async fn perform(&mut self, body: CommandBody) -> Answer {
+    async fn perform(&mut self, tag: &str, body: CommandBody) -> Answer {
         match body {
             CommandBody::Capability => {
                 let capabilities = self.capabilities();
@@ -258,7 +258,7 @@ impl Connection {
             CommandBody::Unselect => self.unselect().await,
             CommandBody::Expunge => self.expunge(None).await,
             CommandBody::UidExpunge { uids } => self.expunge(Some(&uids)).await,
-            CommandBody::Search(arguments) => self.search(arguments).await,
+            CommandBody::Search(arguments) => self.search(tag, arguments).await,
             CommandBody::Fetch(arguments) => self.fetch(arguments).await,
             CommandBody::Store(arguments) => self.store_flags(arguments).await,
             CommandBody::Copy { by_uid, set, folder } => self.copy(&set, by_uid, &folder).await,

@@ -8,7 +8,7 @@ use crate::standing::Shown;
 use crate::transport::Wire;
 use imap_session::decoder::Decoder;
 use imap_session::response::Code;
-use imap_session::sequence::SequenceSet;
+use imap_session::sequence::{MessageSet, Ranges, SequenceSet};
 use imap_session::view::{OutOfRange, View};
 use listener::{Drain, Vigil};
 use mail_types::{FolderId, ModSeq};
@@ -66,11 +66,25 @@ pub(crate) struct Selected {
     pub(crate) watch: FolderWatch,
     /// Messages with a smaller UID were told as recent here, which the store does not know yet.
     pub(crate) claimed: Option<u32>,
+    /// UIDs of the messages that `$` stands for.
+    pub(crate) saved: Ranges,
 }
 
 impl Selected {
     /// Messages of `set` as (sequence number, UID), ascending by both. In an empty folder every set names nothing.
-    pub(crate) fn resolve(&self, set: &SequenceSet, by_uid: bool) -> Result<Vec<(u32, u32)>, Failure> {
+    pub(crate) fn resolve(&self, set: &MessageSet, by_uid: bool) -> Result<Vec<(u32, u32)>, Failure> {
+        match set {
+            MessageSet::Named(set) => self.resolve_numbers(set, by_uid),
+            MessageSet::Saved => Ok(self.saved_messages()),
+        }
+    }
+
+    /// The same, of numbers.
+    pub(crate) fn resolve_numbers(
+        &self,
+        set: &SequenceSet,
+        by_uid: bool,
+    ) -> Result<Vec<(u32, u32)>, Failure> {
         if self.view.is_empty() {
             return Ok(Vec::new());
         }

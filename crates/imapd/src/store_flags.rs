@@ -6,6 +6,7 @@ use crate::state::{Answer, Connection, Done, Failure, GONE, NO_FOLDER, TOO_MANY_
 use crate::sync::{SYSTEM, Telling, learn_keywords};
 use imap_session::command::{FlagList, StoreAction, StoreArguments};
 use imap_session::response::{self, Code};
+use imap_session::sequence::MessageSet;
 use mail_types::SystemFlags;
 use store::FlagAction;
 
@@ -47,7 +48,8 @@ impl Connection {
         self.tell_changes(Telling { forced, ..Telling::default() }).await?;
         self.tell_flags(&messages, arguments.by_uid).await?;
         let view = &self.selected()?.view;
-        if forced && messages.iter().any(|(_, uid)| view.is_gone(*uid)) {
+        if forced && arguments.set != MessageSet::Saved && messages.iter().any(|(_, uid)| view.is_gone(*uid))
+        {
             // RFC 2180 §4.2.2, §4.2.3; under `.SILENT` (§4.2.1) and by UID it is OK.
             return Err(GONE);
         }

@@ -47,14 +47,14 @@ pub struct ListedMessage {
     pub keywords: u64,
 }
 
-/// uid, modseq, size_bytes, internal_date_ms, body_id, wrapped_key, structure, flags, keywords
-type Tuple = (i64, i64, i64, i64, Vec<u8>, Vec<u8>, Vec<u8>, i64, i64);
+/// uid, modseq, size_bytes, internal_date_ms, saved_at_ms, body_id, wrapped_key, structure, flags, keywords
+type Tuple = (i64, i64, i64, i64, i64, Vec<u8>, Vec<u8>, Vec<u8>, i64, i64);
 
 macro_rules! listed {
     ($order:literal) => {
         concat!(
             "SELECT * FROM (SELECT m.uid AS uid, CASE WHEN s.modseq > m.modseq THEN s.modseq ELSE m.modseq END AS modseq, m.size_bytes AS size_bytes, \
-             m.internal_date_ms AS at_ms, m.body_id AS body_id, m.wrapped_key AS wrapped_key, t.structure AS structure, \
+             m.internal_date_ms AS at_ms, m.saved_at_ms AS saved_at_ms, m.body_id AS body_id, m.wrapped_key AS wrapped_key, t.structure AS structure, \
              CASE WHEN $2 < 0 THEN m.flags ELSE (m.flags & ~1) | COALESCE(s.is_set, 0) END AS flags, m.keywords AS keywords FROM messages m \
              JOIN structures t ON t.body_id = m.body_id LEFT JOIN seen s ON s.folder_id = m.folder_id AND s.actor_id = $2 AND s.uid = m.uid \
              WHERE m.folder_id = $1 AND m.uid > $3 AND m.uid < $4 AND m.internal_date_ms >= $5 AND m.internal_date_ms < $6 \
@@ -101,13 +101,14 @@ impl Store {
 }
 
 fn listed(
-    (uid, modseq, size, date, body, wrapped_key, structure, flags, keywords): Tuple,
+    (uid, modseq, size, date, saved_at, body, wrapped_key, structure, flags, keywords): Tuple,
 ) -> Result<ListedMessage, Error> {
     let row = MessageRow {
         uid: Uid(u32::try_from(uid).unwrap_or(u32::MAX)),
         modseq: ModSeq(modseq.unsigned_abs()),
         size: u32::try_from(size).unwrap_or(u32::MAX),
         internal_date: Timestamp(date),
+        saved_at: Timestamp(saved_at),
         body: body_id(&body)?,
         wrapped_key,
         structure: Some(structure),

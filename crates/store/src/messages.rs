@@ -72,6 +72,8 @@ pub struct MessageRow {
     pub size: u32,
     /// INTERNALDATE.
     pub internal_date: Timestamp,
+    /// When it was put in this folder (RFC 8514 SAVEDATE).
+    pub saved_at: Timestamp,
     /// The body.
     pub body: BodyId,
     /// Its key as wrapped for the mailbox.
@@ -212,18 +214,19 @@ impl Store {
         limit: u32,
         with: WithBody,
     ) -> Result<Vec<MessageRow>, Error> {
-        type Row = (i64, i64, i64, i64, Vec<u8>, Vec<u8>, Option<Vec<u8>>, Option<String>, Option<Vec<u8>>);
+        type Row =
+            (i64, i64, i64, i64, i64, Vec<u8>, Vec<u8>, Option<Vec<u8>>, Option<String>, Option<Vec<u8>>);
         let sql = match with {
             WithBody::No => {
-                "SELECT uid, modseq, size_bytes, internal_date_ms, body_id, wrapped_key, NULL, NULL, NULL FROM messages \
+                "SELECT uid, modseq, size_bytes, internal_date_ms, saved_at_ms, body_id, wrapped_key, NULL, NULL, NULL FROM messages \
                  WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 ORDER BY uid LIMIT $4"
             }
             WithBody::Structure => {
-                "SELECT m.uid, m.modseq, m.size_bytes, m.internal_date_ms, m.body_id, m.wrapped_key, s.structure, NULL, NULL FROM messages m \
+                "SELECT m.uid, m.modseq, m.size_bytes, m.internal_date_ms, m.saved_at_ms, m.body_id, m.wrapped_key, s.structure, NULL, NULL FROM messages m \
                  JOIN structures s ON s.body_id = m.body_id WHERE m.folder_id = $1 AND m.uid BETWEEN $2 AND $3 ORDER BY m.uid LIMIT $4"
             }
             WithBody::Content => {
-                "SELECT m.uid, m.modseq, m.size_bytes, m.internal_date_ms, m.body_id, m.wrapped_key, s.structure, b.place, b.container FROM messages m \
+                "SELECT m.uid, m.modseq, m.size_bytes, m.internal_date_ms, m.saved_at_ms, m.body_id, m.wrapped_key, s.structure, b.place, b.container FROM messages m \
                  JOIN bodies b ON b.id = m.body_id JOIN structures s ON s.body_id = m.body_id WHERE m.folder_id = $1 AND m.uid BETWEEN $2 AND $3 ORDER BY m.uid LIMIT $4"
             }
         };
@@ -231,12 +234,13 @@ impl Store {
         let rows: Vec<Row> = on!(reader.conn(), c => sqlx::query_as(sql)
             .bind(folder.0).bind(i64::from(first.0)).bind(i64::from(last.0)).bind(i64::from(limit)).fetch_all(&mut *c).await)?;
         rows.into_iter()
-            .map(|(uid, modseq, size, date, body, wrapped_key, structure, place, container)| {
+            .map(|(uid, modseq, size, date, saved_at, body, wrapped_key, structure, place, container)| {
                 Ok(MessageRow {
                     uid: Uid(u32::try_from(uid).unwrap_or(u32::MAX)),
                     modseq: ModSeq(modseq.unsigned_abs()),
                     size: u32::try_from(size).unwrap_or(u32::MAX),
                     internal_date: Timestamp(date),
+                    saved_at: Timestamp(saved_at),
                     body: body_id(&body)?,
                     wrapped_key,
                     structure,

@@ -1,6 +1,6 @@
 //! FETCH (RFC 3501 §6.4.5, RFC 7162 §3.1.4).
 
-use crate::sequence::SequenceSet;
+use crate::sequence::MessageSet;
 
 /// What to fetch, of which messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub struct FetchArguments {
     /// The set holds UIDs, and each response must carry one.
     pub by_uid: bool,
     /// Which messages.
-    pub set: SequenceSet,
+    pub set: MessageSet,
     /// At least one; macros are expanded, duplicates are kept.
     pub items: Vec<FetchItem>,
     /// RFC 7162 CHANGEDSINCE: only messages of a larger modification sequence.

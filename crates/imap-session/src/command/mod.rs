@@ -11,12 +11,12 @@ mod search;
 mod status;
 mod store;
 
-use crate::sequence::SequenceSet;
+use crate::sequence::MessageSet;
 pub use append::{AppendBegin, AppendData, AppendLiteral, AppendMessage, AppendStep, Replaced};
 pub use fetch::{FetchArguments, FetchItem, Partial, Section, SectionText};
 pub use list::{ListArguments, ListReturn, ListSelection, SpecialUse};
 use mail_types::Secret;
-pub use search::{Date, SearchArguments, SearchKey, SearchReturn};
+pub use search::{Date, PartialRange, SearchArguments, SearchKey, SearchReturn};
 pub use status::StatusItem;
 pub use store::{FlagList, StoreAction, StoreArguments};
 
@@ -126,7 +126,7 @@ pub enum CommandBody {
     /// RFC 4315 §2.1
     UidExpunge {
         /// Only these.
-        uids: SequenceSet,
+        uids: MessageSet,
     },
     /// RFC 3501 §6.4.4
     Search(SearchArguments),
@@ -139,7 +139,7 @@ pub enum CommandBody {
         /// The set holds UIDs.
         by_uid: bool,
         /// Which messages.
-        set: SequenceSet,
+        set: MessageSet,
         /// Where to.
         folder: String,
     },
@@ -148,7 +148,7 @@ pub enum CommandBody {
         /// The set holds UIDs.
         by_uid: bool,
         /// Which messages.
-        set: SequenceSet,
+        set: MessageSet,
         /// Where to.
         folder: String,
     },

@@ -1,6 +1,6 @@
 //! STORE, and flags as the client writes them (RFC 3501 §6.4.6, RFC 7162 §3.1.3).
 
-use crate::sequence::SequenceSet;
+use crate::sequence::MessageSet;
 use mail_types::SystemFlags;
 
 /// Which flags to change, on which messages.
@@ -9,7 +9,7 @@ pub struct StoreArguments {
     /// The set holds UIDs, and each response must carry one.
     pub by_uid: bool,
     /// Which messages.
-    pub set: SequenceSet,
+    pub set: MessageSet,
     /// What to do with the flags.
     pub action: StoreAction,
     /// `.SILENT`: do not answer with the new flags.

@@ -15,7 +15,7 @@ mod session;
 mod store;
 
 use crate::command::{Command, CommandBody, Section};
-use crate::sequence::{SequenceError, SequenceSet};
+use crate::sequence::{MessageSet, SequenceError, SequenceSet};
 pub(crate) use append::{
     Place as AppendPlace, Stretch as AppendStretch, Then as AppendThen, stretch as append_stretch,
 };
@@ -154,9 +154,14 @@ fn moving(cursor: &mut Cursor<'_>, by_uid: bool) -> Parsed<CommandBody> {
 }
 
 /// `SP sequence-set`
-fn spaced_set(cursor: &mut Cursor<'_>) -> Parsed<SequenceSet> {
+fn spaced_set(cursor: &mut Cursor<'_>) -> Parsed<MessageSet> {
     cursor.space()?;
-    sequence_set(cursor)
+    message_set(cursor)
+}
+
+/// `sequence-set`, with the `$` of RFC 5182
+fn message_set(cursor: &mut Cursor<'_>) -> Parsed<MessageSet> {
+    if cursor.eat(b'$') { Ok(MessageSet::Saved) } else { sequence_set(cursor).map(MessageSet::Named) }
 }
 
 fn sequence_set(cursor: &mut Cursor<'_>) -> Parsed<SequenceSet> {

@@ -1,9 +1,9 @@
-//! SEARCH (RFC 3501 `search`, RFC 4731 `search-return-opts`).
+//! SEARCH (RFC 3501 `search`, RFC 4731 `search-return-opts`, RFC 9394 `partial-range`).
 
 use super::cursor::is_atom_char;
-use super::{Cursor, Parsed, dates, sequence_set};
+use super::{Cursor, Parsed, dates, message_set};
 use crate::charset;
-use crate::command::{CommandBody, SearchArguments, SearchKey, SearchReturn};
+use crate::command::{CommandBody, PartialRange, SearchArguments, SearchKey, SearchReturn};
 use mail_types::{SystemFlags, is_keyword};
 
 /// Nesting of NOT, OR and parentheses.
@@ -14,36 +14,73 @@ const KEYS_MAX: usize = 1000;
 /// `[SP "RETURN" SP "(" … ")"] [SP "CHARSET" SP astring] 1*(SP search-key)`
 pub(super) fn arguments(cursor: &mut Cursor<'_>, by_uid: bool) -> Parsed<CommandBody> {
     cursor.space()?;
-    let mut returning = None;
-    if cursor.eat_word("RETURN") {
-        cursor.space()?;
-        returning = Some(cursor.list(return_option)?);
-        cursor.space()?;
-    }
+    let returning = returning(cursor)?;
     let mut charset = None;
     if cursor.eat_word("CHARSET") {
         cursor.space()?;
         charset = Some(cursor.astring_utf8()?.to_ascii_uppercase());
         cursor.space()?;
     }
-    let reading = charset.as_deref().map_or(Some(encoding_rs::UTF_8), charset::named);
+    let criteria = criteria(cursor, charset.as_deref())?;
+    Ok(CommandBody::Search(SearchArguments { by_uid, charset, returning, criteria }))
+}
+
+/// `["RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")" SP]`
+pub(super) fn returning(cursor: &mut Cursor<'_>) -> Parsed<Option<SearchReturn>> {
+    if !cursor.eat_word("RETURN") {
+        return Ok(None);
+    }
+    cursor.space()?;
+    let mut options = SearchReturn::default();
+    let given = cursor.list(|cursor| return_option(cursor, &mut options))?;
+    cursor.space()?;
+    options.all |= given.is_empty();
+    if options.all && options.partial.is_some() {
+        return Err("ALL and PARTIAL exclude each other");
+    }
+    Ok(Some(options))
+}
+
+fn return_option(cursor: &mut Cursor<'_>, options: &mut SearchReturn) -> Parsed<()> {
+    *match cursor.keyword()?.as_str() {
+        "MIN" => &mut options.min,
+        "MAX" => &mut options.max,
+        "ALL" => &mut options.all,
+        "COUNT" => &mut options.count,
+        "SAVE" => &mut options.save,
+        "PARTIAL" if options.partial.is_some() => return Err("PARTIAL may be given once"),
+        "PARTIAL" => {
+            cursor.space()?;
+            options.partial = Some(partial_range(cursor)?);
+            return Ok(());
+        }
+        _ => return Err("Unknown return option"),
+    } = true;
+    Ok(())
+}
+
+/// `partial-range = nz-number ":" nz-number / "-" nz-number ":" "-" nz-number`
+pub(super) fn partial_range(cursor: &mut Cursor<'_>) -> Parsed<PartialRange> {
+    const INVALID: &str = "Invalid partial range";
+    let from_end = cursor.eat(b'-');
+    let first = cursor.nz_number().map_err(|_| INVALID)?;
+    cursor.expect(b':', INVALID)?;
+    if cursor.eat(b'-') != from_end {
+        return Err(INVALID);
+    }
+    let last = cursor.nz_number().map_err(|_| INVALID)?;
+    Ok(PartialRange::new(from_end, (first, last)))
+}
+
+/// `search-key *(SP search-key)`, strings read in that charset.
+pub(super) fn criteria(cursor: &mut Cursor<'_>, charset: Option<&str>) -> Parsed<SearchKey> {
+    let reading = charset.map_or(Some(encoding_rs::UTF_8), charset::named);
     let mut keys = Keys { cursor, reading, left: KEYS_MAX };
     let mut criteria = vec![keys.key(0)?];
     while keys.cursor.eat(b' ') {
         criteria.push(keys.key(0)?);
     }
-    Ok(CommandBody::Search(SearchArguments { by_uid, charset, returning, criteria: all_of(criteria) }))
-}
-
-fn return_option(cursor: &mut Cursor<'_>) -> Parsed<SearchReturn> {
-    match cursor.keyword()?.as_str() {
-        "MIN" => Ok(SearchReturn::Min),
-        "MAX" => Ok(SearchReturn::Max),
-        "ALL" => Ok(SearchReturn::All),
-        "COUNT" => Ok(SearchReturn::Count),
-        "SAVE" => Ok(SearchReturn::Save),
-        _ => Err("Unknown return option"),
-    }
+    Ok(all_of(criteria))
 }
 
 fn all_of(mut keys: Vec<SearchKey>) -> SearchKey {
@@ -71,7 +108,7 @@ impl Keys<'_, '_> {
         }
         match self.cursor.peek() {
             Some(b'(') => self.parenthesised(depth + 1),
-            Some(b'0'..=b'9' | b'*') => sequence_set(self.cursor).map(SearchKey::Sequence),
+            Some(b'0'..=b'9' | b'*' | b'$') => message_set(self.cursor).map(SearchKey::Sequence),
             _ => {
                 let name = self.cursor.keyword()?;
                 self.named(&name, depth)
@@ -122,6 +159,12 @@ impl Keys<'_, '_> {
             "SENTBEFORE" => Key::SentBefore(self.date()?),
             "SENTON" => Key::SentOn(self.date()?),
             "SENTSINCE" => Key::SentSince(self.date()?),
+            "YOUNGER" => Key::Younger(self.interval()?),
+            "OLDER" => Key::Older(self.interval()?),
+            "SAVEDBEFORE" => Key::SavedBefore(self.date()?),
+            "SAVEDON" => Key::SavedOn(self.date()?),
+            "SAVEDSINCE" => Key::SavedSince(self.date()?),
+            "SAVEDATESUPPORTED" => Key::SaveDateSupported,
             "LARGER" => Key::Larger(self.number()?),
             "SMALLER" => Key::Smaller(self.number()?),
             "UID" => Key::Uid(super::spaced_set(self.cursor)?),
@@ -155,6 +198,12 @@ impl Keys<'_, '_> {
     fn date(&mut self) -> Parsed<crate::command::Date> {
         self.cursor.space()?;
         dates::date(self.cursor)
+    }
+
+    /// Seconds, as RFC 5032 has them.
+    fn interval(&mut self) -> Parsed<u32> {
+        self.cursor.space()?;
+        self.cursor.nz_number()
     }
 
     fn number(&mut self) -> Parsed<u64> {

@@ -3,11 +3,13 @@
 //! Texts and names come from anywhere: what could end a line early is never written raw. Nothing here knows what was asked.
 
 mod code;
+mod esearch;
 mod fetch;
 mod strings;
 
 use crate::command::StatusItem;
 pub use code::Code;
+pub use esearch::{Esearch, esearch};
 pub use fetch::{body_section_label, fetch_begin, fetch_end, fetch_flags, internal_date, rfc822_label};
 use mail_types::SystemFlags;
 pub use strings::{
