@@ -63,7 +63,7 @@ async fn a_delegation_is_given_changed_and_taken_away_and_imap_follows() {
         "precondition_failed"
     );
     let changed =
-        api.patch(&one, changed.etag(), &json!({"rights": "lr", "expiresAt": "2099-01-01T00:00:00Z"})).await;
+        api.patch(&one, changed.etag(), &json!({"rights": "lrs", "expiresAt": "2099-01-01T00:00:00Z"})).await;
     let changed = changed.expect(200);
     assert_eq!(role(&changed), "custom");
     assert_eq!(changed.json()["expiresAt"], "2099-01-01T00:00:00.000Z");

@@ -151,7 +151,10 @@ async fn a_session_says_who_it_is_and_what_it_offers() {
     let mut imap = Imap::login(&demo, demo.north(), demo.north().personal(0)).await;
     assert!(imap.ok("ID (\"name\" \"x\" \"version\" NIL)").await.text().contains("\"Vaguemestre\""));
     imap.ok("ID NIL").await;
-    assert_eq!(imap.ok("NAMESPACE").await.text(), "* NAMESPACE ((\"\" \"/\")) NIL NIL\n");
+    assert_eq!(
+        imap.ok("NAMESPACE").await.text(),
+        "* NAMESPACE ((\"\" \"/\")) ((\"Other Users/\" \"/\")) ((\"Shared/\" \"/\"))\n"
+    );
     assert_eq!(imap.ok("ENABLE X-NOTHING").await.text(), "* ENABLED\n");
     let told = imap.ok("CAPABILITY").await.text();
     assert!(told.starts_with("* CAPABILITY IMAP4rev1 ") && !told.contains("AUTH="), "{told}");

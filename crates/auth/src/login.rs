@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 const EVERY: Duration = Duration::from_secs(1);
 
 /// For how long a login by password is not asked about when nothing changed that concerns it.
-const PASSWORD_STANDS_MS: i64 = 3_000_000;
+pub(crate) const PASSWORD_STANDS_MS: i64 = 3_000_000;
 /// The same by certificate.
 const CERTIFICATE_STANDS_MS: i64 = 50_000;
 
@@ -29,8 +29,8 @@ pub(crate) enum Credential {
 /// Under which revision of the directory something was asked of the store, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Asked {
-    revision: u64,
-    at: Timestamp,
+    pub(crate) revision: u64,
+    pub(crate) at: Timestamp,
 }
 
 /// A login that succeeded: who acts, and what that rests on.
@@ -70,6 +70,10 @@ impl Login {
     pub(crate) fn with_password(mut self, password: &ApplicationPassword) -> Self {
         self.principal.only_here = password.mailbox.is_some();
         self.until(password.expires_at)
+    }
+
+    pub(crate) fn asked(&self) -> Asked {
+        self.asked
     }
 
     /// The same, not longer than until then.

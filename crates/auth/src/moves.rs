@@ -2,7 +2,7 @@
 //!
 //! It knows no database: who follows the directory tells it.
 
-use mail_types::Principal;
+use mail_types::{ActorId, MailboxId, Principal};
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use store::Concern;
@@ -41,23 +41,28 @@ impl Moves {
 
     /// Whether anything that changed since a revision may concern somebody's session.
     pub(crate) fn may_concern(&self, principal: &Principal, since: u64) -> bool {
+        self.may_concern_in(principal.actor.id, principal.mailbox, since)
+    }
+
+    /// The same, of what an actor has open in a mailbox.
+    pub(crate) fn may_concern_in(&self, actor: ActorId, mailbox: MailboxId, since: u64) -> bool {
         let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut moves = latest.moves.iter().rev().take_while(|(revision, _)| *revision > since);
-        since < latest.after || moves.any(|(_, concern)| concerns(*concern, principal))
+        since < latest.after || moves.any(|(_, concern)| concerns(*concern, actor, mailbox))
     }
 }
 
-fn concerns(concern: Concern, principal: &Principal) -> bool {
+fn concerns(concern: Concern, actor: ActorId, mailbox: MailboxId) -> bool {
     match concern {
-        Concern::Actor(actor) => actor == principal.actor.id,
-        Concern::Mailbox(mailbox) => mailbox == principal.mailbox,
+        Concern::Actor(concerned) => concerned == actor,
+        Concern::Mailbox(concerned) => concerned == mailbox,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mail_types::{Actor, ActorId, ActorKind, MailboxId, MailboxKind, Rights, UserId};
+    use mail_types::{Actor, ActorKind, MailboxKind, Rights, UserId};
 
     fn principal(actor: i64, mailbox: i64) -> Principal {
         Principal {

@@ -34,6 +34,7 @@ pub mod charset;
 pub mod command;
 pub mod decoder;
 pub mod mutf7;
+pub mod namespace;
 pub mod pattern;
 pub mod response;
 pub mod sasl;

@@ -1,13 +1,14 @@
 //! COPY, MOVE, EXPUNGE and their UID forms (RFC 3501 §6.4.3, §6.4.7; RFC 4315; RFC 6851).
 
 use crate::append::refused;
+use crate::place::Place;
 use crate::sets::uid_ranges;
-use crate::state::{Answer, Connection, Done, Failure, GONE, TOO_MANY_KEYWORDS};
+use crate::state::{Answer, Connection, Done, Failure, GONE, Selected, TOO_MANY_KEYWORDS};
 use crate::sync::Telling;
 use imap_session::response::{self, Code, Status};
 use imap_session::sequence::MessageSet;
 use mail_types::FolderId;
-use store::{KEYWORDS_MAX, Moved};
+use store::{Crossing, KEYWORDS_MAX, Moved};
 
 impl Connection {
     /// COPY, all or nothing.
@@ -19,10 +20,9 @@ impl Connection {
             return Ok(Done::new(DONE));
         }
         let selected = self.selected()?;
-        let from = (selected.who.mailbox, selected.folder);
-        let to = (target.who.mailbox, target.id());
+        let crossing = crossing(selected, &target);
         let count = names_numbers(set, by_uid).then_some(messages.len());
-        let moved = self.shared.store.copy(from, to, uid_ranges(&messages), count, None).await?;
+        let moved = self.shared.store.copy_across(crossing, uid_ranges(&messages), count).await?;
         Ok(match copied(moved.map_err(refused)?) {
             Some(code) => Done::with(code, DONE),
             None => Done::new(DONE),
@@ -38,10 +38,15 @@ impl Connection {
         let messages = self.addressed(set, by_uid).await?;
         let target = self.target(target).await?;
         if !messages.is_empty() {
-            let from = self.selected()?.folder;
+            let selected = self.selected()?;
             let count = names_numbers(set, by_uid).then_some(messages.len());
             let ranges = uid_ranges(&messages);
-            let moved = self.changing(who).move_to(who.mailbox, from, target.id(), ranges, count).await?;
+            let store = self.changing(who);
+            let moved = if target.who.mailbox == who.mailbox {
+                store.move_to(who.mailbox, selected.folder, target.id(), ranges, count).await?
+            } else {
+                store.move_across(crossing(selected, &target), ranges, count).await?
+            };
             if let Some(code) = copied(moved.map_err(refused)?) {
                 response::untagged(&mut self.wire.out, Status::Ok, Some(code), "Moved");
             }
@@ -97,6 +102,20 @@ impl Connection {
 /// Whether each message was named by its number, so that none may be missing. `$` means what is still there (RFC 5182 §2.1).
 fn names_numbers(set: &MessageSet, by_uid: bool) -> bool {
     !by_uid && *set != MessageSet::Saved
+}
+
+/// What goes along from the selected folder to another one: the flags that may be set there (RFC 4314 §4).
+fn crossing(selected: &Selected, target: &Place) -> Crossing {
+    let (from, to) = (selected.who, target.who);
+    Crossing {
+        from: (from.mailbox, selected.folder),
+        to: (to.mailbox, target.id()),
+        keys: (from.mailbox != to.mailbox).then(|| (selected.key.clone(), target.key.clone())),
+        flags: to.changeable(),
+        keywords: to.may("w"),
+        seen_from: from.private_seen_of,
+        seen_to: to.private_seen_of,
+    }
 }
 
 /// COPYUID, unless the messages were gone already.

@@ -65,6 +65,7 @@ impl Connection {
                 &self.shared.authenticator,
                 &login.proof,
                 self.certificate.as_deref().map(|shown| &shown.peer),
+                selected.ground.clone(),
             ),
             selected,
             store: &store,

@@ -1,23 +1,24 @@
 //! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501 §6.3, RFC 6154 §3).
 
-use crate::place::{NONEXISTENT, Place, Reach};
+use crate::place::{NONEXISTENT, OTHERS_NAME, Place, Reach, Who};
 use crate::state::{Answer, Connection, Done, Failure};
 use imap_session::command::SpecialUse;
 use imap_session::response::{self, Code, Status};
+use std::borrow::Cow;
 use store::FolderError;
 
 impl Connection {
     /// CREATE.
     pub(crate) async fn create(&mut self, name: &str, uses: &[SpecialUse]) -> Answer {
-        let (Reach { who, .. }, name) = self.within(name).await?;
-        who.must("k")?;
-        must_be_name(name)?;
+        let (reach, name) = self.new_name(name).await?;
+        self.must_take_folder(&reach.reached, &name).await?;
+        must_be_name(&name)?;
         let special_use = match uses {
             [] => None,
             [one] => Some(store::SpecialUse::named(one.as_str()).ok_or(NO_USE)?),
             _ => return Err(NO_USE),
         };
-        self.shared.store.create_folder(who.mailbox, name, special_use).await?.map_err(refusal)?;
+        self.shared.store.create_folder(reach.reached.mailbox, &name, special_use).await?.map_err(refusal)?;
         Ok(Done::new("CREATE completed"))
     }
 
@@ -38,21 +39,38 @@ impl Connection {
         Ok(Done::new("DELETE completed"))
     }
 
-    /// RENAME.
+    /// RENAME, within one mailbox.
     pub(crate) async fn rename(&mut self, from: &str, to: &str) -> Answer {
-        let (Reach { who, .. }, to) = self.within(to).await?;
+        let Place { who, folder, .. } = self.named(from).await?;
+        let (reach, to) = self.new_name(to).await?;
+        if reach.reached.mailbox != who.mailbox {
+            return Err(ELSEWHERE);
+        }
         // RFC 4314 §4: INBOX stays; only its messages go.
-        who.must(if from == "INBOX" { "kte" } else { "kx" })?;
-        must_be_name(to)?;
-        if from != "INBOX" {
-            // What is below gets longer too.
-            for folder in self.shared.store.folders(who.mailbox).await? {
-                let rest = folder.name.strip_prefix(from).filter(|rest| rest.starts_with('/'));
-                rest.map_or(Ok(()), |rest| must_be_name(&format!("{to}{rest}")))?;
+        who.must(if folder.name == "INBOX" { "te" } else { "x" })?;
+        self.must_take_folder(&reach.reached, &to).await?;
+        must_be_name(&to)?;
+        if folder.name != "INBOX" {
+            // What is below goes along, and gets longer too.
+            for below in self.shared.store.folders(who.mailbox).await? {
+                let rest = below.name.strip_prefix(&folder.name).filter(|rest| rest.starts_with('/'));
+                if let Some(rest) = rest {
+                    Who::in_folder(&reach.reached, &below).must("x")?;
+                    must_be_name(&format!("{to}{rest}"))?;
+                }
             }
         }
-        self.changing(who).rename_folder(who.mailbox, from, to).await?.map_err(refusal)?;
+        self.changing(who).rename_folder(who.mailbox, &folder.name, &to).await?.map_err(refusal)?;
         Ok(Done::new("RENAME completed"))
+    }
+
+    /// The mailbox and the name there of a folder that is to be.
+    async fn new_name<'n>(&self, name: &'n str) -> Result<(Reach, Cow<'n, str>), Failure> {
+        // What leads to no mailbox that this session reaches was meant for its own.
+        self.within(name).await.map_err(|failure| match failure {
+            Failure::No(Some(Code::NonExistent), _) => OTHERS_NAME,
+            failure => failure,
+        })
     }
 
     /// SUBSCRIBE.
@@ -64,11 +82,22 @@ impl Connection {
 
     /// UNSUBSCRIBE.
     pub(crate) async fn unsubscribe(&mut self, name: &str) -> Answer {
-        let (Reach { who, .. }, name) = self.within(name).await?;
-        self.shared.store.subscribe(who.mailbox, who.actor, name, false).await?;
+        match self.within(name).await {
+            Ok((Reach { reached, .. }, name)) => {
+                self.shared.store.subscribe(reached.mailbox, reached.actor, &name, false).await?;
+            }
+            // What does not exist can be no subscription that anybody sees.
+            Err(Failure::No(Some(Code::NonExistent), _)) => {}
+            Err(failure) => return Err(failure),
+        }
         Ok(Done::new("UNSUBSCRIBE completed"))
     }
 }
+
+const ELSEWHERE: Failure = Failure::No(
+    Some(Code::Cannot),
+    "A folder stays in its mailbox: create one in the other mailbox, move the messages there and delete this one",
+);
 
 /// RFC 6154 §3: its code is not among those of `imap-session`.
 const NO_USE: Failure = Failure::No(None, "[USEATTR] A folder cannot have this use here");

@@ -33,6 +33,7 @@ impl Connection {
         let selected = opened(&picture, place, watch, is_read_only);
         self.describe(&selected, status);
         self.selected = Some(Box::new(selected));
+        self.watch_selected();
         Ok(match (is_read_only, to_read) {
             (false, _) => Done::with(Code::ReadWrite, "SELECT completed"),
             (true, false) => Done::with(Code::ReadOnly, "SELECT completed"),
@@ -128,6 +129,7 @@ fn opened(picture: &store::Selected, place: Place, watch: FolderWatch, is_read_o
         folder: picture.status.id,
         who: place.who,
         key: place.key,
+        ground: place.ground,
         is_read_only,
         modseq: picture.status.modseq,
         view: View::default(),

@@ -6,7 +6,7 @@
 //! A certificate that cannot be checked any more (its revocation list is past its date) ends a session that rests on it too, with words that say
 //! that it is for a time: what could not begin now does not go on.
 
-use crate::place::Who;
+use crate::place::{Ground, Who};
 use crate::session::Next;
 use crate::state::Connection;
 use auth::{AuthError, Authenticator};
@@ -52,6 +52,8 @@ pub(crate) struct Watch<'c> {
     pub(crate) authenticator: &'c Authenticator,
     pub(crate) proof: &'c auth::Login,
     pub(crate) peer: Option<&'c PeerIdentity>,
+    /// What the open folder rests on, but in the actor's own mailbox.
+    ground: Option<Box<Ground>>,
     /// It was asked within a message, and the session is to be judged as a whole after it.
     is_owed: bool,
 }
@@ -62,8 +64,9 @@ impl<'c> Watch<'c> {
         authenticator: &'c Authenticator,
         proof: &'c auth::Login,
         peer: Option<&'c PeerIdentity>,
+        ground: Option<Box<Ground>>,
     ) -> Self {
-        Self { vigil, authenticator, proof, peer, is_owed: false }
+        Self { vigil, authenticator, proof, peer, ground, is_owed: false }
     }
 
     /// Whether the session is to be judged again.
@@ -77,8 +80,13 @@ impl<'c> Watch<'c> {
             return true;
         }
         self.is_owed = true;
-        let asked = self.authenticator.still_stands(&mut self.proof.clone(), self.peer).await;
-        !matches!(asked, Err(AuthError::Refused | AuthError::Certificate(_)))
+        let mut proof = self.proof.clone();
+        let asked = self.authenticator.still_stands(&mut proof, self.peer).await;
+        let asked = match (asked, &mut self.ground) {
+            (Ok(()), Some(ground)) => ground.ask(self.authenticator, &proof).await.map(|who| who.may("lr")),
+            (asked, _) => asked.map(|()| true),
+        };
+        !matches!(asked, Ok(false) | Err(AuthError::Refused | AuthError::Certificate(_)))
     }
 }
 
@@ -123,8 +131,12 @@ impl Connection {
     pub(crate) async fn stands_if_due(&mut self) -> bool {
         let is_due = self.vigil.as_deref_mut().is_some_and(Vigil::is_due);
         let login = self.login.as_deref();
-        let may_have_changed =
-            || login.is_some_and(|login| self.shared.authenticator.may_have_changed(&login.proof));
+        let authenticator = &self.shared.authenticator;
+        let ground = self.selected.as_deref().and_then(|selected| selected.ground.as_deref());
+        let may_have_changed = || {
+            login.is_some_and(|login| authenticator.may_have_changed(&login.proof))
+                || ground.is_some_and(|ground| ground.may_have_moved(authenticator))
+        };
         if is_due || may_have_changed() { Box::pin(self.stands()).await } else { true }
     }
 
@@ -154,35 +166,69 @@ impl Connection {
         }
         match self.shared.authenticator.still_stands(&mut login.proof, peer).await {
             Ok(()) => {
-                let who = Who::of(&login.proof.principal);
-                if let Some(vigil) = self.vigil.as_deref_mut() {
-                    vigil.set_end(self.shared.authenticator.ends_in(&login.proof));
-                }
-                // What is open is read without being asked each time.
-                if let Some(selected) = self.selected.as_deref_mut() {
-                    selected.who = who;
-                    if !who.may("lr") {
-                        return Err(self.goodbye(
-                            Ruling::Ended,
-                            "withdrawn",
-                            None,
-                            "Your access was withdrawn",
-                        ));
-                    }
-                }
-                Ok(())
+                self.watch_ends();
+                self.judge_selected().await
             }
-            Err(AuthError::Refused | AuthError::Certificate(_)) => {
-                Err(self.goodbye(Ruling::Ended, "withdrawn", None, "Your access was withdrawn"))
-            }
+            Err(AuthError::Refused | AuthError::Certificate(_)) => Err(self.withdrawn()),
             Err(error @ (AuthError::Unavailable(_) | AuthError::Held(_))) => {
-                // The store fails every command meanwhile; the session is asked about again soon.
-                tracing::warn!(%error, "whether an open session still stands could not be decided");
-                if let Some(vigil) = self.vigil.as_deref_mut() {
-                    vigil.ask_again_in(ASK_AGAIN);
-                }
+                self.ask_later(&error);
                 Ok(())
             }
+        }
+    }
+
+    /// The login stands; what it may do in the folder that is open may be another thing than it was.
+    async fn judge_selected(&mut self) -> Result<(), Goodbye> {
+        let (Some(login), Some(selected)) = (self.login.as_deref(), self.selected.as_deref_mut()) else {
+            return Ok(());
+        };
+        let asked = match selected.ground.as_deref_mut() {
+            None => Ok(Who::of(&login.proof.principal)),
+            Some(ground) => ground.ask(&self.shared.authenticator, &login.proof).await,
+        };
+        match asked {
+            Ok(who) => {
+                selected.who = who;
+                self.watch_ends();
+                // What is open is read without being asked each time.
+                if who.may("lr") { Ok(()) } else { Err(self.withdrawn()) }
+            }
+            Err(AuthError::Refused | AuthError::Certificate(_)) => Err(self.withdrawn()),
+            Err(error @ (AuthError::Unavailable(_) | AuthError::Held(_))) => {
+                self.ask_later(&error);
+                Ok(())
+            }
+        }
+    }
+
+    fn withdrawn(&self) -> Goodbye {
+        self.goodbye(Ruling::Ended, "withdrawn", None, "Your access was withdrawn")
+    }
+
+    /// The store fails every command meanwhile; the session is asked about again soon.
+    fn ask_later(&mut self, error: &AuthError) {
+        tracing::warn!(%error, "whether an open session still stands could not be decided");
+        if let Some(vigil) = self.vigil.as_deref_mut() {
+            vigil.ask_again_in(ASK_AGAIN);
+        }
+    }
+
+    /// A folder was opened: what that rests on is followed too.
+    pub(crate) fn watch_selected(&mut self) {
+        if self.selected.as_deref().is_some_and(|selected| selected.ground.is_some()) {
+            self.watch_ends();
+        }
+    }
+
+    /// The session is judged again at the first date at which something ends that it rests on.
+    fn watch_ends(&mut self) {
+        let authenticator = &self.shared.authenticator;
+        let of_login = self.login.as_deref().and_then(|login| authenticator.ends_in(&login.proof));
+        let ground = self.selected.as_deref().and_then(|selected| selected.ground.as_deref());
+        let of_ground = ground.and_then(|ground| ground.ends_in(authenticator));
+        let ends_in = [of_login, of_ground].into_iter().flatten().min();
+        if let Some(vigil) = self.vigil.as_deref_mut() {
+            vigil.set_end(ends_in);
         }
     }
 

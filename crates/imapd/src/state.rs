@@ -3,7 +3,7 @@
 use crate::Imapd;
 use crate::append::Append;
 use crate::login::Dialogue;
-use crate::place::Who;
+use crate::place::{Ground, Who};
 use crate::standing::Shown;
 use crate::transport::Wire;
 use imap_session::decoder::Decoder;
@@ -57,6 +57,8 @@ pub(crate) struct Selected {
     pub(crate) who: Who,
     /// Of that mailbox.
     pub(crate) key: MailboxKey,
+    /// What that rests on, but in the actor's own mailbox.
+    pub(crate) ground: Option<Box<Ground>>,
     pub(crate) is_read_only: bool,
     /// Name of each bit.
     pub(crate) keywords: Vec<String>,

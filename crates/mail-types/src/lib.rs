@@ -34,7 +34,7 @@ pub use criteria::{AlternativeName, AlternativeNameError, CertificateCriteria, T
 pub use dn::{DistinguishedName, DnError};
 pub use envelope::{BodyKind, DsnNotify, DsnRet, ForwardPath, MailParameters, RcptParameters, ReversePath};
 pub use flags::{SystemFlags, is_keyword};
-pub use folder_name::is_folder_name;
+pub use folder_name::{OTHER_USERS, SHARED, is_folder_name, is_others_name};
 pub use identifiers::{Adeli, Finess, IdentifierError, KeyCheck, Rpps, Siret};
 pub use ids::{
     ActorId, BodyId, DomainId, FolderId, JobId, MailboxId, ModSeq, QueueId, Uid, UidValidity, UnitId, UserId,
@@ -44,6 +44,6 @@ pub use mailbox::{MailboxKind, MailboxStatus, UnknownWord, Workflow};
 pub use peer::{CertificateClaim, PeerIdentity, RevocationState};
 pub use principal::{Actor, ActorKind, Principal};
 pub use reply::{EnhancedCode, Reply};
-pub use rights::{Rights, Role};
+pub use rights::{FolderFacts, Grant, Rights, Role};
 pub use secret::Secret;
 pub use timestamp::Timestamp;

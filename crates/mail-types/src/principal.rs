@@ -34,7 +34,7 @@ pub struct Principal {
     pub address: Address,
     /// Its kind.
     pub kind: MailboxKind,
-    /// What the actor may do in its folders.
+    /// What the actor may do in folders of which nothing else is said.
     pub rights: Rights,
     /// Whether the actor may send with the mailbox's address.
     pub may_send: bool,

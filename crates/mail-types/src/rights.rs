@@ -28,15 +28,25 @@ impl Role {
         }
     }
 
-    /// The folder rights of the role.
+    /// The rights of the role in a folder of no particular use, in a mailbox whose `\Seen` all readers share.
     pub fn rights(self) -> Rights {
         let letters = match self {
-            Self::Reader => "lrs",
+            Self::Reader => "lr",
             Self::Editor => "lrswip",
             Self::Manager => "lrswipkte",
             Self::Administrator => "lrswipkxtea",
         };
         Rights::from_letters(letters)
+    }
+
+    /// The rights of the role in a folder. A reader may mark as read what only they see marked; an editor replaces drafts.
+    pub fn rights_in(self, folder: FolderFacts) -> Rights {
+        let more = match self {
+            Self::Reader if folder.private_seen => "s",
+            Self::Editor if folder.is_drafts => "te",
+            _ => "",
+        };
+        self.rights().with(Rights::from_letters(more))
     }
 
     /// The role that has exactly these rights.
@@ -88,6 +98,18 @@ impl Rights {
         (set.0.count_ones() as usize == letters.chars().count()).then_some(set)
     }
 
+    /// Both sets together.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// This set without the other one.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether every right of this set is in the other one.
     pub const fn is_within(self, other: Self) -> bool {
         self.0 & !other.0 == 0
@@ -101,6 +123,44 @@ impl Rights {
     /// Whether the right of that letter is in the set.
     pub fn has(self, letter: char) -> bool {
         LETTERS.find(letter).is_some_and(|bit| self.0 & (1 << bit) != 0)
+    }
+}
+
+/// What the rights of a role in a folder depend on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FolderFacts {
+    /// `\Seen` is kept for each actor apart in the mailbox.
+    pub private_seen: bool,
+    /// The folder has the use `\Drafts` (RFC 6154).
+    pub is_drafts: bool,
+}
+
+/// What somebody was given, in a mailbox or in one folder of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// What a role comes to.
+    Role(Role),
+    /// Rights chosen one by one, as they stand.
+    Custom(Rights),
+}
+
+impl Grant {
+    /// The grant of a row.
+    pub fn of(role: Option<Role>, rights: Rights) -> Self {
+        role.map_or(Self::Custom(rights), Self::Role)
+    }
+
+    /// What it comes to in a folder.
+    pub fn rights_in(self, folder: FolderFacts) -> Rights {
+        match self {
+            Self::Role(role) => role.rights_in(folder),
+            Self::Custom(rights) => rights,
+        }
+    }
+
+    /// What somebody may do in a folder: what was given there, else what was given in the mailbox, else nothing.
+    pub fn resolve(in_folder: Option<Self>, in_mailbox: Option<Self>, folder: FolderFacts) -> Rights {
+        in_folder.or(in_mailbox).map_or(Rights::default(), |grant| grant.rights_in(folder))
     }
 }
 
@@ -129,11 +189,37 @@ mod tests {
 
     #[test]
     fn letters_that_are_none_or_stand_twice_are_no_rights() {
-        assert_eq!(Rights::parse("srl"), Some(Role::Reader.rights()));
+        assert_eq!(Rights::parse("rl"), Some(Role::Reader.rights()));
         assert_eq!((Rights::parse("lrz"), Rights::parse("llr")), (None, None));
         assert_eq!(Role::of_rights(Rights::from_letters("piwsrl")), Some(Role::Editor));
-        assert_eq!(Role::of_rights(Rights::from_letters("lr")), None);
+        assert_eq!(Role::of_rights(Rights::from_letters("lrs")), None);
         assert!(Role::Reader.rights().is_within(Role::Editor.rights()));
         assert!(!Role::Editor.rights().is_within(Role::Reader.rights()));
+    }
+
+    #[test]
+    fn a_role_comes_to_exactly_its_rights_in_each_kind_of_folder() {
+        let rights = |role: Role, private_seen, is_drafts| {
+            role.rights_in(FolderFacts { private_seen, is_drafts }).to_string()
+        };
+        for (role, plain, private, drafts) in [
+            (Role::Reader, "lr", "lrs", "lr"),
+            (Role::Editor, "lrswip", "lrswip", "lrswipte"),
+            (Role::Manager, "lrswipkte", "lrswipkte", "lrswipkte"),
+            (Role::Administrator, "lrswipkxtea", "lrswipkxtea", "lrswipkxtea"),
+        ] {
+            let found = [rights(role, false, false), rights(role, true, false), rights(role, false, true)];
+            assert_eq!(found, [plain, private, drafts], "{role:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_given_in_a_folder_overrides_what_was_given_in_the_mailbox() {
+        let (reader, nothing) = (Grant::Role(Role::Reader), Grant::Custom(Rights::default()));
+        let plain = FolderFacts::default();
+        assert_eq!(Grant::resolve(None, Some(reader), plain), Role::Reader.rights());
+        assert_eq!(Grant::resolve(Some(nothing), Some(reader), plain), Rights::default());
+        assert_eq!(Grant::resolve(Some(reader), None, plain), Role::Reader.rights());
+        assert_eq!(Grant::resolve(None, None, plain), Rights::default());
     }
 }

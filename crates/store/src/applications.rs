@@ -6,7 +6,9 @@ use crate::holders::is_own;
 use crate::revisions::Concern;
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, KeyError, LoginActor, LoginMailbox, Store};
-use mail_types::{Actor, ActorId, ActorKind, Address, MailboxId, MailboxStatus, Rights, Role, Timestamp};
+use mail_types::{
+    Actor, ActorId, ActorKind, Address, FolderFacts, Grant, MailboxId, MailboxStatus, Rights, Role, Timestamp,
+};
 use std::collections::BTreeSet;
 
 /// Octets of an application's name.
@@ -118,6 +120,7 @@ impl Store {
         rows.into_iter()
             .map(|(id, address, kind, status, private_seen, rights, role, until, is_holder)| {
                 let role = role.map(|role| word::<Role>(&role)).transpose()?;
+                let facts = FolderFacts { private_seen: private_seen != 0, is_drafts: false };
                 Ok(LoginMailbox {
                     id: MailboxId(id),
                     address: address
@@ -128,7 +131,7 @@ impl Store {
                     private_seen: private_seen != 0,
                     actors: vec![LoginActor {
                         actor: Actor { id: actor, kind: ActorKind::Application },
-                        rights: Rights::from_letters(&rights),
+                        rights: Grant::of(role, Rights::from_letters(&rights)).rights_in(facts),
                         may_send: role.is_some_and(Role::may_send_as),
                         is_holder,
                         until: until.map(Timestamp),

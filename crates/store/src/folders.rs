@@ -276,7 +276,7 @@ impl WriteTx {
         for (end, _) in name.match_indices('/') {
             let parent = &name[..end];
             if self.find_folder(mailbox, parent).await?.is_none() {
-                self.insert_folder(mailbox, parent, None).await?;
+                self.insert_below(mailbox, parent, None).await?;
             }
         }
         match self.find_folder(mailbox, name).await? {
@@ -285,8 +285,30 @@ impl WriteTx {
                 on!(self.conn(), c => sqlx::query("UPDATE folders SET selectable = 1 WHERE id = $1").bind(folder.id.0).execute(&mut *c).await.map(|_| ()))?;
                 Ok(Ok(folder.id))
             }
-            None => Ok(Ok(self.insert_folder(mailbox, name, special_use.map(|s| s.0)).await?)),
+            None => Ok(Ok(self.insert_below(mailbox, name, special_use.map(|s| s.0)).await?)),
         }
+    }
+
+    /// A new row, in which is given what was given in the folder above it.
+    async fn insert_below(
+        &mut self,
+        mailbox: MailboxId,
+        name: &str,
+        special_use: Option<&str>,
+    ) -> Result<FolderId, Error> {
+        let above = match name.rsplit_once('/') {
+            Some((above, _)) => self.find_folder(mailbox, above).await?,
+            None => None,
+        };
+        let folder = self.insert_folder(mailbox, name, special_use).await?;
+        if let Some(above) = above {
+            let now = self.now.0;
+            on!(self.conn(), c => sqlx::query(
+                "INSERT INTO grants (mailbox_id, folder_id, actor_id, rights, role, expires_at_ms, granted_by_actor_id, granted_at_ms, revision) \
+                 SELECT mailbox_id, $2, actor_id, rights, role, expires_at_ms, granted_by_actor_id, granted_at_ms, $3 FROM grants WHERE folder_id = $1")
+                .bind(above.id.0).bind(folder.0).bind(now).execute(&mut *c).await.map(|_| ()))?;
+        }
+        Ok(folder)
     }
 
     /// A new row, with a UIDVALIDITY that no folder of the mailbox ever had.
@@ -383,7 +405,7 @@ impl WriteTx {
         }
         for (end, _) in to.match_indices('/') {
             if self.find_folder(mailbox, &to[..end]).await?.is_none() {
-                self.insert_folder(mailbox, &to[..end], None).await?;
+                self.insert_below(mailbox, &to[..end], None).await?;
             }
         }
         let mut moves = self.children(mailbox, from).await?;

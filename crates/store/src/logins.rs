@@ -4,8 +4,8 @@ use crate::dialect::on;
 use crate::directory::word;
 use crate::{Error, Store};
 use mail_types::{
-    Actor, ActorId, ActorKind, Address, FolderId, MailboxId, MailboxKind, MailboxStatus, Rights, Role,
-    Timestamp, UserId,
+    Actor, ActorId, ActorKind, Address, FolderFacts, FolderId, Grant, MailboxId, MailboxKind, MailboxStatus,
+    Rights, Role, Timestamp, UserId,
 };
 
 /// A mailbox as a recipient.
@@ -45,7 +45,7 @@ pub struct LoginMailbox {
 pub struct LoginActor {
     /// Who.
     pub actor: Actor,
-    /// What they may do in its folders.
+    /// What they may do in folders of which nothing else is said.
     pub rights: Rights,
     /// Whether they may send with its address.
     pub may_send: bool,
@@ -113,6 +113,7 @@ impl Store {
             "SELECT a.id, a.user_id, g.rights, g.role, g.expires_at_ms FROM grants g JOIN actors a ON a.id = g.actor_id JOIN users u ON u.id = a.user_id \
              WHERE g.mailbox_id = $1 AND g.folder_id IS NULL AND (g.expires_at_ms IS NULL OR g.expires_at_ms > $2) AND u.disabled_at_ms IS NULL AND a.disabled_at_ms IS NULL ORDER BY g.id")
             .bind(id).bind(now.0).fetch_all(&mut *c).await)?;
+        let facts = FolderFacts { private_seen: private_seen != 0, is_drafts: false };
         for (actor, user, rights, role, until) in grants {
             if actors.iter().any(|known| known.actor.id == ActorId(actor)) {
                 continue;
@@ -120,7 +121,7 @@ impl Store {
             let role = role.map(|role| word::<Role>(&role)).transpose()?;
             actors.push(LoginActor {
                 actor: Actor { id: ActorId(actor), kind: ActorKind::User(UserId(user)) },
-                rights: Rights::from_letters(&rights),
+                rights: Grant::of(role, Rights::from_letters(&rights)).rights_in(facts),
                 may_send: role.is_some_and(Role::may_send_as),
                 is_holder: false,
                 until: until.map(Timestamp),

@@ -150,7 +150,7 @@ impl WriteTx {
         Ok(Ok(moved))
     }
 
-    async fn place_copies(
+    pub(crate) async fn place_copies(
         &mut self,
         from: (MailboxId, FolderId),
         to: (MailboxId, FolderId),
@@ -249,7 +249,7 @@ impl WriteTx {
     }
 
     /// The messages in `ranges`, by UID.
-    async fn sources(&mut self, folder: FolderId, ranges: &Ranges) -> Result<Vec<Source>, Error> {
+    pub(crate) async fn sources(&mut self, folder: FolderId, ranges: &Ranges) -> Result<Vec<Source>, Error> {
         let mut sources = Vec::new();
         for &(first, last) in ranges {
             let rows: Vec<Source> = on!(self.conn(), c => sqlx::query_as(
@@ -264,14 +264,14 @@ impl WriteTx {
 
 /// A message about to be copied.
 #[derive(sqlx::FromRow)]
-struct Source {
-    uid: i64,
+pub(crate) struct Source {
+    pub(crate) uid: i64,
     body: Vec<u8>,
     wrapped_key: Vec<u8>,
-    size: i64,
+    pub(crate) size: i64,
     internal_date: i64,
-    flags: i64,
-    keywords: i64,
+    pub(crate) flags: i64,
+    pub(crate) keywords: i64,
 }
 
 pub(crate) fn uid(uid: i64) -> Uid {

@@ -205,7 +205,7 @@ pub(crate) struct NewDelegation {
     role: Option<GivenRole>,
     /// What the person may do, right by right (RFC 4314 section 2.1): letters of `lrswipkxtea`, each once. They give no right to send with the
     /// mailbox's address, unless they are those of a role.
-    #[schema(example = "lrs", min_length = 1, max_length = 11)]
+    #[schema(example = "lrsw", min_length = 1, max_length = 11)]
     rights: Option<String>,
     /// When it ends; null for no end.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -221,7 +221,7 @@ pub(crate) struct DelegationPatch {
     role: Option<GivenRole>,
     /// What the person may do, right by right.
     #[serde(default)]
-    #[schema(example = "lrs", min_length = 1, max_length = 11)]
+    #[schema(example = "lrsw", min_length = 1, max_length = 11)]
     rights: Option<String>,
     /// When it ends; null for no end.
     #[serde(default, deserialize_with = "crate::json::present")]

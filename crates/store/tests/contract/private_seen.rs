@@ -2,7 +2,7 @@
 
 use crate::support::{Fixture, Holder, on_both_engines};
 use mail_types::{ActorId, FolderId, MailboxKind, ModSeq, SystemFlags};
-use store::FlagAction;
+use store::{Append, FlagAction, NewMessage};
 
 on_both_engines!(
     two_actors_have_a_seen_of_their_own,
@@ -109,12 +109,9 @@ async fn an_expunged_message_is_forgotten_as_seen(store: &Fixture) {
 async fn an_appended_message_is_seen_by_who_appended_it(store: &Fixture) {
     let (ward, chief, nurse) = ward(store).await;
     let sent = store.folder_id(ward.mailbox, "Sent").await;
-    let body = store.seal(b"sent").await;
-    store
-        .append(ward.mailbox, sent, ward.key.clone(), body, SEEN, Vec::new(), None, Some(chief))
-        .await
-        .unwrap()
-        .unwrap();
+    let message = NewMessage { flags: SEEN, ..NewMessage::new(store.seal(b"sent").await) };
+    let append = Append { private_seen_of: Some(chief), ..ward.append(sent, vec![message]) };
+    store.append(append).await.unwrap().unwrap();
     assert_eq!((unseen(store, sent, chief).await, unseen(store, sent, nurse).await), (0, 1));
     store.assert_sound().await;
 }

@@ -72,7 +72,7 @@ pub(super) struct Terms {
     /// read, write, manage or admin.
     #[arg(long)]
     role: Option<Role>,
-    /// Rights one by one instead, as RFC 4314 writes them: `lrs`.
+    /// Rights one by one instead, as RFC 4314 writes them: `lrsw`.
     #[arg(long, conflicts_with = "role")]
     rights: Option<String>,
     /// The end: 2027-01-31 (that day included, UTC), 2027-01-31T18:00:00Z, or `none`.

@@ -1,0 +1,144 @@
+//! Messages that go to another mailbox, or to a folder where whoever copies may not set every flag: COPY and MOVE, each one unit of work.
+
+use crate::dialect::on;
+use crate::flags::Ranges;
+use crate::transfer::{Refusable, Source};
+use crate::writer::{Touches, WriteTx};
+use crate::{Error, MailboxKey, Moved, Refusal, Store};
+use mail_types::{ActorId, FolderId, MailboxId, SystemFlags};
+use std::collections::HashSet;
+
+/// From where to where messages go, and what of them goes along.
+#[derive(Clone, Debug)]
+pub struct Crossing {
+    /// Where they are.
+    pub from: (MailboxId, FolderId),
+    /// Where they go.
+    pub to: (MailboxId, FolderId),
+    /// The keys of both mailboxes, when they are two: content keys are wrapped anew.
+    pub keys: Option<(MailboxKey, MailboxKey)>,
+    /// Flags that go along; others are left out (RFC 4314 §4).
+    pub flags: SystemFlags,
+    /// Whether keywords go along.
+    pub keywords: bool,
+    /// Who copies, where `\Seen` of the source is theirs alone.
+    pub seen_from: Option<ActorId>,
+    /// Who copies, where `\Seen` of the target is theirs alone.
+    pub seen_to: Option<ActorId>,
+}
+
+impl Crossing {
+    fn is_across(&self) -> bool {
+        self.from.0 != self.to.0
+    }
+}
+
+impl Store {
+    /// Copies messages. With `count`, exactly so many or none.
+    pub async fn copy_across(
+        &self,
+        crossing: Crossing,
+        ranges: Vec<(u32, u32)>,
+        count: Option<usize>,
+    ) -> Refusable<Moved> {
+        self.write(Touches::from([crossing.to.0, crossing.from.0]), move |tx| {
+            let (crossing, ranges) = (crossing.clone(), ranges.clone());
+            Box::pin(async move { tx.copy_across(&crossing, &ranges, count).await })
+        })
+        .await
+    }
+
+    /// Moves messages to another mailbox, whose quota is asked. With `count`, exactly so many or none.
+    pub async fn move_across(
+        &self,
+        crossing: Crossing,
+        ranges: Vec<(u32, u32)>,
+        count: Option<usize>,
+    ) -> Refusable<Moved> {
+        self.write(Touches::from([crossing.to.0, crossing.from.0]), move |tx| {
+            let (crossing, ranges) = (crossing.clone(), ranges.clone());
+            Box::pin(async move {
+                let moved = tx.copy_across(&crossing, &ranges, count).await?;
+                if let Ok(moved) = &moved {
+                    let (mailbox, folder) = crossing.from;
+                    let gone = moved.uids.iter().map(|(uid, _)| (uid.0, uid.0)).collect();
+                    tx.remove(mailbox, folder, &gone, false).await?;
+                    let touched = moved.uids.iter().map(|(uid, _)| uid.0).collect();
+                    let facts = format!(" to={}", crossing.to.1);
+                    tx.tell_messages(mailbox, folder, "message.changed", &touched, &facts).await?;
+                }
+                Ok(moved)
+            })
+        })
+        .await
+    }
+}
+
+impl WriteTx {
+    async fn copy_across(
+        &mut self,
+        crossing: &Crossing,
+        ranges: &Ranges,
+        count: Option<usize>,
+    ) -> Refusable<Moved> {
+        let mut sources = self.sources(crossing.from.1, ranges).await?;
+        if count.is_some_and(|count| count != sources.len()) {
+            return Ok(Err(Refusal::Incomplete));
+        }
+        let size: i64 = sources.iter().map(|source| source.size).sum();
+        if !self.fits(crossing.to.0, size).await? {
+            return Ok(Err(Refusal::OverQuota));
+        }
+        let seen = self.pack(crossing, &mut sources).await?;
+        let moved = self.place_copies(crossing.from, crossing.to, &sources, crossing.keys.as_ref()).await?;
+        if let (Ok(moved), Some(actor)) = (&moved, crossing.seen_to)
+            && crossing.is_across()
+        {
+            let copies = moved.uids.iter().filter(|(from, _)| seen.contains(&i64::from(from.0)));
+            let copies: Vec<i64> = copies.map(|(_, to)| i64::from(to.0)).collect();
+            self.set_private_seen(crossing.to.1, actor, &copies, true, None).await?;
+        }
+        Ok(moved)
+    }
+
+    /// Takes off what does not go along. Returns which of the messages whoever copies has seen, when the mailboxes are two.
+    async fn pack(&mut self, crossing: &Crossing, sources: &mut [Source]) -> Result<HashSet<i64>, Error> {
+        let seen_bit = i64::from(SystemFlags::SEEN.0);
+        let private = match crossing.seen_from {
+            Some(actor) if crossing.is_across() => Some(self.seen_by(crossing.from.1, actor, sources).await?),
+            _ => None,
+        };
+        let mut seen = HashSet::new();
+        for source in sources {
+            if let Some(private) = &private {
+                let is_seen = private.contains(&source.uid);
+                source.flags = if is_seen { source.flags | seen_bit } else { source.flags & !seen_bit };
+            }
+            source.flags &= i64::from(crossing.flags.0);
+            if !crossing.keywords {
+                source.keywords = 0;
+            }
+            if crossing.is_across() && source.flags & seen_bit != 0 {
+                seen.insert(source.uid);
+                // Seen by one reader is not seen by all.
+                if crossing.seen_to.is_some() {
+                    source.flags &= !seen_bit;
+                }
+            }
+        }
+        Ok(seen)
+    }
+
+    async fn seen_by(
+        &mut self,
+        folder: FolderId,
+        actor: ActorId,
+        sources: &[Source],
+    ) -> Result<HashSet<i64>, Error> {
+        let (Some(first), Some(last)) = (sources.first(), sources.last()) else { return Ok(HashSet::new()) };
+        let rows: Vec<(i64,)> = on!(self.conn(), c => sqlx::query_as(
+            "SELECT uid FROM seen WHERE folder_id = $1 AND actor_id = $2 AND uid BETWEEN $3 AND $4 AND is_set = 1")
+            .bind(folder.0).bind(actor.0).bind(first.uid.min(last.uid)).bind(last.uid.max(first.uid)).fetch_all(&mut *c).await)?;
+        Ok(rows.into_iter().map(|(uid,)| uid).collect())
+    }
+}
