@@ -291,6 +291,14 @@ CREATE TABLE structures (
     structure BLOB NOT NULL
 ) WITHOUT ROWID;
 
+-- What SEARCH reads of a message: a signature that rules most messages out, and its text, decoded and folded; both sealed. A message with very much text has none. The signature
+-- comes first, so that the text is not read with it.
+CREATE TABLE extracts (
+    body_id BLOB PRIMARY KEY REFERENCES bodies (id) ON DELETE CASCADE,
+    signature BLOB NOT NULL,
+    extract BLOB NOT NULL
+);
+
 CREATE TABLE messages (
     folder_id BIGINT NOT NULL REFERENCES folders (id),
     uid BIGINT NOT NULL,

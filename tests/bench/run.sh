@@ -4,7 +4,7 @@
 #
 #   run.sh [ROUNDS]       rounds of each section, 3 if not told; QUICK=1: one round of small counts, to see that everything runs
 #
-# Environment: SECTIONS (idle drain large e2e fetch cold), CONTENDERS (sqlite postgres peer), BINARY (target/release/vaguemestre), BENCH_DIR (the load driver and the
+# Environment: SECTIONS (idle drain large e2e fetch search cold), CONTENDERS (sqlite postgres peer), BINARY (target/release/vaguemestre), BENCH_DIR (the load driver and the
 # peer's set-up, ../shared/bench), MB (the driver, built here if not told), TMPDIR (where everything is put; not a tmpfs), and the counts below.
 #
 # Needs root: Postfix, limits for the peer's IMAP processes, PostgreSQL as a user of its own. Needs the Debian packages postfix dovecot-imapd dovecot-lmtpd postgresql
@@ -14,15 +14,16 @@ cd "$(dirname "$0")/../.."
 root=$PWD
 [ "$(id -u)" -eq 0 ] || { echo "this needs root: Postfix and PostgreSQL are started as users of their own" >&2; exit 1; }
 if [ -n "${QUICK:-}" ]; then
-  : "${DRAIN_COUNT:=500}" "${LARGE_COUNT:=10}" "${E2E_COUNT:=5}" "${FETCH_COUNT:=1000}" "${IDLE_CONNECTIONS:=100}" "${COLD_COUNT:=2000}" "${ROUNDS:=1}"
+  : "${DRAIN_COUNT:=500}" "${LARGE_COUNT:=10}" "${E2E_COUNT:=5}" "${FETCH_COUNT:=1000}" "${SEARCH_COUNT:=1000}" "${IDLE_CONNECTIONS:=100}" "${COLD_COUNT:=2000}" "${ROUNDS:=1}"
 fi
 rounds=${1:-${ROUNDS:-3}}
-sections=${SECTIONS:-idle drain large e2e fetch cold}
+sections=${SECTIONS:-idle drain large e2e fetch search cold}
 contenders=${CONTENDERS:-sqlite postgres peer}
 drain_count=${DRAIN_COUNT:-5000}         # messages of 10 KiB on 10 connections
 large_count=${LARGE_COUNT:-60}           # messages of 5 MiB on 10 connections
 e2e_count=${E2E_COUNT:-20}               # submissions that an IDLE client waits for
 fetch_count=${FETCH_COUNT:-10000}        # messages of 10 KiB in one folder
+search_count=${SEARCH_COUNT:-10000}      # messages of 10 KiB in each of two folders, one of them French
 idle_connections=${IDLE_CONNECTIONS:-1000}
 cold_count=${COLD_COUNT:-100000}         # messages of 2 KiB in the store, besides what the other sections left
 binary=${BINARY:-$root/target/release/vaguemestre}
@@ -139,6 +140,18 @@ section_idle() {
   wait "$holder" 2>/dev/null || true
   sleep 3
 }
+section_search() {
+  local port=$(($(base_of "$1") + 143)) ca who=$1
+  ca=$(tls_of "$who")/ca.pem
+  searches() { python3 tests/bench/search.py "$1" "$port" "$ca" u031@bench.test "$2" "$3" >>"$work/$who.jsonl" 2>>"$work/log" </dev/null; }
+  if [ "$2" -le 1 ]; then
+    imap "$who" fill-search imap-fill --user-start 31 --mailbox Words --create --count "$search_count" --size 10k
+    searches fill French "$search_count"
+  fi
+  # The first of each search is the first after a start: the one of a word that is not there, for the others find what it read in memory.
+  { stop "$who"; start "$who"; } >>"$work/log" 2>&1 </dev/null
+  searches measure Words driver && searches measure French french || echo '{"label":"search","failed":"search.py"}' >>"$work/$who.jsonl"
+}
 section_cold() {
   [ "$2" -gt 1 ] || imap "$1" cold-fill imap-fill --users 10 --conns 10 --user-start 80 --mailbox Cold --create --count "$cold_count" --size 2k
 }
@@ -180,7 +193,7 @@ if has "$sections" cold; then
     for contender in $contenders; do cold_starts "$contender"; done
   done
 fi
-echo "$rounds rounds; drain $drain_count, large $large_count, e2e $e2e_count, fetch $fetch_count, idle $idle_connections, cold $cold_count; load $(cut -d' ' -f1-3 /proc/loadavg)"
+echo "$rounds rounds; drain $drain_count, large $large_count, e2e $e2e_count, fetch $fetch_count, search $search_count, idle $idle_connections, cold $cold_count; load $(cut -d' ' -f1-3 /proc/loadavg)"
 status=0
 python3 tests/bench/report.py "$work" || status=1
 echo "logs and raw figures: $work"

@@ -11,6 +11,7 @@ mod audit;
 mod auth;
 mod mailboxes;
 mod reader;
+mod search;
 mod sections;
 mod tls;
 mod trust;
@@ -20,6 +21,7 @@ pub use audit::Audit;
 pub use auth::Auth;
 pub use mailboxes::{DeliveryWord, Identifiers, MailboxState, Mailboxes};
 pub use reader::Fault;
+pub use search::Search;
 pub use sections::{
     ClientCertificates, Delivery, Limits, Listener, ListenerTls, Notices, Protocol, Routes, S3Section,
     Server, StoreSection,
@@ -61,6 +63,8 @@ pub struct Config {
     pub identifiers: Identifiers,
     /// `[mailboxes]`
     pub mailboxes: Mailboxes,
+    /// `[search]`
+    pub search: Search,
     /// `[audit]`
     pub audit: Audit,
 }
@@ -112,6 +116,7 @@ impl Config {
             notices: Notices::read(root.section("notices")),
             identifiers: Identifiers::read(root.section("identifiers")),
             mailboxes: Mailboxes::read(root.section("mailboxes")),
+            search: Search::read(root.section("search")),
         };
         (Some(config), root.finish())
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Keys that the example file must show.
 #[cfg(test)]
-pub(crate) const ALL_KEYS: [&str; 88] = [
+pub(crate) const ALL_KEYS: [&str; 90] = [
     "mail =",
     "seal_secs",
     "keep_days_mail",
@@ -95,6 +95,8 @@ pub(crate) const ALL_KEYS: [&str; 88] = [
     "login",
     "delivery",
     "send",
+    "folding",
+    "memory_max",
 ];
 
 /// `[server]`

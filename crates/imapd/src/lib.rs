@@ -43,6 +43,8 @@ mod search;
 mod search_content;
 mod search_key;
 mod search_return;
+mod search_signatures;
+mod search_text;
 mod section;
 mod select;
 mod session;
@@ -53,7 +55,9 @@ mod store_flags;
 mod sync;
 mod transport;
 
+pub use message::extract::Folding;
 pub use metrics::ImapMetrics;
+pub use search_text::SearchEngine;
 pub use transport::Tls;
 
 use auth::Authenticator;
@@ -78,6 +82,8 @@ pub struct Imapd {
     pub trust_changes: watch::Receiver<u64>,
     /// Where judgements of certificates are noted.
     pub journal: Journal,
+    /// What searches share.
+    pub search: SearchEngine,
     /// Octets of one appended message (APPENDLIMIT).
     pub message_size_max: u64,
     /// Time limits.

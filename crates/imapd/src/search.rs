@@ -1,16 +1,25 @@
 //! SEARCH (RFC 3501 §6.4.4): from what costs little to what costs much, each pass only over what the one before could not decide.
 
-use crate::search_content::Content;
+use crate::search_content;
 use crate::search_key::{Depth, Facts, Key, RowFacts, Unsupported};
 use crate::search_return::{Message, numbers};
+use crate::search_text::{Asked, SearchEngine, TextSearch};
 use crate::sets::page_len;
-use crate::state::{Answer, Connection, Done, Failure, Selected};
+use crate::state::{Answer, Connection, Done, Failure, NO_FOLDER, Selected};
+use crate::transport::Transport;
 use imap_session::charset;
 use imap_session::command::{SearchArguments, SearchKey};
+use imap_session::decoder::Decoder;
 use imap_session::response::{self, Code};
 use mail_types::Uid;
 use message::structure::Structure;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 use store::{MessageRow, Store, WithBody};
+
+/// How long a search goes on for a client that said that it will say nothing more.
+const AFTERMATH: Duration = Duration::from_secs(2);
 
 impl Connection {
     /// SEARCH.
@@ -35,12 +44,24 @@ impl Connection {
         if charset.is_some_and(|name| !charset::is_known(name)) {
             return Err(Failure::No(Some(Code::BadCharset), "Unknown charset"));
         }
-        let selected = self.selected()?;
-        let key =
-            Key::new(criteria, selected, self.shared.store.now()).map_err(|Unsupported| NO_CONDSTORE)?;
-        let mut search =
-            Search { selected, store: &self.shared.store, key, found: Vec::new(), unreadable: 0 };
-        search.run().await?;
+        let selected = self.selected.as_deref().ok_or(NO_FOLDER)?;
+        let (now, folding) = (self.shared.store.now(), self.shared.search.folding);
+        let key = Key::new(criteria, selected, now, folding).map_err(|Unsupported| NO_CONDSTORE)?;
+        let mut search = Search {
+            selected,
+            store: &self.shared.store,
+            engine: &self.shared.search,
+            key: Arc::new(key),
+            read: HashMap::new(),
+            found: Vec::new(),
+            unreadable: 0,
+        };
+        // A search is not for who is gone.
+        tokio::select! {
+            biased;
+            done = search.run() => done?,
+            () = until_gone(&mut self.wire.transport, &mut self.decoder) => return Err(Failure::Lost),
+        }
         let Search { mut found, unreadable, .. } = search;
         self.shared.metrics.unreadable.inc_by(unreadable);
         found.sort_unstable();
@@ -51,7 +72,10 @@ impl Connection {
 struct Search<'c> {
     selected: &'c Selected,
     store: &'c Store,
-    key: Key,
+    engine: &'c SearchEngine,
+    key: Arc<Key>,
+    /// What rows and structures said of messages, by UID, where texts are looked at afterwards.
+    read: HashMap<u32, (RowFacts, Option<Option<i64>>)>,
     found: Vec<Message>,
     unreadable: u64,
 }
@@ -59,20 +83,44 @@ struct Search<'c> {
 impl Search<'_> {
     async fn run(&mut self) -> Result<(), Failure> {
         let mut undecided = self.by_view();
-        for (depth, with, span, gap) in [
-            (Depth::Row, WithBody::No, 512, 16),
-            (Depth::Structure, WithBody::Structure, 256, 4),
-            (Depth::Text, WithBody::Content, 16, 0),
-        ] {
-            let is_useful = match depth {
-                Depth::Text => self.key.depth() >= Depth::Header,
-                depth => self.key.looks_at(depth),
-            };
-            if is_useful && !undecided.is_empty() {
+        for (depth, with, span, gap) in
+            [(Depth::Row, WithBody::No, 512, 16), (Depth::Structure, WithBody::Structure, 256, 4)]
+        {
+            if self.key.looks_at(depth) && !undecided.is_empty() {
                 undecided = self.pass(&undecided, with, span, gap).await?;
             }
         }
+        if undecided.is_empty() {
+            return Ok(());
+        }
+        let without = self.by_text(&undecided).await?;
+        self.pass(&without, WithBody::Content, 16, 0).await?;
         Ok(())
+    }
+
+    /// Signatures and extracts decide; messages that have none are returned.
+    async fn by_text(&mut self, messages: &[Message]) -> Result<Vec<Message>, Failure> {
+        let asked = messages.iter().filter_map(|(seq, uid)| self.asked(*seq, *uid)).collect();
+        let search = TextSearch {
+            engine: self.engine.clone(),
+            store: self.store.clone(),
+            folder: self.selected.folder,
+            key: self.key.clone(),
+            mailbox_key: self.selected.key.clone(),
+        };
+        let outcome = search.run(asked).await?;
+        self.unreadable += outcome.unreadable;
+        let message = |asked: Asked| (asked.seq, asked.entry.uid);
+        self.found.extend(outcome.found.into_iter().map(message));
+        let mut without: Vec<Message> = outcome.without.into_iter().map(message).collect();
+        without.sort_unstable();
+        Ok(without)
+    }
+
+    fn asked(&self, seq: u32, uid: u32) -> Option<Asked> {
+        let entry = *self.selected.view.entry(uid)?;
+        let read = self.read.get(&uid).copied();
+        Some(Asked { seq, entry, row: read.map(|(row, _)| row), sent_day: read.and_then(|(_, day)| day) })
     }
 
     /// What the session knows decides; the rest is returned.
@@ -84,7 +132,7 @@ impl Search<'_> {
             if gone && view.is_gone(entry.uid) {
                 continue;
             }
-            let facts = Facts { seq, entry, row: None, sent_day: None, header: None, text: None };
+            let facts = Facts { seq, entry, row: None, sent_day: None, signature: None, extract: None };
             match self.key.holds(&facts) {
                 Some(true) => self.found.push((seq, entry.uid)),
                 Some(false) => {}
@@ -129,36 +177,53 @@ impl Search<'_> {
     }
 
     async fn decide(
-        &self,
+        &mut self,
         (seq, uid): Message,
         row: &mut MessageRow,
         with: WithBody,
     ) -> Result<Option<bool>, store::Error> {
-        let Some(entry) = self.selected.view.entry(uid) else { return Ok(Some(false)) };
+        let selected = self.selected;
+        let Some(entry) = selected.view.entry(uid) else { return Ok(Some(false)) };
         let row_facts = RowFacts {
             size: row.size.into(),
             internal_secs: row.internal_date.secs(),
             saved_secs: row.saved_at.secs(),
         };
-        let mut facts = Facts { seq, entry, row: Some(row_facts), sent_day: None, header: None, text: None };
+        let mut facts =
+            Facts { seq, entry, row: Some(row_facts), sent_day: None, signature: None, extract: None };
         if with == WithBody::No {
-            return Ok(self.key.holds(&facts));
+            return Ok(self.known(uid, &facts));
         }
-        let key = self.selected.key.unwrap(row.body, &row.wrapped_key)?;
+        let key = selected.key.unwrap(row.body, &row.wrapped_key)?;
         let structure = Structure::decode(&row.structure(&key)?)
             .map_err(|_| store::Error::Inconsistent("the structure is not readable"))?;
         facts.sent_day = Some(structure.sent_date());
         if with == WithBody::Structure {
-            return Ok(self.key.holds(&facts));
+            return Ok(self.known(uid, &facts));
         }
-        let mut content = Content::new(self.store.content(row, &key).await?, &structure);
-        let header = content.header().await?;
-        facts.header = Some(&header);
-        if let Some(decided) = self.key.holds(&facts) {
-            return Ok(Some(decided));
-        }
-        let text = content.texts().await?;
-        facts.text = Some(&text);
+        let mut reader = self.store.content(row, &key).await?;
+        let extract = search_content::read(&mut reader, &structure).await?.opened(self.engine.folding);
+        facts.extract = Some(&extract);
         Ok(Some(self.key.holds(&facts).unwrap_or(false)))
+    }
+
+    /// What facts decide; where they do not, they are kept for when the text is looked at.
+    fn known(&mut self, uid: u32, facts: &Facts<'_>) -> Option<bool> {
+        let decided = self.key.holds(facts);
+        if let (None, Depth::Text, Some(row)) = (decided, self.key.depth(), facts.row) {
+            self.read.insert(uid, (row, facts.sent_day));
+        }
+        decided
+    }
+}
+
+/// Ends when the client is gone. What it sends meanwhile waits in the decoder; once something came, nobody listens any more.
+///
+/// A client that has no more to say may still want its answer: it has [`AFTERMATH`] for it.
+async fn until_gone(transport: &mut Transport, decoder: &mut Decoder) {
+    match transport.read_into(decoder).await {
+        Ok(0) => tokio::time::sleep(AFTERMATH).await,
+        Ok(_) => std::future::pending().await,
+        Err(_) => {}
     }
 }

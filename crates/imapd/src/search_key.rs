@@ -7,26 +7,9 @@ use imap_session::command::{Date, SearchKey};
 use imap_session::sequence::{MessageSet, Ranges};
 use imap_session::view::Entry;
 use mail_types::{SystemFlags, Timestamp};
+use message::extract::{Extract, Folding, Needle, Signature};
 
 const DAY: i64 = 86_400;
-
-/// Text as it is compared.
-pub(crate) fn folded(text: &str) -> String {
-    text.to_lowercase()
-}
-
-/// Header text as it is compared: white space is one space, for a field may be folded with a tab or with more than one.
-pub(crate) fn spaced(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c.is_whitespace() {
-            true if out.ends_with(' ') => {}
-            true => out.push(' '),
-            false => out.push(c),
-        }
-    }
-    out
-}
 
 /// What must hold.
 #[derive(Debug)]
@@ -49,11 +32,11 @@ pub(crate) enum Key {
     Larger(u64),
     Smaller(u64),
     Sent(Days),
-    /// Field name, folded and spaced substring.
-    Field(String, String),
-    Body(String),
+    /// Field name, and what it holds.
+    Field(String, Needle),
+    Body(Needle),
     /// The substring as headers hold it, and as bodies do.
-    Text(String, String),
+    Text(Needle, Needle),
 }
 
 /// Days from 1970-01-01.
@@ -83,9 +66,7 @@ pub(crate) enum Depth {
     Row,
     /// Its structure.
     Structure,
-    /// Its header.
-    Header,
-    /// Its text.
+    /// Its text, that of its header included.
     Text,
 }
 
@@ -96,9 +77,9 @@ pub(crate) struct Facts<'m> {
     pub(crate) row: Option<RowFacts>,
     /// Day of the Date field, where there is one.
     pub(crate) sent_day: Option<Option<i64>>,
-    pub(crate) header: Option<&'m [HeaderField]>,
-    /// Folded header and body texts.
-    pub(crate) text: Option<&'m Texts>,
+    /// Rules texts out, and never says that one is there.
+    pub(crate) signature: Option<&'m Signature>,
+    pub(crate) extract: Option<&'m Extract>,
 }
 
 /// What a row says.
@@ -109,26 +90,19 @@ pub(crate) struct RowFacts {
     pub(crate) saved_secs: i64,
 }
 
-/// A decoded field, its value folded and spaced.
-#[derive(Debug)]
-pub(crate) struct HeaderField {
-    pub(crate) name: String,
-    pub(crate) value: String,
-}
-
-/// Folded texts of a message.
-#[derive(Debug, Default)]
-pub(crate) struct Texts {
-    pub(crate) body: Vec<String>,
-}
-
 /// No such key here.
 pub(crate) struct Unsupported;
 
 impl Key {
-    pub(crate) fn new(key: SearchKey, selected: &Selected, now: Timestamp) -> Result<Self, Unsupported> {
+    pub(crate) fn new(
+        key: SearchKey,
+        selected: &Selected,
+        now: Timestamp,
+        folding: Folding,
+    ) -> Result<Self, Unsupported> {
         let not = |key| Self::Not(Box::new(key));
-        let field = |name: &str, value: String| Self::Field(name.to_owned(), spaced(&folded(&value)));
+        let field =
+            |name: &str, value: String| Self::Field(name.to_owned(), Needle::in_header(&value, folding));
         let seen = Self::Flag(SystemFlags::SEEN);
         let from = |interval: u32| Self::InternalFrom(now.secs() - i64::from(interval));
         let largest_uid = selected.view.entries().last().map_or(0, |entry| entry.uid);
@@ -137,16 +111,16 @@ impl Key {
             SearchKey::And(keys) => {
                 let mut keys = keys
                     .into_iter()
-                    .map(|key| Self::new(key, selected, now))
+                    .map(|key| Self::new(key, selected, now, folding))
                     .collect::<Result<Vec<_>, _>>()?;
                 keys.sort_by_key(Self::depth);
                 Self::And(keys)
             }
             SearchKey::Or(one, other) => Self::Or(
-                Box::new(Self::new(*one, selected, now)?),
-                Box::new(Self::new(*other, selected, now)?),
+                Box::new(Self::new(*one, selected, now, folding)?),
+                Box::new(Self::new(*other, selected, now, folding)?),
             ),
-            SearchKey::Not(key) => not(Self::new(*key, selected, now)?),
+            SearchKey::Not(key) => not(Self::new(*key, selected, now, folding)?),
             SearchKey::Has(flag) => Self::Flag(flag),
             SearchKey::Lacks(flag) => not(Self::Flag(flag)),
             SearchKey::Keyword(name) => Self::Keyword(bit(&name, selected)),
@@ -162,8 +136,10 @@ impl Key {
             SearchKey::Header { name, value } => field(&name.to_ascii_lowercase(), value),
             // Every message holds nothing, one without any text too.
             SearchKey::Body(value) | SearchKey::Text(value) if value.is_empty() => Self::All,
-            SearchKey::Body(value) => Self::Body(folded(&value)),
-            SearchKey::Text(value) => Self::text(&folded(&value)),
+            SearchKey::Body(value) => Self::Body(Needle::in_body(&value, folding)),
+            SearchKey::Text(value) => {
+                Self::Text(Needle::in_header(&value, folding), Needle::in_body(&value, folding))
+            }
             SearchKey::Before(date) => Self::Internal(Days::Before(day(date))),
             SearchKey::On(date) => Self::Internal(Days::On(day(date))),
             SearchKey::Since(date) => Self::Internal(Days::Since(day(date))),
@@ -187,10 +163,6 @@ impl Key {
         })
     }
 
-    fn text(folded: &str) -> Self {
-        Self::Text(spaced(folded), folded.to_owned())
-    }
-
     /// The deepest that this key may look.
     pub(crate) fn depth(&self) -> Depth {
         match self {
@@ -203,14 +175,25 @@ impl Key {
             | Self::Larger(_)
             | Self::Smaller(_) => Depth::Row,
             Self::Sent(_) => Depth::Structure,
-            Self::Field(..) => Depth::Header,
-            Self::Body(_) | Self::Text(..) => Depth::Text,
+            Self::Field(..) | Self::Body(_) | Self::Text(..) => Depth::Text,
             Self::All
             | Self::Flag(_)
             | Self::Keyword(_)
             | Self::Recent
             | Self::Sequence(_)
             | Self::Uid(_) => Depth::View,
+        }
+    }
+
+    /// Whether signatures can rule any message out, or in.
+    pub(crate) fn is_told_by_signatures(&self) -> bool {
+        match self {
+            Self::And(keys) => keys.iter().any(Self::is_told_by_signatures),
+            Self::Or(one, other) => one.is_told_by_signatures() || other.is_told_by_signatures(),
+            Self::Not(key) => key.is_told_by_signatures(),
+            Self::Field(_, text) | Self::Body(text) => text.is_told(),
+            Self::Text(in_header, in_body) => in_header.is_told() && in_body.is_told(),
+            _ => false,
         }
     }
 
@@ -246,31 +229,26 @@ impl Key {
             Self::Larger(size) => facts.row.map(|row| row.size > *size),
             Self::Smaller(size) => facts.row.map(|row| row.size < *size),
             Self::Sent(days) => facts.sent_day.map(|day| day.is_some_and(|day| days.hold(day))),
-            Self::Field(name, value) => {
-                let has = |field: &HeaderField| field.name == *name && field.value.contains(value.as_str());
-                facts.header.map(|header| header.iter().any(has))
-            }
-            Self::Body(value) => {
-                facts.text.map(|text| text.body.iter().any(|body| body.contains(value.as_str())))
-            }
-            Self::Text(in_header, in_body) => in_text(in_header, in_body, facts),
+            Self::Field(name, value) => match facts.extract {
+                Some(extract) => Some(extract.field_holds(name, value)),
+                None => ruled_out(facts, [value]),
+            },
+            Self::Body(text) => match facts.extract {
+                Some(extract) => Some(extract.body_holds(text)),
+                None => ruled_out(facts, [text]),
+            },
+            Self::Text(in_header, in_body) => match facts.extract {
+                Some(extract) => Some(extract.header_holds(in_header) || extract.body_holds(in_body)),
+                None => ruled_out(facts, [in_header, in_body]),
+            },
         }
     }
 }
 
-/// A header that holds it makes the body needless.
-fn in_text(in_header: &str, in_body: &str, facts: &Facts<'_>) -> Option<bool> {
-    // Only a colon can make what is looked for lie across name and value.
-    let is_across = in_header.contains(':');
-    let has = |field: &HeaderField| {
-        field.value.contains(in_header)
-            || field.name.contains(in_header)
-            || (is_across && format!("{}: {}", field.name, field.value).contains(in_header))
-    };
-    if facts.header?.iter().any(has) {
-        return Some(true);
-    }
-    facts.text.map(|text| text.body.iter().any(|body| body.contains(in_body)))
+/// What the signature rules out is not there.
+fn ruled_out<const N: usize>(facts: &Facts<'_>, needles: [&Needle; N]) -> Option<bool> {
+    let may_be = |signature| needles.iter().any(|needle| needle.may_be_in(signature));
+    facts.signature.map(may_be).filter(|may_be| !may_be)
 }
 
 fn all(answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
@@ -299,11 +277,15 @@ fn day(date: Date) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use message::extract::ExtractBuilder;
 
     const ENTRY: Entry = Entry { uid: 7, flags: SystemFlags::SEEN, keywords: 2, recent: false };
 
-    fn facts<'m>(header: Option<&'m [HeaderField]>, text: Option<&'m Texts>) -> Facts<'m> {
-        Facts { seq: 1, entry: &ENTRY, row: None, sent_day: None, header, text }
+    const KNOWN: Facts<'_> =
+        Facts { seq: 1, entry: &ENTRY, row: None, sent_day: None, signature: None, extract: None };
+
+    fn body(text: &str) -> Key {
+        Key::Body(Needle::in_body(text, Folding::Unaccented))
     }
 
     fn or(one: Key, other: Key) -> Key {
@@ -312,9 +294,9 @@ mod tests {
 
     #[test]
     fn a_cheap_no_and_a_cheap_yes_need_no_more() {
-        let body = || Key::Body("x".to_owned());
+        let body = || body("x");
         let unseen = || Key::Not(Box::new(Key::Flag(SystemFlags::SEEN)));
-        let known = facts(None, None);
+        let known = KNOWN;
         assert_eq!(Key::And(vec![body(), unseen()]).holds(&known), Some(false));
         assert_eq!(or(body(), Key::All).holds(&known), Some(true));
         assert_eq!(or(unseen(), body()).holds(&known), None);
@@ -324,22 +306,27 @@ mod tests {
     }
 
     #[test]
-    fn a_folded_field_is_found_with_one_space() {
-        assert_eq!(spaced("avis  de\r\n\tpassage"), "avis de passage");
-        let header = [HeaderField { name: "subject".to_owned(), value: spaced("avis\tde  passage") }];
-        let known = facts(Some(&header), None);
-        assert_eq!(Key::text("avis  de passage").holds(&known), Some(true));
-    }
-
-    #[test]
-    fn a_header_that_holds_the_text_makes_the_body_needless() {
-        let header = [HeaderField { name: "subject".to_owned(), value: "été".to_owned() }];
-        let known = facts(Some(&header), None);
-        assert_eq!(Key::text("subject: é").holds(&known), Some(true));
-        assert_eq!(Key::text("hiver").holds(&known), None);
-        let text = Texts { body: vec!["en hiver".to_owned()] };
-        assert_eq!(Key::text("hiver").holds(&facts(Some(&header), Some(&text))), Some(true));
-        assert_eq!(Key::Field("subject".to_owned(), String::new()).holds(&known), Some(true));
-        assert_eq!(Key::Field("x-none".to_owned(), String::new()).holds(&known), Some(false));
+    fn a_signature_says_no_and_an_extract_says_which() {
+        let mut builder = ExtractBuilder::default();
+        builder.push_text("en hiver");
+        let extract = builder.finish();
+        let signature = extract.signature();
+        let opened = extract.opened(Folding::Unaccented);
+        let passed = Facts { signature: Some(&signature), ..KNOWN };
+        let read = Facts { extract: Some(&opened), ..passed };
+        for (text, told, found) in
+            [("hiver", None, true), ("printemps", Some(false), false), ("été", None, false)]
+        {
+            assert_eq!(body(text).holds(&passed), told, "{text}");
+            assert_eq!(body(text).holds(&Facts { signature: None, ..passed }), None, "{text}");
+            assert_eq!(body(text).holds(&read), Some(found), "{text}");
+            let not = Key::Not(Box::new(body(text)));
+            assert_eq!(
+                (not.holds(&passed), not.holds(&read)),
+                (told.map(|told| !told), Some(!found)),
+                "{text}"
+            );
+        }
+        assert!(or(Key::All, body("hiver")).is_told_by_signatures() && !body("été").is_told_by_signatures());
     }
 }

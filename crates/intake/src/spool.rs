@@ -1,12 +1,16 @@
 //! Content on its way in: sealed and scanned as it arrives.
 
-use message::structure::StructureScanner;
+use message::extract::{Gathered, TextScanner};
+use message::structure::Structure;
 use store::{BodyWriter, Error, SealedBody, Store};
 
-/// A body being written, with the structure scanner beside it.
+/// A text larger than this is made ready off the async threads.
+const INLINE_MAX: usize = 64 * 1024;
+
+/// A body being written, with the scanner of structure and text beside it.
 pub struct Spool {
     body: BodyWriter,
-    scanner: StructureScanner,
+    scanner: TextScanner,
     is_eight_bit: bool,
 }
 
@@ -22,7 +26,7 @@ impl Spool {
     /// # Errors
     /// What the store answers.
     pub fn begin(store: &Store, size_max: u64) -> Result<Self, Error> {
-        Ok(Self { body: store.begin_body(size_max)?, scanner: StructureScanner::new(), is_eight_bit: false })
+        Ok(Self { body: store.begin_body(size_max)?, scanner: TextScanner::new(), is_eight_bit: false })
     }
 
     /// The body is not held in memory once it is [finished](Self::finish), however small it is.
@@ -50,12 +54,29 @@ impl Spool {
         self.body.size()
     }
 
-    /// Seals what is left, with the structure that was found.
+    /// Seals what is left, with the structure that was found and what the message is searched by.
     ///
     /// # Errors
     /// A file that could not be made durable.
     pub async fn finish(self) -> Result<SealedBody, Error> {
-        let structure = self.scanner.finish().encode();
-        self.body.finish(&structure).await
+        let Self { mut body, scanner, .. } = self;
+        let (structure, gathered) = scanner.finish();
+        let encoded = structure.encode();
+        if gathered.octets() <= INLINE_MAX {
+            make_searchable(&mut body, &structure, &gathered)?;
+        } else {
+            let work = tokio::task::spawn_blocking(move || {
+                make_searchable(&mut body, &structure, &gathered)?;
+                Ok::<_, Error>(body)
+            });
+            body = work.await.map_err(|_| Error::Closing)??;
+        }
+        body.finish(&encoded).await
     }
+}
+
+/// A message with too much text is searched without an extract.
+fn make_searchable(body: &mut BodyWriter, structure: &Structure, gathered: &Gathered) -> Result<(), Error> {
+    let Some(extract) = gathered.extract(structure) else { return Ok(()) };
+    body.make_searchable(&extract.signature().encode(), &extract.encode())
 }

@@ -5,6 +5,7 @@
 //! object of S3, before the row commits.
 
 use crate::Error;
+use crate::extracts::SealedSearch;
 use crate::seal::{FRAME, FrameIndex, FrameWalk, Opener, RawKey, Sealer, SideCar, random};
 use body_store::{BodyStore, Claim, ObjectReader, Opened, SpoolFile, Stored};
 use mail_types::BodyId;
@@ -14,6 +15,8 @@ use zeroize::Zeroizing;
 
 /// Largest container kept in its row.
 pub(crate) const INLINE_MAX: usize = 256 * 1024;
+/// Largest signature and extract, sealed, of one of many bodies that wait together.
+const SEARCH_OUTSIDE_MAX: usize = 32 * 1024;
 /// Sealed octets gathered before they are written to the spool file.
 const WRITE_CHUNK: usize = 512 * 1024;
 /// Octets at the end of an object that are asked for when it is opened: the frame index of 256 MiB of content.
@@ -75,6 +78,7 @@ pub struct SealedBody {
     pub(crate) size: u64,
     pub(crate) place: Place,
     pub(crate) structure: Vec<u8>,
+    pub(crate) search: Option<SealedSearch>,
     key: ContentKey,
 }
 
@@ -96,7 +100,8 @@ impl SealedBody {
 
     /// KiB that it holds in memory while it waits for its transaction.
     pub(crate) fn inline_kib(&self) -> u32 {
-        let octets = self.place.container().map_or(0, <[u8]>::len);
+        let octets = self.place.container().map_or(0, <[u8]>::len)
+            + self.search.as_ref().map_or(0, SealedSearch::octets);
         u32::try_from(octets / 1024).unwrap_or(u32::MAX).saturating_add(1)
     }
 
@@ -120,6 +125,7 @@ pub struct BodyWriter {
     pending: Zeroizing<Vec<u8>>,
     sealed: Vec<u8>,
     file: Option<SpoolFile>,
+    search: Option<SealedSearch>,
     size: u64,
     size_max: u64,
     /// Octets of a container that may stand in its row.
@@ -146,6 +152,7 @@ impl BodyWriter {
             pending: Zeroizing::default(),
             sealed,
             file: None,
+            search: None,
             size: 0,
             size_max,
             inline_max: INLINE_MAX,
@@ -193,6 +200,16 @@ impl BodyWriter {
         Ok(())
     }
 
+    /// Seals what the body is searched by: the signature of its text, and the text. Not of a body that is kept outside and has much text: it would be held in memory.
+    ///
+    /// # Errors
+    /// [`Error::TooBig`] for a text of 4 GiB.
+    pub fn make_searchable(&mut self, signature: &[u8], extract: &[u8]) -> Result<(), Error> {
+        let sealed = SealedSearch::seal(self.id, &self.key, signature, extract)?;
+        self.search = (self.inline_max > 0 || sealed.octets() <= SEARCH_OUTSIDE_MAX).then_some(sealed);
+        Ok(())
+    }
+
     /// Seals the last frame and the structure found by the scanner, and makes a large container durable.
     pub async fn finish(mut self, structure: &[u8]) -> Result<SealedBody, Error> {
         self.sealer.seal(&self.pending, true, &mut self.sealed)?;
@@ -202,7 +219,8 @@ impl BodyWriter {
         } else {
             Place::Outside(self.settle().await?)
         };
-        Ok(SealedBody { id: self.id, size: self.size, place, structure, key: self.key })
+        let search = self.search;
+        Ok(SealedBody { id: self.id, size: self.size, place, structure, search, key: self.key })
     }
 
     async fn settle(&mut self) -> Result<Stored, Error> {

@@ -1,6 +1,7 @@
 //! Body and message rows, written many at a time: `UNNEST` on PostgreSQL, `VALUES` on SQLite, where every statement crosses a thread.
 
 use crate::dialect::{Conn, answered};
+use crate::extracts::SealedSearch;
 use crate::writer::WriteTx;
 use crate::{Error, SealedBody};
 use mail_types::{FolderId, MailboxId, SystemFlags, Timestamp, UidValidity};
@@ -148,6 +149,16 @@ async fn reserve_sqlite(
         sql.push_values(bodies, |mut values, BodyRow { body, .. }| {
             values.push_bind(body.id.0.as_slice()).push_bind(body.structure.as_slice());
         });
+        let searched =
+            bodies.iter().filter_map(|BodyRow { body, .. }| Some((body.id, body.search.as_ref()?)));
+        let searched: Vec<_> = searched.collect();
+        if !searched.is_empty() {
+            sql.push("; INSERT INTO extracts (body_id, signature, extract) ");
+            sql.push_values(&searched, |mut values, (id, search)| {
+                values.push_bind(id.0.as_slice()).push_bind(search.signature.as_slice());
+                values.push_bind(search.extract.as_slice());
+            });
+        }
         sql.push("; ");
     }
     if growth.folders.is_empty() {
@@ -205,10 +216,14 @@ async fn insert_bodies_postgres(
     bodies: &[BodyRow<'_>],
     now: i64,
 ) -> Result<(), sqlx::Error> {
-    // A reference into `bodies` is checked at the end of the statement, when both inserts are done.
+    let search = |part: fn(&SealedSearch) -> &[u8]| {
+        bodies.iter().map(|row| row.body.search.as_ref().map(part)).collect::<Vec<_>>()
+    };
+    // A reference into `bodies` is checked at the end of the statement, when all inserts are done.
     sqlx::query(
-        "WITH new AS (SELECT * FROM UNNEST($1::BYTEA[], $2::BIGINT[], $3::TEXT[], $4::BYTEA[], $5::BYTEA[]) AS r (i, s, p, t, c)), \
-         kept AS (INSERT INTO bodies (id, size_bytes, place, created_at_ms, container) SELECT i, s, p, $6, c FROM new) \
+        "WITH new AS (SELECT * FROM UNNEST($1::BYTEA[], $2::BIGINT[], $3::TEXT[], $4::BYTEA[], $5::BYTEA[], $7::BYTEA[], $8::BYTEA[]) AS r (i, s, p, t, c, g, e)), \
+         kept AS (INSERT INTO bodies (id, size_bytes, place, created_at_ms, container) SELECT i, s, p, $6, c FROM new), \
+         searched AS (INSERT INTO extracts (body_id, signature, extract) SELECT i, g, e FROM new WHERE g IS NOT NULL) \
          INSERT INTO structures (body_id, structure) SELECT i, t FROM new",
     )
     .bind(bodies.iter().map(|row| row.body.id.0.as_slice()).collect::<Vec<_>>())
@@ -217,6 +232,8 @@ async fn insert_bodies_postgres(
     .bind(bodies.iter().map(|row| row.body.structure.as_slice()).collect::<Vec<_>>())
     .bind(bodies.iter().map(|row| row.body.place.container()).collect::<Vec<_>>())
     .bind(now)
+    .bind(search(|search| &search.signature))
+    .bind(search(|search| &search.extract))
     .execute(c)
     .await?;
     Ok(())

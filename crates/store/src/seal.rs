@@ -91,6 +91,10 @@ fn frame_context(body: BodyId, index: u32, is_final: bool) -> [u8; 21] {
 pub enum SideCar {
     /// The structure found at delivery: ENVELOPE, BODYSTRUCTURE, part offsets.
     Structure,
+    /// The signature of its text.
+    Signature,
+    /// Its searchable text.
+    Extract,
 }
 
 /// Layout of a side car: this octet, a random nonce, ciphertext and tag.
@@ -100,10 +104,14 @@ impl SideCar {
     /// A key of its own for each kind, so that a side car that is made anew (by a better scanner, say) never meets the nonces of the frames or
     /// of its own earlier form.
     fn key(self, content_key: &[u8; 32]) -> RawKey {
-        let Self::Structure = self;
+        let label: &[u8] = match self {
+            Self::Structure => b"vaguemestre side car: structure",
+            Self::Signature => b"vaguemestre side car: signature",
+            Self::Extract => b"vaguemestre side car: extract",
+        };
         let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, content_key);
         let mut derived = Zeroizing::new([0; 32]);
-        derived.copy_from_slice(aws_lc_rs::hmac::sign(&key, b"vaguemestre side car: structure").as_ref());
+        derived.copy_from_slice(aws_lc_rs::hmac::sign(&key, label).as_ref());
         derived
     }
 }
@@ -114,7 +122,7 @@ thread_local! {
     static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
-fn compress(content: &[u8]) -> std::io::Result<Vec<u8>> {
+pub(crate) fn compress(content: &[u8]) -> std::io::Result<Vec<u8>> {
     COMPRESSOR.with_borrow_mut(|slot| {
         let compressor = match slot {
             Some(compressor) => compressor,
@@ -125,7 +133,7 @@ fn compress(content: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 /// Decompresses into `out`, which is long enough; the length of the content.
-fn decompress(packed: &[u8], out: &mut [u8]) -> std::io::Result<usize> {
+pub(crate) fn decompress(packed: &[u8], out: &mut [u8]) -> std::io::Result<usize> {
     DECOMPRESSOR.with_borrow_mut(|slot| {
         let decompressor = match slot {
             Some(decompressor) => decompressor,

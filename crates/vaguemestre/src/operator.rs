@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use auth::Authenticator;
 use config::{Config, Listener, ListenerTls, Protocol};
 use delivery::{Delivery, DeliveryMetrics, NextHops, Runner, Schedule};
-use imapd::{ImapMetrics, Imapd};
+use imapd::{Folding, ImapMetrics, Imapd, SearchEngine};
 use intake::{Intake, Settings};
 use journal::{Journal, JournalMetrics};
 use listener::{Drain, DrainSwitch};
@@ -68,6 +68,7 @@ struct Parts {
     presented: Arc<Presented>,
     ocsp: Arc<OcspClient>,
     authenticator: Authenticator,
+    search: SearchEngine,
 }
 
 /// The store of a configuration.
@@ -81,6 +82,12 @@ pub(crate) fn store_options(config: &Config) -> Result<StoreOptions> {
         clock: Clock::system(),
         audits_mail: config.audit.mail,
     })
+}
+
+/// What all searches share.
+fn search_engine(section: &config::Search) -> SearchEngine {
+    let folding = if section.is_unaccented { Folding::Unaccented } else { Folding::Casemap };
+    SearchEngine::new(folding, section.memory_max, section.concurrency)
 }
 
 /// What the door asks of the configuration.
@@ -149,6 +156,7 @@ impl Operator {
             ocsp,
             routes: Arc::new(ArcSwap::from_pointee(routes)),
             authenticator: crate::login::authenticator(&config, &store, &mut registry),
+            search: search_engine(&config.search),
             trust,
         };
         let journal = Journal::start(store.clone(), JournalMetrics::register(&mut registry));
@@ -296,6 +304,7 @@ impl Operator {
             authenticator: self.parts.authenticator.clone(),
             trust_changes: self.parts.trust.pki.changes(),
             journal: self.journal.clone(),
+            search: self.parts.search.clone(),
             message_size_max: limits.message_size_max,
             timeouts: imapd::Timeouts {
                 handshake: Duration::from_secs(limits.tls_handshake_timeout_secs),

@@ -8,7 +8,7 @@ use memchr::memmem::Finder;
 /// A text that is looked for: folded, with the bits that it has set in the signature of whatever holds it.
 #[derive(Clone)]
 pub struct Needle {
-    finder: Finder<'static>,
+    finder: Box<Finder<'static>>,
     hashes: Vec<u32>,
     is_empty: bool,
 }
@@ -40,12 +40,21 @@ impl Needle {
         // Signatures are of unaccented text, whatever is compared in the end: what differs without its accents differs with them.
         let hashes = hashes(plain.as_bytes());
         let compared = if folding == Folding::Casemap { mapped } else { plain };
-        Self { finder: Finder::new(compared.as_bytes()).into_owned(), hashes, is_empty: compared.is_empty() }
+        Self {
+            finder: Box::new(Finder::new(compared.as_bytes()).into_owned()),
+            hashes,
+            is_empty: compared.is_empty(),
+        }
     }
 
     /// Whether a message with that signature may hold it. False is certain.
     pub fn may_be_in(&self, signature: &Signature) -> bool {
         signature.holds(&self.hashes)
+    }
+
+    /// Whether any signature can rule it out.
+    pub fn is_told(&self) -> bool {
+        !self.hashes.is_empty()
     }
 
     /// Whether it is nothing at all, which is everywhere.

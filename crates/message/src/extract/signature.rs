@@ -16,50 +16,67 @@ const BITS_PER_GRAM: usize = 4;
 const OCTETS_MIN: usize = 64;
 /// An array has at most so many octets: that of a very long text is fuller than others.
 const OCTETS_MAX: usize = 64 * 1024;
-/// Different grams are counted up to about half of these; those of a longer text fill the largest array anyway.
-const COUNTED_MAX: usize = 1 << 19;
+/// Hashes are told apart by so many of their bits in texts of up to [`SHORT_MAX`] octets, and in longer ones.
+const LOG2: [u32; 2] = [18, 20];
+const SHORT_MAX: usize = 16 * 1024;
 
 /// The signature of a message. It tells something of the text, and is to be kept as the text is.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Signature(Box<[u8]>);
+pub struct Signature {
+    /// Bits of a hash that count.
+    log2: u32,
+    array: Box<[u8]>,
+}
 
 impl std::fmt::Debug for Signature {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "[signature of {} octets]", self.0.len())
+        write!(f, "[signature of {} octets]", self.array.len())
     }
 }
 
 impl Signature {
     /// The signature of unaccented text.
     pub(super) fn of(text: &[u8]) -> Self {
-        let mut taken = Vec::with_capacity(text.len() * 2);
-        let mut counter = Counter::for_text(text.len());
+        let log2 = LOG2[usize::from(text.len() > SHORT_MAX)];
+        let mut seen = vec![0_u64; 1 << (log2 - 6)];
+        let mut different = 0;
         grams(text, |hash| {
-            counter.count(hash);
-            taken.push(hash);
+            let at = (hash >> (32 - log2)) as usize;
+            let (word, bit) = (&mut seen[at / 64], 1 << (at % 64));
+            different += usize::from(*word & bit == 0);
+            *word |= bit;
         });
-        let octets = (counter.different * BITS_PER_GRAM / 8).clamp(OCTETS_MIN, OCTETS_MAX);
-        let mut array = vec![0_u8; octets].into_boxed_slice();
-        for hash in taken {
-            let (octet, bit) = place(hash, array.len());
-            array[octet] |= bit;
+        let octets = (different * BITS_PER_GRAM / 8).clamp(OCTETS_MIN, OCTETS_MAX);
+        let mut signature = Self { log2, array: vec![0; octets].into_boxed_slice() };
+        for (word, mut bits) in (0..).zip(seen) {
+            while bits != 0 {
+                let (octet, bit) = signature.place(word * 64 + u64::from(bits.trailing_zeros()));
+                signature.array[octet] |= bit;
+                bits &= bits - 1;
+            }
         }
-        Self(array)
+        signature
     }
 
     /// Whether a text that sets all of these may be in the message.
     pub(super) fn holds(&self, hashes: &[u32]) -> bool {
         hashes.iter().all(|hash| {
-            let (octet, bit) = place(*hash, self.0.len());
-            self.0[octet] & bit != 0
+            let (octet, bit) = self.place(u64::from(hash >> (32 - self.log2)));
+            self.array[octet] & bit != 0
         })
     }
 
-    /// The stored form: a version octet and the array.
+    /// The octet of the array in which a hash has its bit, and the bit.
+    fn place(&self, start_of_hash: u64) -> (usize, u8) {
+        let at = (start_of_hash * (self.array.len() as u64 * 8)) >> self.log2;
+        ((at / 8) as usize, 1 << (at % 8))
+    }
+
+    /// The stored form: a version octet, the bits of a hash that count, and the array.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(1 + self.0.len());
-        out.push(VERSION);
-        out.extend_from_slice(&self.0);
+        let mut out = Vec::with_capacity(2 + self.array.len());
+        out.extend([VERSION, self.log2 as u8]);
+        out.extend_from_slice(&self.array);
         out
     }
 
@@ -68,43 +85,20 @@ impl Signature {
     /// # Errors
     /// [`DecodeError`] when the octets are not a stored signature.
     pub fn decode(stored: &[u8]) -> Result<Self, DecodeError> {
-        match stored.split_first() {
-            Some((&VERSION, array)) if (OCTETS_MIN..=OCTETS_MAX).contains(&array.len()) => {
-                Ok(Self(array.into()))
-            }
-            _ => Err(DecodeError),
+        let Some((&[VERSION, log2], array)) = stored.split_first_chunk::<2>() else {
+            return Err(DecodeError);
+        };
+        let log2 = u32::from(log2);
+        if LOG2.contains(&log2) && (OCTETS_MIN..=OCTETS_MAX).contains(&array.len()) {
+            Ok(Self { log2, array: array.into() })
+        } else {
+            Err(DecodeError)
         }
     }
 
     /// Octets that it takes in memory.
     pub fn octets(&self) -> usize {
-        self.0.len() + size_of::<Self>()
-    }
-}
-
-/// The octet of an array of `octets` in which a hash has its bit, and the bit.
-fn place(hash: u32, octets: usize) -> (usize, u8) {
-    let at = (u64::from(hash) * (octets as u64 * 8)) >> 32;
-    ((at / 8) as usize, 1 << (at % 8))
-}
-
-/// About how many different hashes there are.
-struct Counter {
-    seen: Vec<u64>,
-    different: usize,
-}
-
-impl Counter {
-    fn for_text(octets: usize) -> Self {
-        let bits = (octets * 8).next_power_of_two().clamp(64, COUNTED_MAX);
-        Self { seen: vec![0; bits / 64], different: 0 }
-    }
-
-    fn count(&mut self, hash: u32) {
-        let at = hash as usize % (self.seen.len() * 64);
-        let (word, bit) = (&mut self.seen[at / 64], 1 << (at % 64));
-        self.different += usize::from(*word & bit == 0);
-        *word |= bit;
+        self.array.len() + size_of::<Self>()
     }
 }
 
@@ -190,17 +184,17 @@ mod tests {
 
     #[test]
     fn a_small_text_has_a_small_signature() {
-        assert_eq!(Signature::of(b"").encode().len(), 65);
-        assert_eq!(Signature::of(&b"BONJOUR ".repeat(2000)).encode().len(), 65);
+        assert_eq!(Signature::of(b"").encode().len(), 66);
+        assert_eq!(Signature::of(&b"BONJOUR ".repeat(2000)).encode().len(), 66);
         let noise: Vec<u8> = (0..1_000_000_u64)
             .map(|n| (n.wrapping_mul(n).wrapping_mul(0x9fb2_1c65_1e98_df25) >> 40) as u8)
             .collect();
-        assert_eq!(Signature::of(&noise).encode().len(), 65 * 1024 - 1023);
+        assert_eq!(Signature::of(&noise).encode().len(), 64 * 1024 + 2);
     }
 
     #[test]
     fn what_is_not_a_signature_is_refused() {
-        for stored in [&b""[..], &[1], &[1; 64], &[2; 65]] {
+        for stored in [&b""[..], &[1, 18], &[[1, 18], [0; 2]].concat(), &[1; 66], &[2; 66]] {
             assert_eq!(Signature::decode(stored), Err(DecodeError));
         }
     }
