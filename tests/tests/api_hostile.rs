@@ -66,7 +66,7 @@ async fn hostile_heads_are_refused() {
     refused(api.get("/domains?limit=1&limit=2").await, 400, "invalid_parameter", "limit");
     refused(api.get("/domains?limite=2").await, 400, "invalid_parameter", "limite");
     refused(api.get("/domains?cursor=%00").await, 400, "invalid_parameter", "");
-    refused(api.get("/domains?cursor=%21").await, 400, "invalid_parameter", "cursor");
+    refused(api.get("/domains?cursor=%21").await, 422, "foreign_cursor", "cursor");
     refused(api.get("/domains/%FF").await, 400, "invalid_parameter", "");
     refused(api.get("/domains/a%00b").await, 400, "invalid_parameter", "");
     refused(api.get("/nothing").await, 404, "not_found", "");

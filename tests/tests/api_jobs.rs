@@ -116,5 +116,5 @@ async fn the_findings_of_a_job_stay_and_are_shown_to_its_owner_whatever_they_may
         auditor.get(path).await.expect(404);
     }
     auditor.get("/jobs?state=unknown").await.expect(400);
-    auditor.get("/jobs?cursor=AAAA").await.expect(400);
+    auditor.get("/jobs?cursor=AAAA").await.expect(422);
 }

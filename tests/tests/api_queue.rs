@@ -59,7 +59,8 @@ async fn what_waits_is_listed_by_pages_and_filters_without_content() {
     assert_eq!(entries(&api, &format!("senderMailboxId={mailbox}")).await.len(), 3);
     assert!(entries(&api, "senderMailboxId=999999").await.is_empty());
     api.get("/queue?state=lost").await.expect(400);
-    assert_eq!(api.get("/queue?cursor=AAAA").await.expect(400).fault(), "cursor");
+    assert_eq!(api.get("/queue?domain=not%20a%20domain").await.expect(422).fault(), "domain");
+    assert_eq!(api.get("/queue?cursor=AAAA").await.expect(422).fault(), "cursor");
     api.get("/queue/999999").await.expect(404);
 }
 

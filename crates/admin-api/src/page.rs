@@ -107,9 +107,5 @@ pub(crate) fn row_after(cursor: Option<&str>) -> Result<i64, Problem> {
 
 /// A cursor that was not made here, or not for this list.
 pub(crate) fn foreign() -> Problem {
-    Problem::parameter(
-        "cursor",
-        "is not a cursor of this list; begin again without one",
-        "n'est pas un curseur de cette liste ; recommencez sans curseur",
-    )
+    Problem::foreign_cursor("cursor")
 }

@@ -94,10 +94,13 @@ codes! {
     Syntax = "malformed_json", BAD_REQUEST, "The body is not well-formed JSON", "Le corps n'est pas du JSON bien formé";
     /// Too large a body.
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, "The body is larger than allowed", "Le corps est plus grand que permis";
-    /// A member that is absent, unknown, of a wrong type, or has a value that is not taken.
-    Invalid = "invalid", UNPROCESSABLE_ENTITY, "A member of the body is not valid", "Un membre du corps n'est pas valide";
+    /// A member of the body that is absent, unknown, of a wrong type, or has a value that is not taken; a parameter that is as described and means nothing.
+    Invalid = "invalid", UNPROCESSABLE_ENTITY, "A value is not valid", "Une valeur n'est pas valide";
     /// A parameter of the query or the path.
     Parameter = "invalid_parameter", BAD_REQUEST, "A parameter is not valid", "Un paramètre n'est pas valide";
+    /// A cursor that was not made here, or not for this list.
+    Cursor = "foreign_cursor", UNPROCESSABLE_ENTITY,
+        "The cursor is not one of this list: begin again without one", "Le curseur n'est pas de cette liste : recommencez sans curseur";
     /// A header.
     Header = "invalid_header", BAD_REQUEST, "A header is not valid", "Un en-tête n'est pas valide";
     /// An update without If-Match.
@@ -217,6 +220,20 @@ impl Problem {
     /// A parameter that is not valid.
     pub fn parameter(name: impl Into<String>, english: impl Into<String>, french: impl Into<String>) -> Self {
         Self::new(Code::Parameter).at(Place::Parameter(name.into()), english.into(), french.into())
+    }
+
+    /// A parameter that is as described, and has a value that is not taken.
+    pub fn value(name: impl Into<String>, english: impl Into<String>, french: impl Into<String>) -> Self {
+        Self::new(Code::Invalid).at(Place::Parameter(name.into()), english.into(), french.into())
+    }
+
+    /// A cursor, in the parameter of that name, that is not of the list. It is as described: that is why it is no [`Problem::parameter`].
+    pub fn foreign_cursor(name: &str) -> Self {
+        Self::new(Code::Cursor).at(
+            Place::Parameter(name.to_owned()),
+            "is not a cursor of this list; begin again without one".to_owned(),
+            "n'est pas un curseur de cette liste ; recommencez sans curseur".to_owned(),
+        )
     }
 
     /// A header that is not valid.

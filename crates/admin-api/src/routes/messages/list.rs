@@ -38,10 +38,10 @@ pub(crate) struct MessageQuery {
     #[param(value_type = Option<String>, format = DateTime)]
     before: Option<Instant>,
     /// Those of at least so many octets.
-    #[param(minimum = 0)]
+    #[param(minimum = 0, maximum = 9007199254740991i64)]
     min_size: Option<u64>,
     /// Those of at most so many octets.
-    #[param(minimum = 0)]
+    #[param(minimum = 0, maximum = 9007199254740991i64)]
     max_size: Option<u64>,
     /// In which order: the last to come first, or the first.
     #[param(value_type = Option<String>, example = "-arrival", pattern = "^-?arrival$")]

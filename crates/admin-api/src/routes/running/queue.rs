@@ -200,7 +200,7 @@ async fn list_queue(
         QueueSort::NextAttemptAt => QueueOrder::NextAttemptAt,
     };
     let in_query =
-        |name: &'static str| move |english: &str, french: &str| Problem::parameter(name, english, french);
+        |name: &'static str| move |english: &str, french: &str| Problem::value(name, english, french);
     let filter = QueueFilter {
         with_finished: query.all.unwrap_or(false),
         state: query.state.map(Into::into),
