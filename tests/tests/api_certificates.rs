@@ -115,6 +115,9 @@ async fn a_request_is_made_with_a_new_key_that_is_shown_once() {
     assert!(printed.contains("DNS:mx.new.example"), "{printed}");
     let again = json!({"commonName": "mx.new.example", "privateKey": made["privateKey"]});
     assert!(api.post("/certificates/requests", &again).await.expect(200).json()["privateKey"].is_null());
+    let unnamed = json!({"commonName": ""});
+    let refused = api.post("/certificates/requests", &unnamed).await.expect(422);
+    assert_eq!(refused.fault(), "/commonName");
     let wrong = json!({"commonName": "mx.new.example", "country": "FRA"});
     assert_eq!(api.post("/certificates/requests", &wrong).await.expect(422).fault(), "/country");
 }

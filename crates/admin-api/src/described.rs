@@ -178,16 +178,13 @@ fn validator(schema: &Value, components: &Value) -> Option<Validator> {
     options.build(&whole).inspect_err(|error| tracing::error!("a schema of the API is none: {error}")).ok()
 }
 
-/// Where a bound is passed, and which. Of several shapes that none fits, it is that of the one that fits best, which goes deepest.
+/// Where a length is passed, and which. Of several shapes that none fits, it is that of the one that fits best, which goes deepest.
 fn bound_passed(error: &ValidationError<'_>) -> Option<(String, (String, String))> {
     use ValidationErrorKind as Kind;
     match error.kind() {
-        Kind::MinLength { .. }
-        | Kind::MaxLength { .. }
-        | Kind::MaxItems { .. }
-        | Kind::UniqueItems
-        | Kind::Minimum { .. }
-        | Kind::Maximum { .. } => Some((error.instance_path().as_str().to_owned(), sentence(error))),
+        Kind::MaxLength { .. } | Kind::MaxItems { .. } | Kind::UniqueItems => {
+            Some((error.instance_path().as_str().to_owned(), sentence(error)))
+        }
         Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
             let inner = context.iter().flatten();
             let is_of_another_type = |error: &&ValidationError<'_>| matches!(error.kind(), Kind::Type { .. });

@@ -70,6 +70,9 @@ pub(crate) struct DomainChange {
     allocation_max_bytes: Option<Option<u64>>,
 }
 
+/// The largest number that every reader of JSON reads exactly (RFC 8259 §6).
+const ALLOCATION_MAX: u64 = (1 << 53) - 1;
+
 /// What to list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -156,6 +159,13 @@ async fn change(
     let row = find(&api, &caller, Permission::DomainsWrite, &name).await?;
     let expected = if_match.expect(row.revision)?;
     if let Some(allocation_max) = change.allocation_max_bytes {
+        if allocation_max.is_some_and(|octets| octets > ALLOCATION_MAX) {
+            return Err(Problem::invalid(
+                "/allocationMaxBytes",
+                format!("must be at most {ALLOCATION_MAX}; null for no bound"),
+                format!("doit être d'au plus {ALLOCATION_MAX} ; null pour aucune limite"),
+            ));
+        }
         api.store_of(&caller).set_domain_allocation(row.id, expected, allocation_max).await??;
     }
     let row = find(&api, &caller, Permission::DomainsWrite, &name).await?;

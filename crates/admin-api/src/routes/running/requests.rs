@@ -104,6 +104,9 @@ async fn request_certificate(
     if new.names.len() > 100 {
         return Err(Problem::invalid("/names", "at most 100 names", "100 noms au plus"));
     }
+    if new.common_name.is_empty() {
+        return Err(Problem::invalid("/commonName", "must not be empty", "ne doit pas être vide"));
+    }
     // A key takes a second or more to make.
     let made = tokio::task::spawn_blocking(move || make(&new)).await;
     let made = made.map_err(|_| Problem::new(Code::Internal))?.map_err(problem)?;
