@@ -66,6 +66,7 @@ const STANDARD: &[(&str, When)] = &[
     ("UIDPLUS", When::Always),
     ("MULTIAPPEND", When::Always),
     ("CATENATE", When::Always),
+    ("BINARY", When::Always),
     ("REPLACE", When::Always),
     ("MOVE", When::Always),
     ("UNSELECT", When::Always),
@@ -143,7 +144,7 @@ mod tests {
         let inside = table.text(state(true, true));
         assert_eq!(
             inside,
-            "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UIDPLUS MULTIAPPEND CATENATE REPLACE MOVE UNSELECT SPECIAL-USE CHILDREN STATUS=SIZE ESEARCH SEARCHRES WITHIN"
+            "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UIDPLUS MULTIAPPEND CATENATE BINARY REPLACE MOVE UNSELECT SPECIAL-USE CHILDREN STATUS=SIZE ESEARCH SEARCHRES WITHIN"
         );
     }
 

@@ -1,5 +1,6 @@
 //! FETCH (RFC 3501 §6.4.5): pages of rows, written message by message. No reader of the database is held while a client takes its octets.
 
+use crate::binary::{self, Decoding};
 use crate::fetch_plan::Plan;
 use crate::section::{Place, clip, locate};
 use crate::sets::{page_len, uid_ranges};
@@ -32,14 +33,19 @@ impl Connection {
         let selected = self.selected()?;
         let messages = selected.resolve(&arguments.set, arguments.by_uid)?;
         let plan = Plan::new(arguments, selected)?;
-        let (mut rest, mut gone, mut unreadable) = (&messages[..], 0, 0);
+        let (mut rest, mut gone, mut unreadable, mut undecodable) = (&messages[..], 0, 0, false);
         while !rest.is_empty() {
             let part = self.fetch_part(&plan, rest).await?;
             (rest, gone, unreadable) = (part.rest, gone + part.gone, unreadable + part.unreadable);
+            undecodable |= part.undecodable;
             // The rest of a long answer is for who may still have it.
             if !rest.is_empty() && !Box::pin(self.stands()).await {
                 return Err(Failure::Lost);
             }
+        }
+        if unreadable == 0 && undecodable {
+            const TEXT: &str = "Some parts have an encoding that is not known here";
+            return Err(Failure::No(Some(Code::UnknownCte), TEXT));
         }
         if unreadable == 0 {
             // A UID that is no more is passed over; a number is one that the client still counts (RFC 2180 §4.1).
@@ -73,10 +79,11 @@ impl Connection {
             header: Vec::new(),
             gone: 0,
             unreadable: 0,
+            undecodable: false,
             largest: FIRST_LARGEST,
         };
         let rest = fetch.run(messages).await?;
-        Ok(Part { rest, gone: fetch.gone, unreadable: fetch.unreadable })
+        Ok(Part { rest, gone: fetch.gone, unreadable: fetch.unreadable, undecodable: fetch.undecodable })
     }
 }
 
@@ -86,6 +93,7 @@ struct Part<'m> {
     rest: &'m [(u32, u32)],
     gone: usize,
     unreadable: u64,
+    undecodable: bool,
 }
 
 struct Fetch<'c> {
@@ -99,6 +107,8 @@ struct Fetch<'c> {
     /// Messages asked for that are no more.
     gone: usize,
     unreadable: u64,
+    /// BINARY asked for a part in an encoding that is not known.
+    undecodable: bool,
     /// Octets of the largest message of the last page.
     largest: u64,
 }
@@ -110,9 +120,11 @@ struct Opened {
 }
 
 /// Why a message was not written.
-enum Trouble {
+pub(crate) enum Trouble {
     /// It does not open.
     Unreadable(store::Error),
+    /// BINARY of a part in an encoding that is not known (RFC 3516 §4.3).
+    Undecodable,
     /// The client is gone.
     Lost,
 }
@@ -242,6 +254,11 @@ impl Fetch<'_> {
         match self.message(seq, row, is_newly_seen).await {
             Ok(()) => Ok(()),
             Err(Trouble::Lost) => Err(Failure::Lost),
+            // Told before anything of the message is written.
+            Err(Trouble::Undecodable) => {
+                self.undecodable = true;
+                Ok(())
+            }
             Err(Trouble::Unreadable(error)) => {
                 tracing::error!(folder = %self.selected.folder, uid = row.uid.0, body = %row.body, %error, "a message could not be read; `vaguemestre fsck` says what is missing, a damaged body file is to be put back from the backup");
                 self.unreadable += 1;
@@ -257,6 +274,10 @@ impl Fetch<'_> {
     async fn message(&mut self, seq: u32, row: &mut MessageRow, is_newly_seen: bool) -> Result<(), Trouble> {
         let uid = row.uid.0;
         let mut opened = self.open(row).await?;
+        let (structure, size) = (opened.structure.as_ref(), u64::from(row.size));
+        if self.plan.items.iter().any(|item| binary::is_unknown(item, structure, size)) {
+            return Err(Trouble::Undecodable);
+        }
         self.begin(seq, uid);
         for at in 0..self.plan.items.len() {
             self.space(at);
@@ -363,6 +384,18 @@ impl Fetch<'_> {
         let reader = opened.reader.as_mut().ok_or(MISSING)?;
         let Some(item) = self.plan.items.get(at) else { return Ok(()) };
         let out = &mut self.wire.out;
+        if let FetchItem::Binary { part, .. } | FetchItem::BinarySize { part } = item {
+            response::binary_label(out, item);
+            out.push(b' ');
+            let structure = opened.structure.as_ref().ok_or(MISSING)?;
+            let decoding = Decoding::find(part, structure, reader.size());
+            return match item {
+                FetchItem::Binary { partial, .. } => {
+                    binary::write(self.wire, &mut self.watch, reader, decoding, *partial).await
+                }
+                _ => binary::write_size(self.wire, reader, decoding).await,
+            };
+        }
         let family: Section;
         let (section, partial) = match item {
             FetchItem::BodySection { section, partial, .. } => {

@@ -58,7 +58,9 @@ fn need(item: &FetchItem) -> Option<WithBody> {
         FetchItem::Rfc822
         | FetchItem::Rfc822Header
         | FetchItem::Rfc822Text
-        | FetchItem::BodySection { .. } => Some(WithBody::Content),
+        | FetchItem::BodySection { .. }
+        | FetchItem::Binary { .. }
+        | FetchItem::BinarySize { .. } => Some(WithBody::Content),
     }
 }
 
@@ -73,7 +75,11 @@ fn rank(with: WithBody) -> u8 {
 fn needs_structure(item: &FetchItem) -> bool {
     let is_part = |section: &Section| *section != Section { part: Vec::new(), text: SectionText::Whole };
     match item {
-        FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure => true,
+        FetchItem::Envelope
+        | FetchItem::Body
+        | FetchItem::BodyStructure
+        | FetchItem::Binary { .. }
+        | FetchItem::BinarySize { .. } => true,
         FetchItem::BodySection { section, .. } => is_part(section),
         item => response::rfc822_label(item).is_some_and(|(_, section)| is_part(&section)),
     }

@@ -49,12 +49,32 @@ pub enum FetchItem {
         /// Which of them.
         partial: Option<Partial>,
     },
+    /// `BINARY[part]<partial>` (RFC 3516): a part without its transfer encoding.
+    Binary {
+        /// Part numbers from the outermost; empty for the message as it is.
+        part: Vec<u32>,
+        /// BINARY.PEEK: `\Seen` is not set.
+        peek: bool,
+        /// Which of the decoded octets.
+        partial: Option<Partial>,
+    },
+    /// `BINARY.SIZE[part]` (RFC 3516): how many octets BINARY would give.
+    BinarySize {
+        /// As in [`FetchItem::Binary`].
+        part: Vec<u32>,
+    },
 }
 
 impl FetchItem {
     /// Whether fetching it sets `\Seen`.
     pub fn sets_seen(&self) -> bool {
-        matches!(self, Self::Rfc822 | Self::Rfc822Text | Self::BodySection { peek: false, .. })
+        matches!(
+            self,
+            Self::Rfc822
+                | Self::Rfc822Text
+                | Self::BodySection { peek: false, .. }
+                | Self::Binary { peek: false, .. }
+        )
     }
 }
 

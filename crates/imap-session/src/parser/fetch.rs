@@ -69,6 +69,9 @@ fn item(cursor: &mut Cursor<'_>) -> Parsed<FetchItem> {
             cursor.expect(b'[', "Expected a section")?;
             body_section(cursor, true)?
         }
+        b"BINARY" => binary(cursor, false)?,
+        b"BINARY.PEEK" => binary(cursor, true)?,
+        b"BINARY.SIZE" => FetchItem::BinarySize { part: binary_part(cursor)? },
         _ => return Err("Unknown item"),
     })
 }
@@ -79,6 +82,21 @@ fn body_section(cursor: &mut Cursor<'_>, peek: bool) -> Parsed<FetchItem> {
     cursor.expect(b']', "Invalid section")?;
     let partial = if cursor.eat(b'<') { Some(partial(cursor)?) } else { None };
     Ok(FetchItem::BodySection { section, peek, partial })
+}
+
+/// `section-binary ["<" number "." nz-number ">"]`
+fn binary(cursor: &mut Cursor<'_>, peek: bool) -> Parsed<FetchItem> {
+    let part = binary_part(cursor)?;
+    let partial = if cursor.eat(b'<') { Some(partial(cursor)?) } else { None };
+    Ok(FetchItem::Binary { part, peek, partial })
+}
+
+/// `section-binary = "[" [section-part] "]"`
+fn binary_part(cursor: &mut Cursor<'_>) -> Parsed<Vec<u32>> {
+    cursor.expect(b'[', "Expected a section")?;
+    let section = section(cursor)?;
+    cursor.expect(b']', "Invalid section")?;
+    if section.text == SectionText::Whole { Ok(section.part) } else { Err("BINARY takes a part") }
 }
 
 fn partial(cursor: &mut Cursor<'_>) -> Parsed<Partial> {

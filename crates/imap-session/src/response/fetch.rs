@@ -55,17 +55,38 @@ pub fn internal_date(out: &mut Vec<u8>, instant: Timestamp) {
 /// `BODY[section]<origin>`, the name under which a section is answered; PEEK is never repeated.
 pub fn body_section_label(out: &mut Vec<u8>, section: &Section, origin: Option<u64>) {
     out.extend_from_slice(b"BODY[");
-    for (i, part) in section.part.iter().enumerate() {
-        if i > 0 {
-            out.push(b'.');
-        }
-        number(out, u64::from(*part));
-    }
+    part_numbers(out, &section.part);
     if !section.part.is_empty() && section.text != SectionText::Whole {
         out.push(b'.');
     }
     section_text(out, &section.text);
     out.push(b']');
+    origin_of(out, origin);
+}
+
+/// `BINARY[part]<origin>` or `BINARY.SIZE[part]`, the name under which such an item is answered (RFC 3516).
+pub fn binary_label(out: &mut Vec<u8>, item: &FetchItem) {
+    let (label, part, origin): (&[u8], _, _) = match item {
+        FetchItem::Binary { part, partial, .. } => (b"BINARY[", part, partial.map(|partial| partial.origin)),
+        FetchItem::BinarySize { part } => (b"BINARY.SIZE[", part, None),
+        _ => return,
+    };
+    out.extend_from_slice(label);
+    part_numbers(out, part);
+    out.push(b']');
+    origin_of(out, origin);
+}
+
+fn part_numbers(out: &mut Vec<u8>, part: &[u32]) {
+    for (i, number) in part.iter().enumerate() {
+        if i > 0 {
+            out.push(b'.');
+        }
+        super::number(out, u64::from(*number));
+    }
+}
+
+fn origin_of(out: &mut Vec<u8>, origin: Option<u64>) {
     if let Some(origin) = origin {
         out.push(b'<');
         number(out, origin);
@@ -121,6 +142,18 @@ mod tests {
         ] {
             let section = Section { part, text };
             assert_eq!(written(|out| body_section_label(out, &section, origin)), label);
+        }
+    }
+
+    #[test]
+    fn a_decoded_part_is_named_as_it_was_asked() {
+        let partial = Some(crate::command::Partial { origin: 7, length: 2 });
+        for (item, label) in [
+            (FetchItem::Binary { part: vec![1, 2], peek: true, partial: None }, "BINARY[1.2]"),
+            (FetchItem::Binary { part: vec![], peek: false, partial }, "BINARY[]<7>"),
+            (FetchItem::BinarySize { part: vec![3] }, "BINARY.SIZE[3]"),
+        ] {
+            assert_eq!(written(|out| binary_label(out, &item)), label);
         }
     }
 

@@ -10,7 +10,9 @@ mod strings;
 use crate::command::StatusItem;
 pub use code::Code;
 pub use esearch::{Esearch, esearch};
-pub use fetch::{body_section_label, fetch_begin, fetch_end, fetch_flags, internal_date, rfc822_label};
+pub use fetch::{
+    binary_label, body_section_label, fetch_begin, fetch_end, fetch_flags, internal_date, rfc822_label,
+};
 use mail_types::SystemFlags;
 pub use strings::{
     astring, astring_folder_name, flags, literal, literal_header, nil, nstring, number, quoted_or_literal,
