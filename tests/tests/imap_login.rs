@@ -162,3 +162,22 @@ async fn a_session_says_who_it_is_and_what_it_offers() {
         assert!(imap.command(bad).await.status.starts_with("BAD"), "{bad}");
     }
 }
+
+#[tokio::test]
+async fn a_connection_is_given_back_and_logged_in_again_as_somebody_else() {
+    let demo = Demo::shared();
+    let [first, second] = ["rendue-une", "rendue-deux"].map(|name| demo.north().new_mailbox(name, "50M"));
+    let mut imap = Imap::login(&demo, demo.north(), &first).await;
+    imap.append("INBOX", b"Subject: first\r\n\r\nx\r\n").await;
+    imap.ok("SELECT INBOX").await;
+    assert!(imap.ok("CAPABILITY").await.text().contains(" UNAUTHENTICATE"));
+    let status = imap.ok("UNAUTHENTICATE").await.status;
+    assert!(status.contains(" AUTH=PLAIN") && !status.contains("UNAUTHENTICATE]"), "{status}");
+    for command in ["FETCH 1 BODY[]", "SELECT INBOX", "UNAUTHENTICATE", "STATUS INBOX (MESSAGES)"] {
+        assert!(imap.command(command).await.status.starts_with("BAD"), "{command}");
+    }
+    let (username, password) = (second.username.as_deref().unwrap(), second.password.as_deref().unwrap());
+    imap.ok(&format!("LOGIN \"{username}\" \"{password}\"")).await;
+    assert!(imap.command("FETCH 1 BODY[]").await.status.starts_with("BAD"), "nothing is selected");
+    assert!(imap.ok("STATUS INBOX (MESSAGES)").await.text().contains("MESSAGES 0"));
+}

@@ -69,6 +69,7 @@ const STANDARD: &[(&str, When)] = &[
     ("BINARY", When::Always),
     ("REPLACE", When::Always),
     ("MOVE", When::Always),
+    ("UNAUTHENTICATE", When::Authenticated),
     ("UNSELECT", When::Always),
     ("SPECIAL-USE", When::Always),
     ("CHILDREN", When::Always),
@@ -144,7 +145,7 @@ mod tests {
         let inside = table.text(state(true, true));
         assert_eq!(
             inside,
-            "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UIDPLUS MULTIAPPEND CATENATE BINARY REPLACE MOVE UNSELECT SPECIAL-USE CHILDREN STATUS=SIZE ESEARCH SEARCHRES WITHIN"
+            "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UIDPLUS MULTIAPPEND CATENATE BINARY REPLACE MOVE UNAUTHENTICATE UNSELECT SPECIAL-USE CHILDREN STATUS=SIZE ESEARCH SEARCHRES WITHIN"
         );
     }
 

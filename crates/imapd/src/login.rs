@@ -1,4 +1,4 @@
-//! LOGIN, AUTHENTICATE PLAIN and AUTHENTICATE EXTERNAL (RFC 3501 §6.2, RFC 4616, RFC 4422 appendix A, RFC 4959).
+//! LOGIN, AUTHENTICATE PLAIN and AUTHENTICATE EXTERNAL (RFC 3501 §6.2, RFC 4616, RFC 4422 appendix A, RFC 4959), and the way back (RFC 8437).
 
 use crate::session::Next;
 use crate::state::{Answer, Connection, Done, Failure, Login};
@@ -9,7 +9,9 @@ use imap_session::response::{self, Code};
 use imap_session::sasl::{self, SaslResponse};
 use journal::Ruling;
 use mail_types::{AuthorizationIdentity, Secret};
+use std::time::Duration;
 use store::Via;
+use tokio::time::Instant;
 
 /// Logins that fail before the connection is ended.
 const FAILURES_MAX: u32 = 5;
@@ -165,6 +167,21 @@ impl Connection {
         tracing::info!(peer = %self.peer.ip(), subject, reason = error.reason(), "login failed");
         self.failed_logins += u32::from(!matches!(error, AuthError::Unavailable(_)));
         Err(failure)
+    }
+
+    /// UNAUTHENTICATE: the connection is what it was before its login. TLS stays, and the certificate that was shown.
+    pub(crate) async fn unauthenticate(&mut self) -> Answer {
+        self.leave_folder().await;
+        self.login = None;
+        self.decoder.set_limits(Limits::before_login());
+        self.vigil = self.vigil.take().filter(|_| self.certificate.is_some());
+        if let Some(vigil) = self.vigil.as_deref_mut() {
+            vigil.set_end(None);
+            vigil.ask_again_in(Duration::ZERO);
+        }
+        // The next login has as long as the first had.
+        self.began = Instant::now();
+        Ok(Done::with(Code::Capability(self.capabilities()), "UNAUTHENTICATE completed"))
     }
 
     async fn enter(&mut self, proof: auth::Login) -> Answer {

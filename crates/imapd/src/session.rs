@@ -242,6 +242,7 @@ impl Connection {
                 response::enabled(&mut self.wire.out, &[]);
                 Ok(Done::new("ENABLE completed"))
             }
+            CommandBody::Unauthenticate => self.unauthenticate().await,
             CommandBody::Login { username, password } => self.login(&username, &password).await,
             CommandBody::Select { folder, condstore } => self.select(&folder, condstore, false).await,
             CommandBody::Examine { folder, condstore } => self.select(&folder, condstore, true).await,

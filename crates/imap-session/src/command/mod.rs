@@ -156,6 +156,8 @@ pub enum CommandBody {
     Idle,
     /// RFC 2971; `None` for NIL. Values that are not UTF-8 are made so.
     Id(Option<Vec<(String, Option<String>)>>),
+    /// RFC 8437
+    Unauthenticate,
     /// RFC 5161: capability names, in upper case.
     Enable(Vec<String>),
     /// A name that is no command here, in upper case, shortened if long. Answer BAD.

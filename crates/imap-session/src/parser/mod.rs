@@ -111,6 +111,7 @@ fn plain_command(name: &str, cursor: &mut Cursor<'_>) -> Parsed<Option<CommandBo
         "NOOP" => CommandBody::Noop,
         "LOGOUT" => CommandBody::Logout,
         "STARTTLS" => CommandBody::StartTls,
+        "UNAUTHENTICATE" => CommandBody::Unauthenticate,
         "NAMESPACE" => CommandBody::Namespace,
         "CHECK" => CommandBody::Check,
         "CLOSE" => CommandBody::Close,
