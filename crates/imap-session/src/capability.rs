@@ -57,6 +57,7 @@ const STANDARD: &[(&str, When)] = &[
     ("SASL-IR", When::Always),
     ("ID", When::Always),
     ("ENABLE", When::Always),
+    ("UTF8=ACCEPT", When::Authenticated),
     ("IDLE", When::Always),
     ("STARTTLS", When::Clear),
     ("LOGINDISABLED", When::LoginDisabled),
@@ -145,7 +146,7 @@ mod tests {
         let inside = table.text(state(true, true));
         assert_eq!(
             inside,
-            "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UIDPLUS MULTIAPPEND CATENATE BINARY REPLACE MOVE UNAUTHENTICATE UNSELECT SPECIAL-USE CHILDREN STATUS=SIZE ESEARCH SEARCHRES WITHIN"
+            "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE UTF8=ACCEPT IDLE NAMESPACE UIDPLUS MULTIAPPEND CATENATE BINARY REPLACE MOVE UNAUTHENTICATE UNSELECT SPECIAL-USE CHILDREN STATUS=SIZE ESEARCH SEARCHRES WITHIN"
         );
     }
 

@@ -31,7 +31,6 @@ const EMPTY: Failure = Failure::No(None, "The message is empty");
 const NUL: Failure = Failure::No(None, "The message holds NUL");
 const BINARY: Failure =
     Failure::No(Some(Code::UnknownCte), "The message holds NUL; send such parts in base64");
-const NOT_ENABLED: Failure = Failure::Bad("UTF8 needs UTF8=ACCEPT to be enabled");
 const NO_MESSAGE: Failure = Failure::Bad("No message was announced");
 
 /// What is known of a message before its octets.
@@ -80,9 +79,6 @@ impl Gathering {
         self.end_message().await?;
         if self.sealed.len() + self.sealing.len() >= MESSAGES_MAX {
             return Err(TOO_MANY);
-        }
-        if message.data == AppendData::Utf8 {
-            return Err(NOT_ENABLED);
         }
         let mut spool = Spool::begin(&self.store, self.message_size_max)?;
         if self.octets > HELD_MAX {

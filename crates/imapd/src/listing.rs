@@ -22,7 +22,7 @@ impl Connection {
     /// LIST: of the mailbox that was logged in to, then of the others under their names.
     pub(crate) async fn list(&mut self, arguments: ListArguments) -> Answer {
         if !arguments.extended && arguments.patterns.iter().all(String::is_empty) {
-            response::list(&mut self.wire.out, &["\\Noselect"], Some(DELIMITER), "", false);
+            response::list(&mut self.wire.out, &["\\Noselect"], Some(DELIMITER), "", self.decoder.is_utf8());
             return Ok(Done::new("LIST completed"));
         }
         let asked: Vec<String> =
@@ -47,6 +47,7 @@ impl Connection {
     ) -> Result<(), Failure> {
         let listed = self.listed(reached, prefix, arguments).await?;
         let parents = parents(listed.iter().map(|each| each.name.as_str()));
+        let utf8 = self.decoder.is_utf8();
         let is_own = prefix.is_empty();
         for each in &listed {
             let special_use = each.folder.as_ref().and_then(|(folder, _)| folder.special_use.as_deref());
@@ -62,7 +63,7 @@ impl Connection {
             }
             let has_children = parents.contains(each.name.as_str());
             let attributes = attributes(each, special_use, has_children);
-            response::list(&mut self.wire.out, &attributes, Some(DELIMITER), &each.name, false);
+            response::list(&mut self.wire.out, &attributes, Some(DELIMITER), &each.name, utf8);
             if let Some((folder, who)) = &each.folder {
                 self.tell_returned(&each.name, folder, *who, &arguments.returning).await?;
             }
@@ -137,6 +138,7 @@ impl Connection {
 
     /// LSUB.
     pub(crate) async fn lsub(&mut self, reference: &str, pattern: &str) -> Answer {
+        let utf8 = self.decoder.is_utf8();
         let asked = format!("{reference}{pattern}");
         let own = self.own().await?.reached;
         let (mut subscribed, mut there) = (Vec::new(), HashSet::new());
@@ -147,7 +149,7 @@ impl Connection {
         for (name, is_subscribed) in subscribed_names(&subscribed, &asked) {
             let attributes: &[&str] =
                 if is_subscribed && there.contains(name) { &[] } else { &["\\Noselect"] };
-            response::lsub(&mut self.wire.out, attributes, Some(DELIMITER), name, false);
+            response::lsub(&mut self.wire.out, attributes, Some(DELIMITER), name, utf8);
             self.wire.spill().await?;
         }
         Ok(Done::new("LSUB completed"))
@@ -180,7 +182,7 @@ impl Connection {
         let (other_users, shared) = (below(Namespace::OtherUsers), below(Namespace::Shared));
         let classes: [&[(&str, char)]; 3] =
             [&[("", DELIMITER)], &[(&other_users, DELIMITER)], &[(&shared, DELIMITER)]];
-        response::namespace(&mut self.wire.out, classes, false);
+        response::namespace(&mut self.wire.out, classes, self.decoder.is_utf8());
         Ok(Done::new("NAMESPACE completed"))
     }
 }

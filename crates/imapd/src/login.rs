@@ -174,6 +174,7 @@ impl Connection {
         self.leave_folder().await;
         self.login = None;
         self.decoder.set_limits(Limits::before_login());
+        self.decoder.set_utf8(false);
         self.vigil = self.vigil.take().filter(|_| self.certificate.is_some());
         if let Some(vigil) = self.vigil.as_deref_mut() {
             vigil.set_end(None);

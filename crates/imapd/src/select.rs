@@ -119,7 +119,7 @@ impl Connection {
             self.shared.store.folder_status(folder, who.private_seen_of).await?.ok_or(NONEXISTENT)?;
         let limit = self.shared.message_size_max;
         let values: Vec<_> = items.iter().map(|item| (*item, value(&status, limit, *item))).collect();
-        response::status(&mut self.wire.out, name, false, &values);
+        response::status(&mut self.wire.out, name, self.decoder.is_utf8(), &values);
         Ok(())
     }
 }

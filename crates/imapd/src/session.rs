@@ -25,6 +25,9 @@ const BAD_MAX: u32 = 50;
 const COMMAND_MAX: Duration = Duration::from_secs(300);
 const UNAVAILABLE: &str = "Temporary failure; try again later";
 
+/// RFC 6855
+const UTF8: &str = "UTF8=ACCEPT";
+
 const TOO_SLOW: &str = "Idle for too long; closing";
 
 static CAPABILITIES: LazyLock<CapabilityTable> = LazyLock::new(CapabilityTable::standard);
@@ -238,8 +241,10 @@ impl Connection {
                 response::id(&mut self.wire.out, &fields);
                 Ok(Done::new("ID completed"))
             }
-            CommandBody::Enable(_) => {
-                response::enabled(&mut self.wire.out, &[]);
+            CommandBody::Enable(names) => {
+                let told: &[&str] = if names.iter().any(|name| name == UTF8) { &[UTF8] } else { &[] };
+                self.decoder.set_utf8(self.decoder.is_utf8() || !told.is_empty());
+                response::enabled(&mut self.wire.out, told);
                 Ok(Done::new("ENABLE completed"))
             }
             CommandBody::Unauthenticate => self.unauthenticate().await,

@@ -107,9 +107,14 @@ impl Decoder {
         self.limits = limits;
     }
 
-    /// Whether folder names are UTF-8 (after ENABLE of UTF8=ACCEPT or IMAP4rev2) and not modified UTF-7.
+    /// Whether folder names are UTF-8 (after ENABLE of UTF8=ACCEPT or IMAP4rev2) and not modified UTF-7, and APPEND takes `UTF8 (…)`.
     pub fn set_utf8(&mut self, utf8: bool) {
         self.utf8 = utf8;
+    }
+
+    /// Whether they are, and so how they are to be written.
+    pub fn is_utf8(&self) -> bool {
+        self.utf8
     }
 
     /// Takes octets from the connection. Read no more of them while [`Decoder::wants_input`] is false: that is what bounds memory.
@@ -188,6 +193,10 @@ impl Decoder {
 
     fn step(&mut self) -> Step {
         if let Some(step) = self.steps.pop_front() {
+            if self.steps.is_empty() {
+                // A long line long ago must not weigh on a connection that idles.
+                self.steps = VecDeque::new();
+            }
             return Step::Emit(Input::Append(step));
         }
         match self.state {

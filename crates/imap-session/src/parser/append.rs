@@ -176,9 +176,7 @@ impl Reader<'_> {
             cursor.expect(b'(', "Expected a list in parentheses")?;
             AppendData::Catenate
         } else if cursor.eat_word("UTF8") {
-            cursor.expect(b' ', "Missing argument")?;
-            cursor.expect(b'(', "Expected a list in parentheses")?;
-            cursor.expect(b'~', "Expected a literal8")?;
+            utf8_begin(cursor)?;
             AppendData::Utf8
         } else if cursor.eat(b'~') {
             AppendData::Literal8
@@ -211,9 +209,7 @@ impl Reader<'_> {
                 return self.content(Within::Parts);
             }
             if self.cursor.eat_word("UTF8") {
-                self.cursor.space()?;
-                self.cursor.expect(b'(', "Expected a list in parentheses")?;
-                self.cursor.expect(b'~', "Expected a literal8")?;
+                utf8_begin(&mut self.cursor)?;
                 return self.content(Within::Utf8Part);
             }
             if !self.cursor.eat_word("URL") {
@@ -249,6 +245,16 @@ impl Reader<'_> {
     fn place(&self, within: Within) -> Place {
         Place { within, is_replace: self.is_replace }
     }
+}
+
+/// What stands between the `UTF8` and the literal of `utf8-literal = "UTF8" SP "(" literal8 ")"` (RFC 6855 §4)
+fn utf8_begin(cursor: &mut Cursor<'_>) -> Parsed<()> {
+    if !cursor.utf8 {
+        return Err("UTF8 needs UTF8=ACCEPT to be enabled");
+    }
+    cursor.space()?;
+    cursor.expect(b'(', "Expected a list in parentheses")?;
+    cursor.expect(b'~', "Expected a literal8")
 }
 
 /// `seq-number = nz-number / "*"`

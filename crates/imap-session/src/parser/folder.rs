@@ -4,6 +4,7 @@ use super::cursor::is_list_char;
 use super::{Cursor, Parsed};
 use crate::command::{CommandBody, SpecialUse, StatusItem};
 use crate::mutf7;
+use unicode_normalization::UnicodeNormalization;
 
 /// The hierarchy delimiter of every folder name on the wire.
 const DELIMITER: char = '/';
@@ -53,10 +54,13 @@ fn decode(written: Vec<u8>, utf8: bool) -> Parsed<String> {
     if name.chars().any(char::is_control) {
         return Err("Control character in a folder name");
     }
-    Ok(fold_inbox(name))
+    Ok(canonical(name))
 }
 
-pub(super) fn fold_inbox(mut name: String) -> String {
+/// The one spelling of a name: INBOX in upper case, and letters composed with their accents (NFC; RFC 6855 §3, RFC 9051 §5.1), so that what two
+/// clients write in two ways is one folder.
+pub(super) fn canonical(name: String) -> String {
+    let mut name = if name.is_ascii() { name } else { name.nfc().collect() };
     let first = name.split(DELIMITER).next().unwrap_or_default();
     if first.eq_ignore_ascii_case("INBOX") {
         name.replace_range(..5, "INBOX");
@@ -136,6 +140,19 @@ mod tests {
         assert_eq!(read(b"Envoy&AOk-s", false).as_deref(), Some("Envoyés"));
         assert_eq!(read(b"Envoy&AOk-s", true).as_deref(), Some("Envoy&AOk-s"));
         assert_eq!(read("\"Envoyés\"".as_bytes(), false).as_deref(), Some("Envoyés"));
+    }
+
+    #[test]
+    fn a_letter_and_its_accent_are_one_however_they_are_written() {
+        for (text, utf8) in [
+            ("E&AwE-te&AwE-", false),
+            ("&AMk-t&AOk-", false),
+            ("\"E\u{301}te\u{301}\"", true),
+            ("\"Ét\u{e9}\"", true),
+            ("\"Ét\u{e9}\"", false),
+        ] {
+            assert_eq!(read(text.as_bytes(), utf8).as_deref(), Some("Été"), "{text}");
+        }
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(crate) fn section(bytes: &[u8]) -> Option<Section> {
 /// A folder name in UTF-8, as everything behind the parser spells it.
 pub(crate) fn folder_name(name: String) -> Option<String> {
     let is_name = !name.is_empty() && !name.chars().any(char::is_control);
-    is_name.then(|| folder::fold_inbox(name))
+    is_name.then(|| folder::canonical(name))
 }
 
 /// The tag that begins `bytes`, if it ends there or at a space.
