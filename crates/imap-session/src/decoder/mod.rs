@@ -14,6 +14,8 @@ mod buffer;
 mod input;
 mod limits;
 mod literal;
+#[cfg(test)]
+mod tests;
 
 use crate::command::{AppendLiteral, AppendStep};
 use crate::{parser, sasl};
