@@ -131,6 +131,20 @@ fn reason_of_ours(command: &[u8]) -> Option<&'static str> {
     if command.split(|b| !b.is_ascii_digit()).any(|digits| digits.len() >= 10) {
         return Some("numbers have 63 bits (RFC 9051 number64)");
     }
+    if upper.starts_with(b"APPEND ") && command.contains(&0) {
+        return Some("NUL in a message is refused when it is kept, with NO and the reason");
+    }
+    if upper.starts_with(b"APPEND ")
+        && command.windows(3).any(|at| at[0] == b'"' && at[1].is_ascii_digit() && at[2] == b'-')
+    {
+        return Some("a day of one digit needs no space before it: some clients write none");
+    }
+    if has(b"CHARSET ") {
+        return Some("the name of a charset may be any astring; an unknown one is told with BADCHARSET");
+    }
+    if upper.starts_with(b"APPEND ") && upper.iter().filter(|b| **b == b'{').count() > 1 {
+        return Some("many messages may come (RFC 3502), which imap-codec does not know");
+    }
     if upper.split(|b| b" (),".contains(b)).any(|word| word == b"$") {
         return Some("`$` is what the last search found (RFC 5182), which imap-codec does not know");
     }
@@ -153,11 +167,21 @@ fn reason_of_theirs(command: &[u8]) -> Option<&'static str> {
     if upper.starts_with(b"AUTHENTICATE ") && upper.ends_with(b" ") {
         return Some("an initial response is base64 or `=` (RFC 4959 §3)");
     }
-    if command.windows(2).any(|pair| b" :,".contains(&pair[0]) && pair[1] == b'0') {
-        return Some("a number of a set does not begin with 0 (RFC 3501 nz-number)");
+    if command.windows(2).any(|pair| b" :,[.".contains(&pair[0]) && pair[1] == b'0') {
+        return Some("a number of a set or of a part does not begin with 0 (RFC 3501 nz-number)");
     }
-    let is_control = |b: &u8| b.is_ascii_control() && !b"\r\n".contains(b);
-    if command.iter().any(is_control) || std::str::from_utf8(command).is_err() {
+    if upper.windows(13).any(|at| at == b"HEADER.FIELDS") {
+        return Some("a field name has no colon and no space (RFC 5322 §3.6.8)");
+    }
+    if upper.starts_with(b"ID (") {
+        return Some("no space stands before the end of a list");
+    }
+    if command.windows(2).any(|pair| pair == b"()") {
+        return Some("items and parameters in parentheses are one at least (RFC 3501 fetch, status)");
+    }
+    // The line end after the announcement of a literal is none of a name.
+    let octets = command.split(|b| *b == b'}').map(|piece| piece.strip_prefix(b"\r\n").unwrap_or(piece));
+    if octets.flatten().any(u8::is_ascii_control) || std::str::from_utf8(command).is_err() {
         return Some("a folder name is UTF-8 without control characters (RFC 6855 §3)");
     }
     None
