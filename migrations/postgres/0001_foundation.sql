@@ -325,8 +325,10 @@ CREATE TABLE expunged (
     folder_id BIGINT NOT NULL,
     modseq BIGINT NOT NULL,
     uid BIGINT NOT NULL,
+    expunged_at_ms BIGINT NOT NULL,
     PRIMARY KEY (folder_id, modseq, uid)
 );
+CREATE INDEX expunged_by_age ON expunged (expunged_at_ms);
 
 -- \Seen of each actor in mailboxes that keep it private.
 CREATE TABLE seen (

@@ -83,6 +83,41 @@ impl Imap {
         self.tag += 1;
         let tag = format!("t{} ", self.tag);
         self.write(&format!("{tag}{command}")).await;
+        self.answered(&tag).await
+    }
+
+    /// Gives several commands at once, and collects the answer to each.
+    pub async fn pipelined(&mut self, commands: &[&str]) -> Vec<Response> {
+        let first = self.tag + 1;
+        let lines: Vec<String> =
+            (first..).zip(commands).map(|(tag, command)| format!("t{tag} {command}")).collect();
+        self.write(&lines.join("\r\n")).await;
+        let mut responses = Vec::new();
+        for _ in commands {
+            self.tag += 1;
+            responses.push(self.answered(&format!("t{} ", self.tag)).await);
+        }
+        responses
+    }
+
+    /// Idles for as long as it takes to say so, and collects what was told.
+    pub async fn idled(&mut self) -> Response {
+        self.write("idle IDLE").await;
+        let mut response = Response::default();
+        loop {
+            let (line, _) = within("to idle", self.line()).await;
+            if line.starts_with(b"+") {
+                break;
+            }
+            response.untagged.push(line);
+        }
+        self.write("DONE").await;
+        let ended = self.answered("idle ").await;
+        response.untagged.extend(ended.untagged);
+        Response { status: ended.status, ..response }
+    }
+
+    async fn answered(&mut self, tag: &str) -> Response {
         let mut response = Response::default();
         loop {
             let what = format!("the rest of an answer, after\n{}", self.dialogue);

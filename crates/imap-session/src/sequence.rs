@@ -68,6 +68,11 @@ impl SequenceSet {
         matches!(self.elements.as_slice(), [(low, high)] if low == high)
     }
 
+    /// Whether a `*` is in it.
+    pub fn has_star(&self) -> bool {
+        self.elements.iter().any(|(a, b)| matches!(a, Bound::Largest) || matches!(b, Bound::Largest))
+    }
+
     /// Whether `n` is in the set when `*` means `max`. Linear in the set: resolve it once to ask often.
     pub fn contains(&self, n: u32, max: u32) -> bool {
         self.elements.iter().filter_map(|e| range(*e, max)).any(|(low, high)| low <= n && n <= high)
@@ -213,6 +218,12 @@ pub fn format_uids(uids: &[u32]) -> String {
         written.expect("writing to a String cannot fail");
     }
     out
+}
+
+/// Runs of consecutive numbers in `uids`, which ascend.
+pub fn runs(uids: &[u32]) -> Vec<RangeInclusive<u32>> {
+    let runs = uids.chunk_by(|a, b| a.checked_add(1) == Some(*b));
+    runs.filter_map(|run| Some(*run.first()?..=*run.last()?)).collect()
 }
 
 #[cfg(test)]

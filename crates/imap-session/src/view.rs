@@ -7,7 +7,7 @@
 //! The view does not know the store: it is loaded once and then fed with the changes of the folder's log, in order.
 
 use crate::sequence::SequenceSet;
-use mail_types::SystemFlags;
+use mail_types::{ModSeq, SystemFlags};
 
 /// One message, as the client knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Entry {
     pub flags: SystemFlags,
     /// Keywords, one bit for each keyword of the folder.
     pub keywords: u64,
+    /// Modification sequence of those flags: what the client may have been told.
+    pub modseq: ModSeq,
     /// This session is the first to be told of the message.
     pub recent: bool,
 }
@@ -33,6 +35,8 @@ pub enum Change {
         flags: SystemFlags,
         /// Keywords, all of them.
         keywords: u64,
+        /// Modification sequence.
+        modseq: ModSeq,
     },
     /// The message is gone.
     Expunged {
@@ -41,9 +45,23 @@ pub enum Change {
     },
 }
 
+/// What the client may and wants to be told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Permit {
+    /// Expunges. False in answer to FETCH, STORE and SEARCH, and while no command is in progress outside IDLE: they then wait for a later
+    /// call, which may have no change of its own.
+    pub expunges: bool,
+    /// What is gone is told by UID, not by number (RFC 7162 §3.2.10).
+    pub vanished: bool,
+    /// A message whose modification sequence alone is another one is told of (RFC 7162 §3.1).
+    pub modseqs: bool,
+}
+
 /// What to tell the client, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Untagged {
+    /// `* VANISHED uids`, ascending: instead of all EXPUNGEs.
+    Vanished(Vec<u32>),
     /// `* n EXPUNGE`; numbers are given from the last message to the first, so that none moves another.
     Expunge(u32),
     /// `* n EXISTS`
@@ -143,20 +161,21 @@ impl View {
         if by_uid { Ok(self.resolve_uids(set)) } else { self.resolve_numbers(set) }
     }
 
-    /// Takes in `changes` and says what to tell the client. `allow_expunge` is false in answer to FETCH, STORE and SEARCH, and while no
-    /// command is in progress outside IDLE: expunges then wait for a later call, which may have no change of its own.
-    pub fn apply(&mut self, changes: Vec<Change>, allow_expunge: bool) -> Vec<Untagged> {
+    /// Takes in `changes` and says what to tell the client.
+    pub fn apply(&mut self, changes: Vec<Change>, permit: Permit) -> Vec<Untagged> {
         let mut batch = Batch::default();
         for change in changes {
             match change {
-                Change::Upsert { uid, flags, keywords } => self.upsert(&mut batch, uid, flags, keywords),
+                Change::Upsert { uid, flags, keywords, modseq } => {
+                    self.upsert(&mut batch, uid, (flags, keywords, modseq), permit.modseqs);
+                }
                 Change::Expunged { uid } => batch.expunged.push(uid),
             }
         }
         self.mark_gone(&mut batch);
         let mut told = Vec::new();
-        if allow_expunge {
-            self.tell_expunges(&mut told);
+        if permit.expunges {
+            self.tell_expunges(&mut told, permit.vanished);
         }
         self.tell_arrivals(batch.arrived, &mut told);
         self.tell_flags(batch.changed, &mut told);
@@ -169,9 +188,9 @@ impl View {
     }
 
     /// Takes in the flags that this session itself set and tells its client of by other means.
-    pub fn note_flags(&mut self, uid: u32, flags: SystemFlags, keywords: u64) {
+    pub fn note_flags(&mut self, uid: u32, flags: SystemFlags, keywords: u64, modseq: ModSeq) {
         if let Some(entry) = self.index(uid).and_then(|index| self.entries.get_mut(index)) {
-            (entry.flags, entry.keywords) = (flags, keywords);
+            (entry.flags, entry.keywords, entry.modseq) = (flags, keywords, modseq);
         }
     }
 
@@ -201,16 +220,28 @@ impl View {
         found
     }
 
-    fn upsert(&mut self, batch: &mut Batch, uid: u32, flags: SystemFlags, keywords: u64) {
+    fn upsert(
+        &mut self,
+        batch: &mut Batch,
+        uid: u32,
+        (flags, keywords, modseq): (SystemFlags, u64, ModSeq),
+        tells_modseqs: bool,
+    ) {
         let last = self.entries.last().map_or(0, |entry| entry.uid);
         if uid > last {
-            batch.arrived.push(Entry { uid, flags, keywords, recent: uid >= self.recent_from });
+            batch.arrived.push(Entry { uid, flags, keywords, modseq, recent: uid >= self.recent_from });
             return;
         }
         // A UID that was passed over is of a message that came and went: numbers are only ever given at the end.
         let Some(entry) = self.index(uid).and_then(|index| self.entries.get_mut(index)) else { return };
-        if (entry.flags, entry.keywords) != (flags, keywords) {
-            (entry.flags, entry.keywords) = (flags, keywords);
+        // A look at the log that began before this session's own change may be older than what the client was told.
+        if modseq < entry.modseq {
+            return;
+        }
+        let is_other = (entry.flags, entry.keywords) != (flags, keywords);
+        let is_later = modseq != entry.modseq;
+        (entry.flags, entry.keywords, entry.modseq) = (flags, keywords, modseq);
+        if is_other || (is_later && tells_modseqs) {
             batch.changed.push(uid);
         }
     }
@@ -236,15 +267,20 @@ impl View {
         }
     }
 
-    fn tell_expunges(&mut self, told: &mut Vec<Untagged>) {
+    fn tell_expunges(&mut self, told: &mut Vec<Untagged>, by_uid: bool) {
         if self.gone.is_empty() {
             return;
         }
-        let numbers = self.gone.iter().rev().filter_map(|uid| self.seq_of(*uid));
-        told.extend(numbers.map(Untagged::Expunge));
+        if !by_uid {
+            let numbers = self.gone.iter().rev().filter_map(|uid| self.seq_of(*uid));
+            told.extend(numbers.map(Untagged::Expunge));
+        }
         let gone = std::mem::take(&mut self.gone);
         let mut next = gone.iter().peekable();
         self.entries.retain(|entry| next.next_if_eq(&&entry.uid).is_none());
+        if by_uid {
+            told.push(Untagged::Vanished(gone));
+        }
     }
 
     fn tell_arrivals(&mut self, arrived: Vec<Entry>, told: &mut Vec<Untagged>) {
@@ -283,15 +319,19 @@ mod tests {
     use super::*;
 
     const NONE: SystemFlags = SystemFlags(0);
+    const NO_EXPUNGE: Permit = Permit { expunges: false, vanished: false, modseqs: false };
+    const ALL: Permit = Permit { expunges: true, ..NO_EXPUNGE };
 
     fn view(uids: &[u32]) -> View {
         View::load(
-            uids.iter().map(|uid| Entry { uid: *uid, flags: NONE, keywords: 0, recent: false }).collect(),
+            uids.iter()
+                .map(|uid| Entry { uid: *uid, flags: NONE, keywords: 0, modseq: ModSeq(1), recent: false })
+                .collect(),
         )
     }
 
     fn upsert(uid: u32, flags: SystemFlags) -> Change {
-        Change::Upsert { uid, flags, keywords: 0 }
+        Change::Upsert { uid, flags, keywords: 0, modseq: ModSeq(2) }
     }
 
     fn set(text: &str) -> SequenceSet {
@@ -301,12 +341,12 @@ mod tests {
     #[test]
     fn a_message_gone_keeps_its_number_until_the_client_may_be_told() {
         let mut view = view(&[10, 20, 30]);
-        assert_eq!(view.apply(vec![Change::Expunged { uid: 10 }], false), []);
+        assert_eq!(view.apply(vec![Change::Expunged { uid: 10 }], NO_EXPUNGE), []);
         assert_eq!((view.len(), view.seq_of(30), view.has_pending_expunges()), (3, Some(3), true));
         assert_eq!(view.resolve(&set("1:*"), false), Ok(vec![(1, 10), (2, 20), (3, 30)]));
         assert_eq!(view.resolve(&set("1:*"), true), Ok(vec![(2, 20), (3, 30)]));
         assert_eq!(
-            view.apply(vec![Change::Expunged { uid: 30 }], true),
+            view.apply(vec![Change::Expunged { uid: 30 }], ALL),
             [Untagged::Expunge(3), Untagged::Expunge(1)]
         );
         assert_eq!((view.len(), view.seq_of(20)), (1, Some(1)));
@@ -322,7 +362,7 @@ mod tests {
             upsert(3, SystemFlags::SEEN),
         ];
         assert_eq!(
-            view.apply(changes, true),
+            view.apply(changes, ALL),
             [
                 Untagged::Expunge(1),
                 Untagged::Exists(2),
@@ -336,17 +376,17 @@ mod tests {
     #[test]
     fn what_the_session_did_itself_or_nobody_saw_is_not_told() {
         let mut view = view(&[1]);
-        view.note_flags(1, SystemFlags::SEEN, 4);
-        let same = Change::Upsert { uid: 1, flags: SystemFlags::SEEN, keywords: 4 };
-        assert_eq!(view.apply(vec![same, upsert(2, NONE), Change::Expunged { uid: 2 }], true), []);
-        assert_eq!(view.apply(vec![Change::Expunged { uid: 9 }], true), []);
+        view.note_flags(1, SystemFlags::SEEN, 4, ModSeq(2));
+        let same = Change::Upsert { uid: 1, flags: SystemFlags::SEEN, keywords: 4, modseq: ModSeq(2) };
+        assert_eq!(view.apply(vec![same, upsert(2, NONE), Change::Expunged { uid: 2 }], ALL), []);
+        assert_eq!(view.apply(vec![Change::Expunged { uid: 9 }], ALL), []);
     }
 
     #[test]
     fn what_another_session_was_told_of_first_is_not_recent_here() {
         let mut view = view(&[1]);
         view.set_recent_from(3);
-        let told = view.apply(vec![upsert(2, NONE), upsert(3, NONE)], true);
+        let told = view.apply(vec![upsert(2, NONE), upsert(3, NONE)], ALL);
         assert_eq!(told, [Untagged::Exists(3), Untagged::Recent(1)]);
         assert!(!view.entry(2).unwrap().recent && view.entry(3).unwrap().recent);
     }
@@ -366,8 +406,31 @@ mod tests {
     fn a_large_folder_is_emptied_in_one_pass() {
         let uids: Vec<u32> = (1..=100_000).collect();
         let mut view = view(&uids);
-        let told = view.apply(uids.iter().map(|uid| Change::Expunged { uid: *uid }).collect(), true);
+        let told = view.apply(uids.iter().map(|uid| Change::Expunged { uid: *uid }).collect(), ALL);
         assert_eq!((told.len(), view.len()), (100_000, 0));
         assert_eq!(told.first(), Some(&Untagged::Expunge(100_000)));
+    }
+
+    #[test]
+    fn a_client_that_keeps_modification_sequences_is_told_of_each_and_of_its_own_once() {
+        let mut view = view(&[1, 2]);
+        let keeps = Permit { modseqs: true, vanished: true, ..ALL };
+        let same = |uid, modseq| Change::Upsert { uid, flags: NONE, keywords: 0, modseq: ModSeq(modseq) };
+        assert_eq!(view.apply(vec![same(1, 5)], ALL), []);
+        assert_eq!(view.apply(vec![same(1, 6)], keeps), [Untagged::Flags { seq: 1, uid: 1 }]);
+        view.note_flags(2, SystemFlags::SEEN, 0, ModSeq(8));
+        assert_eq!(view.apply(vec![same(2, 7)], keeps), [], "older than what the client knows");
+        assert_eq!(
+            view.entry(2).map(|entry| (entry.flags, entry.modseq)),
+            Some((SystemFlags::SEEN, ModSeq(8)))
+        );
+        let gone = vec![Change::Expunged { uid: 2 }, Change::Expunged { uid: 1 }];
+        assert_eq!(view.apply(gone, keeps), [Untagged::Vanished(vec![1, 2])]);
+        assert!(view.is_empty());
+    }
+
+    #[test]
+    fn a_hundred_thousand_messages_fit_into_four_mebibytes() {
+        assert!(size_of::<Entry>() * 100_000 <= 4 * 1024 * 1024);
     }
 }

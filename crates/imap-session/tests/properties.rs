@@ -5,8 +5,8 @@ use imap_session::decoder::{Decoder, Input, Limits};
 use imap_session::mutf7;
 use imap_session::pattern;
 use imap_session::sequence::{SequenceSet, format_uids};
-use imap_session::view::{Change, Entry, Untagged, View};
-use mail_types::SystemFlags;
+use imap_session::view::{Change, Entry, Permit, Untagged, View};
+use mail_types::{ModSeq, SystemFlags};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -140,11 +140,11 @@ proptest! {
         let mut view = View::load(vec![]);
         for (changes, allow_expunge) in steps {
             let changes = model.change(&changes);
-            let told = view.apply(changes, allow_expunge);
+            let told = view.apply(changes, permit(allow_expunge));
             model.hear(&told, &view, allow_expunge);
             model.check(&view, allow_expunge);
         }
-        let told = view.apply(vec![], true);
+        let told = view.apply(vec![], permit(true));
         model.hear(&told, &view, true);
         model.check(&view, true);
     }
@@ -170,9 +170,19 @@ struct Model {
     folder: BTreeMap<u32, u32>,
     next_uid: u32,
     client: Vec<Option<(u32, u32)>>,
+    modseq: u64,
+}
+
+fn permit(expunges: bool) -> Permit {
+    Permit { expunges, ..Permit::default() }
 }
 
 impl Model {
+    fn upsert(&mut self, uid: u32, flags: u32) -> Change {
+        self.modseq += 1;
+        Change::Upsert { uid, flags: SystemFlags(flags), keywords: 0, modseq: ModSeq(self.modseq) }
+    }
+
     fn change(&mut self, steps: &[(u8, u32, u32)]) -> Vec<Change> {
         let mut changes = Vec::new();
         for (kind, which, flags) in steps {
@@ -182,11 +192,11 @@ impl Model {
                     self.next_uid += 1 + which % 2;
                     self.folder.insert(self.next_uid, *flags);
                     let uid = self.next_uid;
-                    changes.push(Change::Upsert { uid, flags: SystemFlags(*flags), keywords: 0 });
+                    changes.push(self.upsert(uid, *flags));
                 }
                 (1, Some(uid)) => {
                     self.folder.insert(uid, *flags);
-                    changes.push(Change::Upsert { uid, flags: SystemFlags(*flags), keywords: 0 });
+                    changes.push(self.upsert(uid, *flags));
                 }
                 (_, Some(uid)) => {
                     self.folder.remove(&uid);
@@ -208,6 +218,7 @@ impl Model {
                     assert!(*count as usize >= self.client.len());
                     self.client.resize(*count as usize, None);
                 }
+                Untagged::Vanished(_) => panic!("told by UID to a client that counts"),
                 Untagged::Recent(count) => assert_eq!(*count, view.recent()),
                 Untagged::Flags { seq, uid } => {
                     let slot = &mut self.client[*seq as usize - 1];

@@ -186,7 +186,7 @@ impl Connection {
     async fn append_end(&mut self) -> Next {
         let Some(append) = self.append.take() else { return self.bad(None, NOT_ANNOUNCED) };
         let Append { tag, work, .. } = *append;
-        let mut telling = Telling { by_uid: false, expunges: true, forced: false };
+        let mut telling = Telling { expunges: true, ..Telling::default() };
         let answer = match work {
             Ok(work) => {
                 let is_selected =

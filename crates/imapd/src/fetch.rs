@@ -1,6 +1,7 @@
 //! FETCH (RFC 3501 §6.4.5): pages of rows, written message by message. No reader of the database is held while a client takes its octets.
 
 use crate::binary::{self, Decoding};
+use crate::enable::Extension;
 use crate::fetch_plan::Plan;
 use crate::section::{Place, clip, locate};
 use crate::sets::{page_len, uid_ranges};
@@ -11,7 +12,7 @@ use crate::transport::Wire;
 use imap_session::command::{FetchArguments, FetchItem, Partial, Section};
 use imap_session::response::{self, Code};
 use imap_session::sequence::MessageSet;
-use mail_types::{SystemFlags, Uid};
+use mail_types::{ModSeq, SystemFlags, Uid};
 use message::structure::Structure;
 use std::ops::Range;
 use store::{BodyReader, ContentKey, FlagAction, MessageRow, Store};
@@ -30,9 +31,20 @@ impl Connection {
     pub(crate) async fn fetch(&mut self, arguments: FetchArguments) -> Answer {
         // `$` means what is still there (RFC 5182 §2.1).
         let may_miss = arguments.by_uid || arguments.set == MessageSet::Saved;
+        if arguments.changed_since.is_some() || arguments.items.contains(&FetchItem::ModSeq) {
+            self.turn_on(Extension::CondStore);
+        }
+        if arguments.vanished {
+            self.tell_gone_of(&arguments).await?;
+        }
         let selected = self.selected()?;
-        let messages = selected.resolve(&arguments.set, arguments.by_uid)?;
-        let plan = Plan::new(arguments, selected)?;
+        let mut messages = selected.resolve(&arguments.set, arguments.by_uid)?;
+        if let Some(since) = arguments.changed_since {
+            // What changed meanwhile is told from the change log, after this.
+            let view = &selected.view;
+            messages.retain(|(_, uid)| view.entry(*uid).is_some_and(|entry| entry.modseq.0 > since));
+        }
+        let plan = Plan::new(arguments, selected, self.enabled);
         let (mut rest, mut gone, mut unreadable, mut undecodable) = (&messages[..], 0, 0, false);
         while !rest.is_empty() {
             let part = self.fetch_part(&plan, rest).await?;
@@ -56,6 +68,19 @@ impl Connection {
             Some(Code::ContactAdmin),
             "Some messages could not be read; please tell the administrator",
         ))
+    }
+
+    /// RFC 7162 §3.2.6: first of all, which of the UIDs asked for are gone.
+    async fn tell_gone_of(&mut self, arguments: &FetchArguments) -> Result<(), Failure> {
+        if !self.enabled.has(Extension::QResync) {
+            return Err(Failure::Bad("Enable QRESYNC first"));
+        }
+        let asked = match &arguments.set {
+            MessageSet::Named(set) => set.resolve(u32::MAX),
+            MessageSet::Saved => self.selected()?.saved.clone(),
+        };
+        let since = ModSeq(arguments.changed_since.unwrap_or(0));
+        self.tell_vanished(since, Some(&asked), None).await
     }
 
     /// Answers for messages until the last, or until the session is to be judged again.
@@ -176,10 +201,10 @@ impl Fetch<'_> {
             } else {
                 self.begin(seq, uid);
                 for at in 0..self.plan.items.len() {
-                    self.space(at);
+                    self.space(at, seq, uid);
                     self.cheap_item(at, uid, None);
                 }
-                response::fetch_end(&mut self.wire.out);
+                self.end(uid);
             }
         }
         self.wire.spill().await
@@ -236,7 +261,7 @@ impl Fetch<'_> {
         }
         let mut uids = Vec::new();
         for change in changed {
-            self.selected.view.note_flags(change.uid.0, change.flags, change.keywords);
+            self.selected.view.note_flags(change.uid.0, change.flags, change.keywords, change.modseq);
             uids.push(change.uid.0);
         }
         uids.sort_unstable();
@@ -280,7 +305,7 @@ impl Fetch<'_> {
         }
         self.begin(seq, uid);
         for at in 0..self.plan.items.len() {
-            self.space(at);
+            self.space(at, seq, uid);
             if !self.cheap_item(at, uid, Some(row)) && !self.structure_item(at, opened.structure.as_ref())? {
                 self.section_item(at, &mut opened).await?;
             }
@@ -289,7 +314,7 @@ impl Fetch<'_> {
             self.wire.out.push(b' ');
             self.flags(uid);
         }
-        response::fetch_end(&mut self.wire.out);
+        self.end(uid);
         Ok(())
     }
 
@@ -313,19 +338,28 @@ impl Fetch<'_> {
     }
 
     fn begin(&mut self, seq: u32, uid: u32) {
-        let out = &mut self.wire.out;
-        response::fetch_begin(out, seq);
-        if self.plan.adds_uid {
-            out.extend_from_slice(b"UID ");
-            response::number(out, uid.into());
-        }
+        response::fetch_begin(&mut self.wire.out, self.plan.named(seq, uid));
     }
 
     /// Between two items.
-    fn space(&mut self, at: usize) {
-        if at > 0 || self.plan.adds_uid {
+    fn space(&mut self, at: usize, seq: u32, uid: u32) {
+        if at > 0 || self.plan.named(seq, uid).has_item() {
             self.wire.out.push(b' ');
         }
+    }
+
+    fn end(&mut self, uid: u32) {
+        if self.plan.adds_modseq {
+            self.wire.out.push(b' ');
+            self.modseq(uid);
+        }
+        response::fetch_end(&mut self.wire.out);
+    }
+
+    /// That of the flags as the client was told them.
+    fn modseq(&mut self, uid: u32) {
+        let modseq = self.selected.view.entry(uid).map_or(0, |entry| entry.modseq.0);
+        response::modseq(&mut self.wire.out, modseq);
     }
 
     fn flags(&mut self, uid: u32) {
@@ -348,6 +382,7 @@ impl Fetch<'_> {
                 response::number(out, uid.into());
             }
             (Some(FetchItem::Flags), _) => self.flags(uid),
+            (Some(FetchItem::ModSeq), _) => self.modseq(uid),
             (Some(FetchItem::InternalDate), Some(row)) => {
                 out.extend_from_slice(b"INTERNALDATE ");
                 response::internal_date(out, row.internal_date);

@@ -1,15 +1,19 @@
 //! What a FETCH needs, found once before its messages are walked.
 
-use crate::state::{Failure, Selected};
+use crate::enable::{Enabled, Extension};
+use crate::state::Selected;
 use imap_session::command::{FetchArguments, FetchItem, Section, SectionText};
-use imap_session::response;
+use imap_session::response::{self, Named};
 use store::WithBody;
 
 /// The items of one FETCH, with what they cost.
 pub(crate) struct Plan {
     pub(crate) items: Vec<FetchItem>,
     /// UID is shown though it is not among the items.
-    pub(crate) adds_uid: bool,
+    by_uid: bool,
+    /// MODSEQ is shown though it is not among the items.
+    pub(crate) adds_modseq: bool,
+    enabled: Enabled,
     /// What to read of each message; `None` when the session knows it all.
     pub(crate) with: Option<WithBody>,
     /// The structure must be decoded.
@@ -19,19 +23,28 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(arguments: FetchArguments, selected: &Selected) -> Result<Self, Failure> {
+    pub(crate) fn new(arguments: FetchArguments, selected: &Selected, enabled: Enabled) -> Self {
         let items = arguments.items;
-        if arguments.changed_since.is_some() || items.contains(&FetchItem::ModSeq) {
-            return Err(Failure::Bad("CONDSTORE is not offered"));
-        }
         let may_set_seen = !selected.is_read_only && selected.who.may("s");
-        Ok(Self {
-            adds_uid: arguments.by_uid && !items.contains(&FetchItem::Uid),
+        Self {
+            by_uid: arguments.by_uid && !items.contains(&FetchItem::Uid),
+            adds_modseq: enabled.has(Extension::CondStore) && !items.contains(&FetchItem::ModSeq),
+            enabled,
             with: items.iter().filter_map(need).max_by_key(|with| rank(*with)),
             needs_structure: items.iter().any(needs_structure),
             sets_seen: may_set_seen && items.iter().any(FetchItem::sets_seen),
             items,
-        })
+        }
+    }
+
+    /// How the response names a message.
+    pub(crate) fn named(&self, seq: u32, uid: u32) -> Named {
+        let named = self.enabled.named(self.by_uid, seq, uid);
+        if self.items.contains(&FetchItem::Uid) && named == Named::Both(seq, uid) {
+            Named::Number(seq)
+        } else {
+            named
+        }
     }
 
     /// FLAGS is shown though it is not among the items, because fetching changed them.

@@ -1,5 +1,6 @@
 //! LOGIN, AUTHENTICATE PLAIN and AUTHENTICATE EXTERNAL (RFC 3501 §6.2, RFC 4616, RFC 4422 appendix A, RFC 4959), and the way back (RFC 8437).
 
+use crate::enable::Enabled;
 use crate::session::Next;
 use crate::state::{Answer, Connection, Done, Failure, Login};
 use crate::sync::Telling;
@@ -175,6 +176,7 @@ impl Connection {
         self.login = None;
         self.decoder.set_limits(Limits::before_login());
         self.decoder.set_utf8(false);
+        self.enabled = Enabled::default();
         self.vigil = self.vigil.take().filter(|_| self.certificate.is_some());
         if let Some(vigil) = self.vigil.as_deref_mut() {
             vigil.set_end(None);

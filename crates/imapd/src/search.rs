@@ -1,7 +1,8 @@
 //! SEARCH (RFC 3501 §6.4.4): from what costs little to what costs much, each pass only over what the one before could not decide.
 
+use crate::enable::Extension;
 use crate::search_content;
-use crate::search_key::{Depth, Facts, Key, RowFacts, Unsupported};
+use crate::search_key::{Depth, Facts, Key, RowFacts};
 use crate::search_return::{Message, numbers};
 use crate::search_text::{Asked, SearchEngine, TextSearch};
 use crate::sets::page_len;
@@ -25,11 +26,18 @@ impl Connection {
     /// SEARCH.
     pub(crate) async fn search(&mut self, tag: &str, arguments: SearchArguments) -> Answer {
         let SearchArguments { by_uid, charset, returning, criteria } = arguments;
+        let asks_modseq = criteria.names_modseq();
+        if asks_modseq {
+            self.turn_on(Extension::CondStore);
+        }
         let found = self.matching(charset.as_deref(), criteria).await;
         let found = self.found_or_forgotten(returning, found)?;
         match returning {
-            Some(returning) => self.return_found(tag, by_uid, returning, &found),
-            None => response::search(&mut self.wire.out, &numbers(&found, by_uid)),
+            Some(returning) => self.return_found(tag, by_uid, returning, &found, asks_modseq),
+            None => {
+                let highest = self.highest_modseq(&found).filter(|_| asks_modseq);
+                response::search(&mut self.wire.out, &numbers(&found, by_uid), highest);
+            }
         }
         Ok(Done::new("SEARCH completed"))
     }
@@ -40,18 +48,16 @@ impl Connection {
         charset: Option<&str>,
         criteria: SearchKey,
     ) -> Result<Vec<Message>, Failure> {
-        const NO_CONDSTORE: Failure = Failure::Bad("CONDSTORE is not offered");
         if charset.is_some_and(|name| !charset::is_known(name)) {
             return Err(Failure::No(Some(Code::BadCharset), "Unknown charset"));
         }
         let selected = self.selected.as_deref().ok_or(NO_FOLDER)?;
         let (now, folding) = (self.shared.store.now(), self.shared.search.folding);
-        let key = Key::new(criteria, selected, now, folding).map_err(|Unsupported| NO_CONDSTORE)?;
         let mut search = Search {
             selected,
             store: &self.shared.store,
             engine: &self.shared.search,
-            key: Arc::new(key),
+            key: Arc::new(Key::new(criteria, selected, now, folding)),
             read: HashMap::new(),
             found: Vec::new(),
             unreadable: 0,

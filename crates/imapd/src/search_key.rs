@@ -24,6 +24,8 @@ pub(crate) enum Key {
     Recent,
     Sequence(Ranges),
     Uid(Ranges),
+    /// That modification sequence or a larger one.
+    ModSeq(u64),
     Internal(Days),
     /// Received at that second or later.
     InternalFrom(i64),
@@ -90,37 +92,27 @@ pub(crate) struct RowFacts {
     pub(crate) saved_secs: i64,
 }
 
-/// No such key here.
-pub(crate) struct Unsupported;
-
 impl Key {
-    pub(crate) fn new(
-        key: SearchKey,
-        selected: &Selected,
-        now: Timestamp,
-        folding: Folding,
-    ) -> Result<Self, Unsupported> {
+    pub(crate) fn new(key: SearchKey, selected: &Selected, now: Timestamp, folding: Folding) -> Self {
         let not = |key| Self::Not(Box::new(key));
         let field =
             |name: &str, value: String| Self::Field(name.to_owned(), Needle::in_header(&value, folding));
         let seen = Self::Flag(SystemFlags::SEEN);
         let from = |interval: u32| Self::InternalFrom(now.secs() - i64::from(interval));
         let largest_uid = selected.view.entries().last().map_or(0, |entry| entry.uid);
-        Ok(match key {
+        match key {
             SearchKey::All => Self::All,
             SearchKey::And(keys) => {
-                let mut keys = keys
-                    .into_iter()
-                    .map(|key| Self::new(key, selected, now, folding))
-                    .collect::<Result<Vec<_>, _>>()?;
+                let mut keys: Vec<_> =
+                    keys.into_iter().map(|key| Self::new(key, selected, now, folding)).collect();
                 keys.sort_by_key(Self::depth);
                 Self::And(keys)
             }
             SearchKey::Or(one, other) => Self::Or(
-                Box::new(Self::new(*one, selected, now, folding)?),
-                Box::new(Self::new(*other, selected, now, folding)?),
+                Box::new(Self::new(*one, selected, now, folding)),
+                Box::new(Self::new(*other, selected, now, folding)),
             ),
-            SearchKey::Not(key) => not(Self::new(*key, selected, now, folding)?),
+            SearchKey::Not(key) => not(Self::new(*key, selected, now, folding)),
             SearchKey::Has(flag) => Self::Flag(flag),
             SearchKey::Lacks(flag) => not(Self::Flag(flag)),
             SearchKey::Keyword(name) => Self::Keyword(bit(&name, selected)),
@@ -159,8 +151,8 @@ impl Key {
             SearchKey::Sequence(MessageSet::Saved) | SearchKey::Uid(MessageSet::Saved) => {
                 Self::Uid(selected.saved.clone())
             }
-            SearchKey::ModSeq(_) => return Err(Unsupported),
-        })
+            SearchKey::ModSeq(least) => Self::ModSeq(least),
+        }
     }
 
     /// The deepest that this key may look.
@@ -181,7 +173,8 @@ impl Key {
             | Self::Keyword(_)
             | Self::Recent
             | Self::Sequence(_)
-            | Self::Uid(_) => Depth::View,
+            | Self::Uid(_)
+            | Self::ModSeq(_) => Depth::View,
         }
     }
 
@@ -223,6 +216,7 @@ impl Key {
             Self::Recent => Some(facts.entry.recent),
             Self::Sequence(ranges) => Some(ranges.contains(facts.seq)),
             Self::Uid(ranges) => Some(ranges.contains(facts.entry.uid)),
+            Self::ModSeq(least) => Some(facts.entry.modseq.0 >= *least),
             Self::Internal(days) => facts.row.map(|row| days.hold(row.internal_secs.div_euclid(DAY))),
             Self::InternalFrom(secs) => facts.row.map(|row| row.internal_secs >= *secs),
             Self::Saved(days) => facts.row.map(|row| days.hold(row.saved_secs.div_euclid(DAY))),
@@ -277,9 +271,11 @@ fn day(date: Date) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mail_types::ModSeq;
     use message::extract::ExtractBuilder;
 
-    const ENTRY: Entry = Entry { uid: 7, flags: SystemFlags::SEEN, keywords: 2, recent: false };
+    const ENTRY: Entry =
+        Entry { uid: 7, flags: SystemFlags::SEEN, keywords: 2, modseq: ModSeq(5), recent: false };
 
     const KNOWN: Facts<'_> =
         Facts { seq: 1, entry: &ENTRY, row: None, sent_day: None, signature: None, extract: None };

@@ -34,6 +34,7 @@ impl Connection {
         by_uid: bool,
         returning: SearchReturn,
         found: &[Message],
+        asks_modseq: bool,
     ) {
         if returning.save
             && let Some(selected) = self.selected.as_deref_mut()
@@ -43,6 +44,8 @@ impl Connection {
         if !returning.tells() {
             return;
         }
+        // RFC 4731 §3.2: of what is told.
+        let modseq = if asks_modseq { self.highest_modseq(&kept(returning, found)) } else { None };
         let numbers = numbers(found, by_uid);
         let told = Esearch {
             tag,
@@ -51,11 +54,18 @@ impl Connection {
             max: numbers.last().copied().filter(|_| returning.max),
             count: returning.count.then_some(numbers.len()),
             all: if returning.all { &numbers } else { &[] },
+            modseq,
             partial: returning
                 .partial
                 .map(|range| (range, numbers.get(range.of(numbers.len())).unwrap_or_default())),
         };
         response::esearch(&mut self.wire.out, &told);
+    }
+
+    /// The highest modification sequence of the messages found; none of no message.
+    pub(crate) fn highest_modseq(&self, found: &[Message]) -> Option<u64> {
+        let view = &self.selected.as_deref()?.view;
+        found.iter().filter_map(|(_, uid)| Some(view.entry(*uid)?.modseq.0)).max()
     }
 }
 
@@ -103,7 +113,7 @@ fn present(saved: &Ranges, view: &View) -> Vec<Message> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use imap_session::view::{Change, Entry};
+    use imap_session::view::{Change, Entry, Permit};
     use mail_types::SystemFlags;
 
     const FOUND: [Message; 4] = [(2, 20), (3, 30), (5, 50), (9, 90)];
@@ -127,12 +137,18 @@ mod tests {
 
     #[test]
     fn a_message_that_is_gone_is_not_meant_any_more() {
-        let entry = |uid| Entry { uid, flags: SystemFlags(0), keywords: 0, recent: false };
+        let entry = |uid| Entry {
+            uid,
+            flags: SystemFlags(0),
+            keywords: 0,
+            modseq: mail_types::ModSeq(1),
+            recent: false,
+        };
         let mut view = View::load([10, 20, 30, 50].map(entry).to_vec());
         let saved = Ranges::from_pairs(uid_ranges(&[(2, 20), (3, 30), (4, 50)]));
-        view.apply(vec![Change::Expunged { uid: 30 }], false);
+        view.apply(vec![Change::Expunged { uid: 30 }], Permit::default());
         assert_eq!(present(&saved, &view), [(2, 20), (4, 50)]);
-        view.apply(Vec::new(), true);
+        view.apply(Vec::new(), Permit { expunges: true, ..Permit::default() });
         assert_eq!(present(&saved, &view), [(2, 20), (3, 50)]);
     }
 }

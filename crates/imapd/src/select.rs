@@ -1,9 +1,10 @@
 //! SELECT, EXAMINE, CLOSE, UNSELECT, STATUS (RFC 3501 §6.3.1, §6.3.2, §6.3.10, §6.4.2; RFC 3691).
 
+use crate::enable::Extension;
 use crate::place::{NONEXISTENT, Place, Who};
 use crate::state::{Answer, Connection, Done, Failure, Selected};
 use crate::sync::SYSTEM;
-use imap_session::command::StatusItem;
+use imap_session::command::{SelectParameters, StatusItem};
 use imap_session::response::{self, Code, Status};
 use imap_session::sequence::Ranges;
 use imap_session::view::{Entry, View};
@@ -15,10 +16,16 @@ const OPENED_MAX: usize = 1000;
 
 impl Connection {
     /// SELECT, or EXAMINE when only `to_read`. Whatever comes of it, the folder selected before is not any more.
-    pub(crate) async fn select(&mut self, name: &str, condstore: bool, to_read: bool) -> Answer {
-        self.leave_folder().await;
-        if condstore {
-            return Err(Failure::Bad("CONDSTORE is not offered"));
+    pub(crate) async fn select(&mut self, name: &str, parameters: SelectParameters, to_read: bool) -> Answer {
+        if parameters.resync.is_some() && !self.enabled.has(Extension::QResync) {
+            return Err(Failure::Bad("Enable QRESYNC first"));
+        }
+        if self.leave_folder().await.is_some() {
+            let closed = "The folder selected before is closed";
+            response::untagged(&mut self.wire.out, Status::Ok, Some(Code::Closed), closed);
+        }
+        if parameters.condstore {
+            self.turn_on(Extension::CondStore);
         }
         let place = self.place(name).await?;
         let (who, folder) = (place.who, place.id());
@@ -34,6 +41,11 @@ impl Connection {
         self.describe(&selected, status);
         self.selected = Some(Box::new(selected));
         self.watch_selected();
+        // Of a folder that was made anew, what the client knows means nothing.
+        if let Some(resync) = parameters.resync.filter(|resync| resync.uid_validity == status.uid_validity.0)
+        {
+            self.catch_up(&resync).await?;
+        }
         Ok(match (is_read_only, to_read) {
             (false, _) => Done::with(Code::ReadWrite, "SELECT completed"),
             (true, false) => Done::with(Code::ReadOnly, "SELECT completed"),
@@ -77,6 +89,7 @@ impl Connection {
         let after_last = selected.view.entries().last().map_or(0, |entry| entry.uid.saturating_add(1));
         say(Code::UidNext(status.uid_next.max(after_last)), "Predicted next UID");
         say(permanent_flags(selected), "Flags that can be changed");
+        say(Code::HighestModSeq(selected.modseq.0), "Highest modification sequence");
         response::folder_flags(out, SYSTEM, selected.keywords.iter().map(String::as_str));
         response::exists(out, selected.view.len());
         response::recent(out, selected.view.recent());
@@ -101,6 +114,9 @@ impl Connection {
 
     /// STATUS.
     pub(crate) async fn status(&mut self, name: &str, items: &[StatusItem]) -> Answer {
+        if items.contains(&StatusItem::HighestModSeq) {
+            self.turn_on(Extension::CondStore);
+        }
         let place = self.place(name).await?;
         place.who.must("r")?;
         self.write_status(name, place.id(), place.who, items).await?;
@@ -133,6 +149,7 @@ fn opened(picture: &store::Selected, place: Place, watch: FolderWatch, is_read_o
         is_read_only,
         modseq: picture.status.modseq,
         view: View::default(),
+        uid_next: picture.status.uid_next,
         keywords: picture.keywords.clone(),
         watch,
         claimed: None,
@@ -147,6 +164,7 @@ fn opened(picture: &store::Selected, place: Place, watch: FolderWatch, is_read_o
         uid: row.uid.0,
         flags: row.flags,
         keywords: row.keywords,
+        modseq: row.modseq,
         recent: row.uid.0 >= recent_from,
     };
     selected.view = View::load(picture.rows.iter().map(entry).collect());

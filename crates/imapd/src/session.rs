@@ -1,6 +1,7 @@
 //! The loop of one connection: input to command, command to answer.
 
 use crate::Imapd;
+use crate::enable::{Enabled, Extension};
 use crate::metrics::{CauseLabel, Counted, command_word};
 use crate::standing::due;
 use crate::state::{Answer, Connection, Done, Failure};
@@ -25,9 +26,6 @@ const BAD_MAX: u32 = 50;
 const COMMAND_MAX: Duration = Duration::from_secs(300);
 const UNAVAILABLE: &str = "Temporary failure; try again later";
 
-/// RFC 6855
-const UTF8: &str = "UTF8=ACCEPT";
-
 const TOO_SLOW: &str = "Idle for too long; closing";
 
 static CAPABILITIES: LazyLock<CapabilityTable> = LazyLock::new(CapabilityTable::standard);
@@ -46,6 +44,7 @@ pub(crate) async fn run(shared: Arc<Imapd>, stream: TcpStream, peer: SocketAddr,
         vigil: None,
         login: None,
         selected: None,
+        enabled: Enabled::default(),
         append: None,
         authenticating: None,
         failed_logins: 0,
@@ -241,16 +240,11 @@ impl Connection {
                 response::id(&mut self.wire.out, &fields);
                 Ok(Done::new("ID completed"))
             }
-            CommandBody::Enable(names) => {
-                let told: &[&str] = if names.iter().any(|name| name == UTF8) { &[UTF8] } else { &[] };
-                self.decoder.set_utf8(self.decoder.is_utf8() || !told.is_empty());
-                response::enabled(&mut self.wire.out, told);
-                Ok(Done::new("ENABLE completed"))
-            }
+            CommandBody::Enable(names) => self.enable(&names),
             CommandBody::Unauthenticate => self.unauthenticate().await,
             CommandBody::Login { username, password } => self.login(&username, &password).await,
-            CommandBody::Select { folder, condstore } => self.select(&folder, condstore, false).await,
-            CommandBody::Examine { folder, condstore } => self.select(&folder, condstore, true).await,
+            CommandBody::Select { folder, parameters } => self.select(&folder, parameters, false).await,
+            CommandBody::Examine { folder, parameters } => self.select(&folder, parameters, true).await,
             CommandBody::Create { folder, special_use } => self.create(&folder, &special_use).await,
             CommandBody::Delete { folder } => self.delete(&folder).await,
             CommandBody::Rename { from, to } => self.rename(&from, &to).await,
@@ -289,7 +283,7 @@ impl Connection {
         let (status, code, text) = match answer {
             Ok(Done { code, text }) => {
                 self.bad_commands = 0;
-                (Status::Ok, code, text)
+                (Status::Ok, code.or(self.where_it_stands(telling)), text)
             }
             Err(Failure::No(code, text)) => (Status::No, code, text),
             Err(Failure::Bad(text)) => return self.bad(Some(tag), text),
@@ -302,6 +296,13 @@ impl Connection {
         };
         response::tagged(&mut self.wire.out, tag, status, code, text);
         Next::Go
+    }
+
+    /// After all that was told: a client that resynchronises need not ask again for what went by its own command (RFC 7162 §3.2.7).
+    fn where_it_stands(&self, telling: Telling) -> Option<Code> {
+        let selected = self.selected.as_deref()?;
+        let is_told = telling.ends_with_modseq && self.enabled.has(Extension::QResync);
+        is_told.then_some(Code::HighestModSeq(selected.modseq.0))
     }
 
     pub(crate) fn bad(&mut self, tag: Option<&str>, text: &str) -> Next {

@@ -2,6 +2,7 @@
 
 use crate::Imapd;
 use crate::append::Append;
+use crate::enable::Enabled;
 use crate::login::Dialogue;
 use crate::place::{Ground, Who};
 use crate::standing::Shown;
@@ -33,6 +34,7 @@ pub(crate) struct Connection {
     pub(crate) vigil: Option<Box<Vigil>>,
     pub(crate) login: Option<Box<Login>>,
     pub(crate) selected: Option<Box<Selected>>,
+    pub(crate) enabled: Enabled,
     pub(crate) append: Option<Box<Append>>,
     /// An AUTHENTICATE that waits for its response.
     pub(crate) authenticating: Option<Box<Dialogue>>,
@@ -65,6 +67,8 @@ pub(crate) struct Selected {
     /// The change log is known up to here.
     pub(crate) modseq: ModSeq,
     pub(crate) view: View,
+    /// UIDs below were given when the folder was selected.
+    pub(crate) uid_next: u32,
     pub(crate) watch: FolderWatch,
     /// Messages with a smaller UID were told as recent here, which the store does not know yet.
     pub(crate) claimed: Option<u32>,
@@ -93,6 +97,12 @@ impl Selected {
         self.view
             .resolve(set, by_uid)
             .map_err(|OutOfRange| Failure::Bad("A message sequence number is out of range"))
+    }
+
+    /// UIDs up to here that the view does not hold are of no message.
+    pub(crate) fn largest_uid(&self) -> u32 {
+        let last = self.view.entries().last().map_or(0, |entry| entry.uid);
+        last.max(self.uid_next.saturating_sub(1))
     }
 
     /// Who is the first to be told of messages below `up_to`? From which UID on it is this session. One that only reads takes nothing.

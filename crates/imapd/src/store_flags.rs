@@ -1,108 +1,136 @@
 //! STORE (RFC 3501 §6.4.6; rights after RFC 4314 §4).
 
+use crate::enable::Extension;
 use crate::place::Who;
 use crate::sets::uid_ranges;
 use crate::state::{Answer, Connection, Done, Failure, GONE, NO_FOLDER, TOO_MANY_KEYWORDS, keyword_names};
-use crate::sync::{SYSTEM, Telling, learn_keywords};
+use crate::sync::{Telling, learn_keywords};
 use imap_session::command::{FlagList, StoreAction, StoreArguments};
 use imap_session::response::{self, Code};
 use imap_session::sequence::MessageSet;
-use mail_types::SystemFlags;
-use store::FlagAction;
+use mail_types::{ModSeq, SystemFlags};
+use store::{FlagAction, FlagStore, FlagsStored};
 
 /// Ranges changed in one unit of work: a long one keeps every other writer waiting.
 const RANGES_MAX: usize = 500;
-
-/// One change of flags that the reader may make.
-struct Step {
-    action: FlagAction,
-    flags: SystemFlags,
-    keywords: Vec<String>,
-}
 
 impl Connection {
     /// STORE.
     pub(crate) async fn store_flags(&mut self, arguments: StoreArguments) -> Answer {
         if arguments.unchanged_since.is_some() {
-            return Err(Failure::Bad("CONDSTORE is not offered"));
+            self.turn_on(Extension::CondStore);
         }
+        let (by_uid, silent) = (arguments.by_uid, arguments.silent);
         let selected = self.selected()?;
         let who = selected.who;
         selected.must_be_writable()?;
-        let mut messages = selected.resolve(&arguments.set, arguments.by_uid)?;
-        let steps = permitted(who, arguments.action, arguments.flags, &selected.keywords)?;
-        let ranges = uid_ranges(&messages);
-        let mut surprises = Vec::new();
-        for step in &steps {
-            for chunk in ranges.chunks(RANGES_MAX) {
-                surprises.extend(self.store_step(who, step, chunk.to_vec()).await?);
-            }
+        let messages = selected.resolve(&arguments.set, by_uid)?;
+        let mut asked = permitted(who, arguments.action, arguments.flags)?;
+        asked.unchanged_since = arguments.unchanged_since.map(ModSeq);
+        let mut outcome = Outcome::default();
+        for chunk in uid_ranges(&messages).chunks(RANGES_MAX) {
+            self.store_ranges(who, &asked, chunk.to_vec(), &mut outcome).await?;
         }
-        if arguments.silent {
-            // RFC 3501 §6.4.6: silence is about what the client asked, not about what others did.
-            surprises.sort_unstable();
-            messages.retain(|(_, uid)| surprises.binary_search(uid).is_ok());
-        }
+        outcome.surprises.sort_unstable();
+        outcome.modified.sort_unstable();
         // The change log is read after the change: what it lacks was there to be changed.
-        let forced = !arguments.silent && !arguments.by_uid;
-        self.tell_changes(Telling { forced, ..Telling::default() }).await?;
-        self.tell_flags(&messages, arguments.by_uid).await?;
+        let forced = asked.unchanged_since.is_some() || (!silent && !by_uid);
+        self.tell_changes(Telling { forced, by_uid, ..Telling::default() }).await?;
+        self.tell_stored(&messages, by_uid, silent, &outcome).await?;
         let view = &self.selected()?.view;
-        if forced && arguments.set != MessageSet::Saved && messages.iter().any(|(_, uid)| view.is_gone(*uid))
-        {
-            // RFC 2180 §4.2.2, §4.2.3; under `.SILENT` (§4.2.1) and by UID it is OK.
-            return Err(GONE);
-        }
-        Ok(Done::new("STORE completed"))
+        // RFC 2180 §4.2.2, §4.2.3; under `.SILENT` (§4.2.1), by UID and of what was saved it is OK.
+        let may_miss = by_uid || silent || arguments.set == MessageSet::Saved;
+        let is_gone = forced && !may_miss && messages.iter().any(|(_, uid)| view.is_gone(*uid));
+        outcome.answer(&messages, by_uid, is_gone)
     }
 
-    /// Returns the UIDs of messages that now differ in more than what was asked: others changed them meanwhile.
-    async fn store_step(
+    async fn store_ranges(
         &mut self,
         who: Who,
-        step: &Step,
+        asked: &FlagStore,
         ranges: Vec<(u32, u32)>,
-    ) -> Result<Vec<u32>, Failure> {
+        outcome: &mut Outcome,
+    ) -> Result<(), Failure> {
         let store = self.changing(who);
         let Self { selected, wire, .. } = self;
         let selected = selected.as_deref_mut().ok_or(NO_FOLDER)?;
-        let Step { action, flags, keywords } = step;
-        let changed = store
-            .store_flags(selected.folder, who.private_seen_of, ranges, *action, *flags, keywords.clone())
-            .await?
-            .ok_or(TOO_MANY_KEYWORDS)?;
+        let stored =
+            store.store_flags_if(selected.folder, who.private_seen_of, ranges, asked.clone()).await?;
+        let FlagsStored { changes, modified } = stored.ok_or(TOO_MANY_KEYWORDS)?;
         let is_known = |name: &String| selected.keywords.iter().any(|known| known.eq_ignore_ascii_case(name));
-        let are_new = *action != FlagAction::Remove && !keywords.iter().all(is_known);
-        if are_new || changed.iter().any(|change| selected.lacks_name(change.keywords)) {
+        let are_new = asked.action != FlagAction::Remove && !asked.keywords.iter().all(is_known);
+        if are_new || changes.iter().any(|change| selected.lacks_name(change.keywords)) {
             learn_keywords(selected, &store, &mut wire.out).await?;
         }
-        let bits = keyword_bits(&selected.keywords, keywords);
-        let mut surprises = Vec::new();
-        for change in changed {
+        let bits = keyword_bits(&selected.keywords, &asked.keywords);
+        for change in changes {
             let uid = change.uid.0;
             let after = (change.flags, change.keywords);
             let before = selected.view.entry(uid).map(|entry| (entry.flags, entry.keywords));
-            if before.is_some_and(|before| applied(*action, before, (*flags, bits)) != after) {
-                surprises.push(uid);
+            if before.is_some_and(|before| asked.applied(before, bits) != after) {
+                outcome.surprises.push(uid);
             }
-            selected.view.note_flags(uid, change.flags, change.keywords);
+            selected.view.note_flags(uid, change.flags, change.keywords, change.modseq);
         }
-        Ok(surprises)
+        outcome.modified.extend(modified.iter().map(|uid| uid.0));
+        Ok(())
     }
 
-    /// Answers with the flags of every message addressed, changed or not.
-    async fn tell_flags(&mut self, messages: &[(u32, u32)], by_uid: bool) -> Result<(), Failure> {
+    /// Answers for every message addressed, changed or not. RFC 3501 §6.4.6: silence is about what the client asked, not about what others did;
+    /// RFC 7162 §3.1.3: nor about modification sequences.
+    async fn tell_stored(
+        &mut self,
+        messages: &[(u32, u32)],
+        by_uid: bool,
+        silent: bool,
+        outcome: &Outcome,
+    ) -> Result<(), Failure> {
         let Some(selected) = self.selected.as_deref() else { return Ok(()) };
         for &(seq, uid) in messages {
             let entry = selected.view.entry(uid).filter(|entry| !selected.view.is_gone(entry.uid));
-            if let Some(entry) = entry {
+            let Some(entry) = entry else { continue };
+            let (named, modseq) = (self.enabled.named(by_uid, seq, uid), self.enabled.modseq(entry));
+            if !silent || outcome.is_news(uid) {
                 let keywords = keyword_names(&selected.keywords, entry.keywords);
-                let uid = by_uid.then_some(uid);
-                response::fetch_flags(&mut self.wire.out, seq, uid, entry.flags, keywords, entry.recent);
-                self.wire.spill().await?;
+                response::fetch_flags(&mut self.wire.out, named, entry.flags, keywords, entry.recent, modseq);
+            } else if let Some(modseq) = modseq {
+                response::fetch_modseq(&mut self.wire.out, named, modseq);
             }
+            self.wire.spill().await?;
         }
         Ok(())
+    }
+}
+
+/// What became of the messages beside what was asked.
+#[derive(Default)]
+struct Outcome {
+    /// UIDs of messages that now differ in more than what was asked: others changed them meanwhile.
+    surprises: Vec<u32>,
+    /// UIDs of messages that were left alone because they had changed since.
+    modified: Vec<u32>,
+}
+
+impl Outcome {
+    /// Whether the client has to hear of the message whatever it asked.
+    fn is_news(&self, uid: u32) -> bool {
+        self.surprises.binary_search(&uid).is_ok() || self.modified.binary_search(&uid).is_ok()
+    }
+
+    /// Which messages were left alone is named as the command named them (RFC 7162 §3.1.3).
+    fn answer(&self, messages: &[(u32, u32)], by_uid: bool, is_gone: bool) -> Answer {
+        const SOME: &str = "Some messages changed meanwhile and were left alone";
+        let is_left = |uid: &u32| self.modified.binary_search(uid).is_ok();
+        let left = messages.iter().filter(|(_, uid)| is_left(uid));
+        let left: Vec<u32> = left.map(|(seq, uid)| if by_uid { *uid } else { *seq }).collect();
+        match (left.is_empty(), is_gone) {
+            (true, true) => Err(GONE),
+            (true, false) => Ok(Done::new("STORE completed")),
+            (false, true) => {
+                Err(Failure::No(Some(Code::Modified(left)), "Some messages changed, others are gone"))
+            }
+            (false, false) => Ok(Done::with(Code::Modified(left), SOME)),
+        }
     }
 }
 
@@ -113,39 +141,24 @@ fn keyword_bits(known: &[String], names: &[String]) -> u64 {
     bits.fold(0, |bits, (bit, _)| bits | 1 << bit)
 }
 
-/// What a message's flags and keywords become if nobody else changes them.
-fn applied(action: FlagAction, before: (SystemFlags, u64), named: (SystemFlags, u64)) -> (SystemFlags, u64) {
-    match action {
-        FlagAction::Replace => named,
-        FlagAction::Add => (before.0.union(named.0), before.1 | named.1),
-        FlagAction::Remove => (before.0.without(named.0), before.1 & !named.1),
-    }
-}
-
 /// What of the change the reader may make. One who may change only some flags leaves the others as they are, also when replacing.
-fn permitted(who: Who, action: StoreAction, asked: FlagList, known: &[String]) -> Result<Vec<Step>, Failure> {
+fn permitted(who: Who, action: StoreAction, asked: FlagList) -> Result<FlagStore, Failure> {
     let changeable = who.changeable();
-    let may_write = who.rights.has('w');
+    let changes_keywords = who.rights.has('w');
     let flags = SystemFlags(asked.system.0 & changeable.0);
-    let keywords = if may_write { asked.keywords.clone() } else { Vec::new() };
+    let keywords = if changes_keywords { asked.keywords.clone() } else { Vec::new() };
     let is_nothing = flags == SystemFlags::default() && keywords.is_empty();
     let asks_nothing = asked.system == SystemFlags::default() && asked.keywords.is_empty();
     let may_nothing = changeable == SystemFlags::default();
     if may_nothing || (is_nothing && !asks_nothing) {
         return Err(Failure::No(Some(Code::NoPerm), "You may not change these flags"));
     }
-    let step = |action, flags, keywords| Step { action, flags, keywords };
-    Ok(match action {
-        StoreAction::Add => vec![step(FlagAction::Add, flags, keywords)],
-        StoreAction::Remove => vec![step(FlagAction::Remove, flags, keywords)],
-        StoreAction::Replace if changeable == SYSTEM => vec![step(FlagAction::Replace, flags, keywords)],
-        StoreAction::Replace => {
-            let is_kept = |name: &&String| keywords.iter().any(|kept| kept.eq_ignore_ascii_case(name));
-            let others = known.iter().filter(|name| may_write && !is_kept(name)).cloned().collect();
-            let removed = step(FlagAction::Remove, changeable.without(flags), others);
-            vec![removed, step(FlagAction::Add, flags, keywords)]
-        }
-    })
+    let action = match action {
+        StoreAction::Add => FlagAction::Add,
+        StoreAction::Remove => FlagAction::Remove,
+        StoreAction::Replace => FlagAction::Replace,
+    };
+    Ok(FlagStore { action, flags, keywords, changeable, changes_keywords, unchanged_since: None })
 }
 
 #[cfg(test)]
@@ -165,33 +178,33 @@ mod tests {
     #[test]
     fn what_was_asked_is_told_apart_from_what_others_did() {
         let known = ["old".to_owned(), "New".to_owned()];
-        let named = (SystemFlags::FLAGGED, keyword_bits(&known, &["new".to_owned()]));
+        let bits = keyword_bits(&known, &["new".to_owned()]);
+        let asked = |action| permitted(who("lrswte"), action, asked(SystemFlags::FLAGGED, "new")).unwrap();
         let before = (SystemFlags::SEEN, 1);
         let both = SystemFlags::SEEN.union(SystemFlags::FLAGGED);
-        assert_eq!(applied(FlagAction::Add, before, named), (both, 3));
-        assert_eq!(applied(FlagAction::Replace, before, named), (SystemFlags::FLAGGED, 2));
-        assert_eq!(applied(FlagAction::Remove, (both, 3), named), before);
+        assert_eq!(asked(StoreAction::Add).applied(before, bits), (both, 3));
+        assert_eq!(asked(StoreAction::Replace).applied(before, bits), (SystemFlags::FLAGGED, 2));
+        assert_eq!(asked(StoreAction::Remove).applied((both, 3), bits), before);
     }
 
     #[test]
     fn a_reader_changes_seen_and_nothing_else() {
         let both = asked(SystemFlags::SEEN.union(SystemFlags::DELETED), "urgent");
-        let steps = permitted(who("lrs"), StoreAction::Replace, both, &["urgent".to_owned()]).unwrap();
-        let made: Vec<_> = steps.iter().map(|step| (step.action, step.flags, step.keywords.len())).collect();
-        let nothing = SystemFlags::default();
-        assert_eq!(made, [(FlagAction::Remove, nothing, 0), (FlagAction::Add, SystemFlags::SEEN, 0)]);
-        assert!(permitted(who("lrs"), StoreAction::Add, asked(SystemFlags::DELETED, "k"), &[]).is_err());
-        assert!(permitted(who("lr"), StoreAction::Replace, FlagList::default(), &[]).is_err());
+        let made = permitted(who("lrs"), StoreAction::Replace, both).unwrap();
+        assert_eq!((made.flags, made.keywords.len()), (SystemFlags::SEEN, 0));
+        assert_eq!(
+            made.applied((SystemFlags::FLAGGED, 1), 0),
+            (SystemFlags::FLAGGED.union(SystemFlags::SEEN), 1)
+        );
+        assert!(permitted(who("lrs"), StoreAction::Add, asked(SystemFlags::DELETED, "k")).is_err());
+        assert!(permitted(who("lr"), StoreAction::Replace, FlagList::default()).is_err());
     }
 
     #[test]
     fn who_may_write_but_not_delete_replaces_all_but_deleted() {
-        let known = ["old".to_owned(), "New".to_owned()];
-        let steps =
-            permitted(who("lrsw"), StoreAction::Replace, asked(SystemFlags::SEEN, "new"), &known).unwrap();
-        assert_eq!(steps[0].keywords, ["old"]);
-        assert!(!steps[0].flags.contains(SystemFlags::DELETED));
-        assert!(steps[0].flags.contains(SystemFlags::FLAGGED));
-        assert_eq!((steps[1].flags, steps[1].keywords.len()), (SystemFlags::SEEN, 1));
+        let made = permitted(who("lrsw"), StoreAction::Replace, asked(SystemFlags::SEEN, "new")).unwrap();
+        let before = SystemFlags::DELETED.union(SystemFlags::FLAGGED);
+        let after = SystemFlags::DELETED.union(SystemFlags::SEEN);
+        assert_eq!(made.applied((before, 1), 2), (after, 2));
     }
 }

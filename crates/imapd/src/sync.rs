@@ -1,10 +1,12 @@
 //! Telling the client what changed in the selected folder (RFC 3501 §5.2, §5.5, §7.4.1).
 
+use crate::enable::Extension;
 use crate::select::permanent_flags;
 use crate::state::{Connection, Failure, Selected, keyword_names};
 use imap_session::command::CommandBody;
 use imap_session::response::{self, Status};
-use imap_session::view::{Change, Untagged};
+use imap_session::sequence::runs;
+use imap_session::view::{Change, Permit, Untagged};
 use mail_types::SystemFlags;
 use store::{FolderChanges, Store};
 
@@ -20,17 +22,27 @@ pub(crate) struct Telling {
     pub(crate) expunges: bool,
     /// The change log is read even when no notice came: another process may have written.
     pub(crate) forced: bool,
+    /// The tagged OK tells a client that resynchronises how far it was told everything.
+    pub(crate) ends_with_modseq: bool,
+    /// The folder was described as it was read: what came since is told with the next command.
+    pub(crate) postponed: bool,
 }
 
 impl Telling {
     /// What IDLE and NOOP are for.
-    pub(crate) const EVERYTHING: Self = Self { by_uid: false, expunges: true, forced: true };
+    pub(crate) const EVERYTHING: Self =
+        Self { by_uid: false, expunges: true, forced: true, ends_with_modseq: false, postponed: false };
 
     /// RFC 3501 §7.4.1: no EXPUNGE during FETCH, STORE and SEARCH; their UID forms are other commands.
     pub(crate) fn after(body: &CommandBody) -> Self {
         let (by_uid, expunges, forced) = match body {
-            CommandBody::Fetch(arguments) => (arguments.by_uid, arguments.by_uid, false),
-            CommandBody::Store(arguments) => (arguments.by_uid, arguments.by_uid, false),
+            // Who asks what changed since is to hear of everything.
+            CommandBody::Fetch(arguments) => {
+                (arguments.by_uid, arguments.by_uid, arguments.changed_since.is_some())
+            }
+            CommandBody::Store(arguments) => {
+                (arguments.by_uid, arguments.by_uid, arguments.unchanged_since.is_some())
+            }
             CommandBody::Search(arguments) => (arguments.by_uid, arguments.by_uid, false),
             CommandBody::Copy { by_uid, .. } => (*by_uid, true, false),
             CommandBody::Move { by_uid, .. } => (*by_uid, true, true),
@@ -38,7 +50,10 @@ impl Telling {
             CommandBody::Noop | CommandBody::Check | CommandBody::Expunge => (false, true, true),
             _ => (false, true, false),
         };
-        Self { by_uid, expunges, forced }
+        let ends_with_modseq =
+            matches!(body, CommandBody::Expunge | CommandBody::UidExpunge { .. } | CommandBody::Move { .. });
+        let postponed = matches!(body, CommandBody::Select { .. } | CommandBody::Examine { .. });
+        Self { by_uid, expunges, forced, ends_with_modseq, postponed }
     }
 }
 
@@ -46,6 +61,9 @@ impl Connection {
     /// Reads the change log where that is due and writes what it says.
     pub(crate) async fn tell_changes(&mut self, telling: Telling) -> Result<(), Failure> {
         let Some(selected) = self.selected.as_deref_mut() else { return Ok(()) };
+        if telling.postponed {
+            return Ok(());
+        }
         // The notice is taken before the log is read: one that comes meanwhile is for the next time.
         let is_due = selected.watch.take() || telling.forced;
         let waits = telling.expunges && selected.view.has_pending_expunges();
@@ -72,7 +90,12 @@ impl Connection {
             }
             changes = in_order(&read);
         }
-        let told = selected.view.apply(changes, telling.expunges);
+        let permit = Permit {
+            expunges: telling.expunges,
+            vanished: self.enabled.has(Extension::QResync),
+            modseqs: self.enabled.has(Extension::CondStore),
+        };
+        let told = selected.view.apply(changes, permit);
         self.write_told(&told, telling.by_uid).await
     }
 
@@ -80,21 +103,17 @@ impl Connection {
         let Some(selected) = self.selected.as_deref() else { return Ok(()) };
         for each in told {
             let out = &mut self.wire.out;
-            match *each {
-                Untagged::Expunge(number) => response::expunge(out, number),
-                Untagged::Exists(count) => response::exists(out, count),
-                Untagged::Recent(count) => response::recent(out, count),
+            match each {
+                Untagged::Vanished(uids) => response::vanished(out, &runs(uids), false),
+                Untagged::Expunge(number) => response::expunge(out, *number),
+                Untagged::Exists(count) => response::exists(out, *count),
+                Untagged::Recent(count) => response::recent(out, *count),
                 Untagged::Flags { seq, uid } => {
-                    if let Some(entry) = selected.view.entry(uid) {
+                    if let Some(entry) = selected.view.entry(*uid) {
                         let keywords = keyword_names(&selected.keywords, entry.keywords);
-                        response::fetch_flags(
-                            out,
-                            seq,
-                            by_uid.then_some(uid),
-                            entry.flags,
-                            keywords,
-                            entry.recent,
-                        );
+                        let named = self.enabled.named(by_uid, *seq, *uid);
+                        let modseq = self.enabled.modseq(entry);
+                        response::fetch_flags(out, named, entry.flags, keywords, entry.recent, modseq);
                     }
                 }
             }
@@ -126,6 +145,7 @@ fn in_order(read: &FolderChanges) -> Vec<Change> {
         uid: row.uid.0,
         flags: row.flags,
         keywords: row.keywords,
+        modseq: row.modseq,
     });
     let expunged = read.expunged.iter().map(|uid| Change::Expunged { uid: uid.0 });
     upserts.chain(expunged).collect()

@@ -96,8 +96,8 @@ impl WriteTx {
     ) -> Result<(), Error> {
         let now = self.now.0;
         on!(self.conn(), c => sqlx::query(
-            "INSERT INTO expunged (folder_id, modseq, uid) SELECT folder_id, $5, uid FROM messages WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 AND (flags & $4) = $4")
-            .bind(folder.0).bind(first).bind(last).bind(mask).bind(modseq).execute(&mut *c).await.map(|_| ()))?;
+            "INSERT INTO expunged (folder_id, modseq, uid, expunged_at_ms) SELECT folder_id, $5, uid, $6 FROM messages WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 AND (flags & $4) = $4")
+            .bind(folder.0).bind(first).bind(last).bind(mask).bind(modseq).bind(now).execute(&mut *c).await.map(|_| ()))?;
         on!(self.conn(), c => sqlx::query(
             "INSERT INTO released_bodies (body_id, released_at_ms) SELECT DISTINCT body_id, $5 FROM messages \
              WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 AND (flags & $4) = $4 ORDER BY body_id ON CONFLICT DO NOTHING")

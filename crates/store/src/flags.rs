@@ -37,6 +37,34 @@ pub struct FlagChange {
     pub is_private: bool,
 }
 
+/// What STORE asks of the messages that it names.
+#[derive(Clone, Debug)]
+pub struct FlagStore {
+    /// What to do with the flags.
+    pub action: FlagAction,
+    /// System flags.
+    pub flags: SystemFlags,
+    /// Keywords.
+    pub keywords: Vec<String>,
+    /// The system flags that may change; others stay as they are, also when replacing.
+    pub changeable: SystemFlags,
+    /// Whether keywords may change.
+    pub changes_keywords: bool,
+    /// Messages with a larger modification sequence are left alone (RFC 7162 §3.1.3 UNCHANGEDSINCE).
+    pub unchanged_since: Option<ModSeq>,
+}
+
+/// What became of a STORE.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FlagsStored {
+    /// Messages that were changed.
+    pub changes: Vec<FlagChange>,
+    /// Messages that were left alone because they had changed since, by UID.
+    pub modified: Vec<Uid>,
+}
+
+/// A UID with its flags, keywords and modification sequence.
+type FlagRow = (i64, i64, i64, i64);
 /// A UID with its (flags, keywords) before and after.
 type PlannedFlags = (i64, (i64, i64), (i64, i64));
 /// Closed ranges of UIDs, sorted, not overlapping.
@@ -53,17 +81,59 @@ impl Store {
         flags: SystemFlags,
         keywords: Vec<String>,
     ) -> Result<Option<Vec<FlagChange>>, Error> {
+        let asked = FlagStore::any(action, flags, keywords);
+        let stored = self.store_flags_if(folder, private_seen_of, ranges, asked).await?;
+        Ok(stored.map(|stored| stored.changes))
+    }
+
+    /// The same, within what may change and of messages that did not change since. Whether one did is decided where it is written. `None` when
+    /// the folder has no room for the keywords.
+    pub async fn store_flags_if(
+        &self,
+        folder: FolderId,
+        private_seen_of: Option<ActorId>,
+        ranges: Vec<(u32, u32)>,
+        asked: FlagStore,
+    ) -> Result<Option<FlagsStored>, Error> {
         self.write(Touches::from(folder), move |tx| {
-            let (ranges, keywords) = (ranges.clone(), keywords.clone());
+            let (ranges, asked) = (ranges.clone(), asked.clone());
             Box::pin(async move {
-                let changes =
-                    tx.store_flags(folder, private_seen_of, &ranges, action, flags, &keywords).await?;
-                tx.tell_flags(folder, changes.as_deref().unwrap_or(&[]), (action, flags, keywords.len()))
-                    .await?;
-                Ok(changes)
+                let stored = tx.store_flags(folder, private_seen_of, &ranges, &asked).await?;
+                if let Some(stored) = &stored {
+                    tx.tell_flags(folder, &stored.changes, &asked).await?;
+                }
+                Ok(stored)
             })
         })
         .await
+    }
+}
+
+impl FlagStore {
+    /// Any flag and keyword, whatever changed before.
+    pub fn any(action: FlagAction, flags: SystemFlags, keywords: Vec<String>) -> Self {
+        let changeable =
+            SystemFlags::NAMES.into_iter().fold(SystemFlags::default(), |all, (flag, _)| all.union(flag));
+        Self { action, flags, keywords, changeable, changes_keywords: true, unchanged_since: None }
+    }
+
+    /// What flags and keywords become; `named` are the bits of the keywords named.
+    pub fn applied(&self, (flags, keywords): (SystemFlags, u64), named: u64) -> (SystemFlags, u64) {
+        let within = if self.changes_keywords { u64::MAX } else { 0 };
+        let (wanted, named) = (SystemFlags(self.flags.0 & self.changeable.0), named & within);
+        match self.action {
+            FlagAction::Replace => {
+                (flags.without(self.changeable).union(wanted), (keywords & !within) | named)
+            }
+            FlagAction::Add => (flags.union(wanted), keywords | named),
+            FlagAction::Remove => (flags.without(wanted), keywords & !named),
+        }
+    }
+
+    fn planned(&self, (flags, keywords): (i64, i64), named: i64) -> (i64, i64) {
+        let old = (SystemFlags(u32::try_from(flags).unwrap_or(0)), keywords.unsigned_abs());
+        let (flags, keywords) = self.applied(old, named.unsigned_abs());
+        (i64::from(flags.0), i64::try_from(keywords).unwrap_or(i64::MAX))
     }
 }
 
@@ -73,31 +143,35 @@ impl WriteTx {
         folder: FolderId,
         private_seen_of: Option<ActorId>,
         ranges: &Ranges,
-        action: FlagAction,
-        flags: SystemFlags,
-        keywords: &[String],
-    ) -> Result<Option<Vec<FlagChange>>, Error> {
-        let Some(bits) = (match action {
-            FlagAction::Remove => Some(self.known_keyword_bits(folder, keywords).await?),
-            FlagAction::Replace | FlagAction::Add => self.keyword_bits(folder, keywords).await?,
+        asked: &FlagStore,
+    ) -> Result<Option<FlagsStored>, Error> {
+        let Some(bits) = (match asked.action {
+            FlagAction::Remove => Some(self.known_keyword_bits(folder, &asked.keywords).await?),
+            FlagAction::Replace | FlagAction::Add => self.keyword_bits(folder, &asked.keywords).await?,
         }) else {
             return Ok(None);
         };
-        let wanted = (i64::from(flags.0), bits);
+        let limit =
+            asked.unchanged_since.map_or(i64::MAX, |since| i64::try_from(since.0).unwrap_or(i64::MAX));
         let mut plan = Vec::new();
+        let mut stored = FlagsStored::default();
         for &(first, last) in ranges {
-            for (uid, old_flags, old_keywords) in self.flag_rows(folder, private_seen_of, first, last).await?
+            for (uid, old_flags, old_keywords, modseq) in
+                self.flag_rows(folder, private_seen_of, first, last).await?
             {
-                let new = apply(action, (old_flags, old_keywords), wanted);
-                if new != (old_flags, old_keywords) {
-                    plan.push((uid, (old_flags, old_keywords), new));
+                let old = (old_flags, old_keywords);
+                let new = asked.planned(old, bits);
+                if modseq > limit {
+                    stored.modified.push(Uid(u32::try_from(uid).unwrap_or(u32::MAX)));
+                } else if new != old {
+                    plan.push((uid, old, new));
                 }
             }
         }
-        if plan.is_empty() {
-            return Ok(Some(Vec::new()));
+        if !plan.is_empty() {
+            stored.changes = self.write_flags(folder, private_seen_of, &plan).await?;
         }
-        self.write_flags(folder, private_seen_of, &plan).await.map(Some)
+        Ok(Some(stored))
     }
 
     async fn flag_rows(
@@ -106,14 +180,14 @@ impl WriteTx {
         private_seen_of: Option<ActorId>,
         first: u32,
         last: u32,
-    ) -> Result<Vec<(i64, i64, i64)>, Error> {
+    ) -> Result<Vec<FlagRow>, Error> {
         let (first, last) = (i64::from(first), i64::from(last));
         let rows = match private_seen_of {
             None => on!(self.conn(), c => sqlx::query_as(
-                "SELECT uid, flags, keywords FROM messages WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 ORDER BY uid")
+                "SELECT uid, flags, keywords, modseq FROM messages WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 ORDER BY uid")
                 .bind(folder.0).bind(first).bind(last).fetch_all(&mut *c).await)?,
             Some(actor) => on!(self.conn(), c => sqlx::query_as(
-                "SELECT m.uid, (m.flags & ~1) | COALESCE(s.is_set, 0), m.keywords FROM messages m \
+                "SELECT m.uid, (m.flags & ~1) | COALESCE(s.is_set, 0), m.keywords, CASE WHEN s.modseq > m.modseq THEN s.modseq ELSE m.modseq END FROM messages m \
                  LEFT JOIN seen s ON s.folder_id = m.folder_id AND s.actor_id = $4 AND s.uid = m.uid \
                  WHERE m.folder_id = $1 AND m.uid BETWEEN $2 AND $3 ORDER BY m.uid")
                 .bind(folder.0).bind(first).bind(last).bind(actor.0).fetch_all(&mut *c).await)?,
@@ -276,14 +350,6 @@ impl WriteTx {
 /// Whether only `\Seen` differs.
 fn is_only_seen(old: (i64, i64), new: (i64, i64)) -> bool {
     (old.0 & !SEEN, old.1) == (new.0 & !SEEN, new.1)
-}
-
-fn apply(action: FlagAction, old: (i64, i64), wanted: (i64, i64)) -> (i64, i64) {
-    match action {
-        FlagAction::Replace => wanted,
-        FlagAction::Add => (old.0 | wanted.0, old.1 | wanted.1),
-        FlagAction::Remove => (old.0 & !wanted.0, old.1 & !wanted.1),
-    }
 }
 
 /// The text of a JSON array, for SQLite's `json_each`: a list of any length is one parameter.

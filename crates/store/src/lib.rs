@@ -77,6 +77,7 @@ mod told_changes;
 mod transfer;
 mod trust_overlay;
 mod users;
+mod vanished;
 pub mod writer;
 
 pub use accept::{Acceptance, Accepted, Appended, LocalDelivery, RemoteDelivery, SentCopy};
@@ -104,7 +105,7 @@ pub use domains::DomainRow;
 pub use error::Error;
 pub use extracts::{SearchRow, Searched};
 pub use finding::{FoundMailbox, FoundPerson, PersonName};
-pub use flags::{FlagAction, FlagChange, KEYWORDS_MAX};
+pub use flags::{FlagAction, FlagChange, FlagStore, FlagsStored, KEYWORDS_MAX};
 pub use folders::{FolderError, FolderRow, FolderStatus, SpecialUse};
 pub use fsck::FsckReport;
 pub use holder_folders::FolderSummary;

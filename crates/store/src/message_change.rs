@@ -3,7 +3,7 @@
 use crate::dialect::on;
 use crate::told_changes::flag_facts;
 use crate::writer::{Touches, WriteTx};
-use crate::{Error, FlagAction, Refusal, Store};
+use crate::{Error, FlagAction, FlagStore, FlagsStored, Refusal, Store};
 use mail_types::{ActorId, FolderId, MailboxId, ModSeq, SystemFlags, Uid, UidValidity};
 
 /// What is to become of one message.
@@ -110,9 +110,11 @@ impl WriteTx {
         for (action, word, (flags, keywords)) in
             [(FlagAction::Add, "set", &change.add), (FlagAction::Remove, "cleared", &change.remove)]
         {
-            let changed =
-                self.store_flags(placed.folder, private_seen_of, &range, action, *flags, keywords).await?;
-            let Some(changed) = changed else { return Ok(Err(Refusal::TooManyKeywords.into())) };
+            let asked = FlagStore::any(action, *flags, keywords.clone());
+            let stored = self.store_flags(placed.folder, private_seen_of, &range, &asked).await?;
+            let Some(FlagsStored { changes: changed, .. }) = stored else {
+                return Ok(Err(Refusal::TooManyKeywords.into()));
+            };
             if changed.iter().any(|change| !change.is_private) {
                 facts.push_str(&flag_facts(word, *flags, keywords.len()));
             }

@@ -1,7 +1,9 @@
 //! Reading a folder: the picture that SELECT takes, the changes since, the rows that FETCH needs.
 //!
 //! No read transaction is held between calls. A picture is taken with the folder's MODSEQ read *before* the rows: rows may be newer than
-//! it, never older, and the next look at the change log repeats at worst what is known already.
+//! it, never older, and the next look at the change log repeats at worst what is known already. The folder's MODSEQ is taken under a lock
+//! that is held to the end of the transaction, so that transactions become visible in the order of their MODSEQs: what one statement saw
+//! is complete up to the largest MODSEQ among it, and that is where the next look begins.
 
 use crate::bodies::BodyReader;
 use crate::dialect::on;
@@ -99,8 +101,9 @@ impl Store {
         private_seen_of: Option<ActorId>,
         claim_recent: bool,
     ) -> Result<Option<Selected>, Error> {
-        let Some(status) = self.folder_status(folder, private_seen_of).await? else { return Ok(None) };
+        let Some(mut status) = self.folder_status(folder, private_seen_of).await? else { return Ok(None) };
         let rows = self.view_rows(folder, private_seen_of).await?;
+        status.modseq = complete_up_to(status.modseq, &rows);
         let mut recent_from = status.uid_next;
         if status.recent > 0 {
             let claimed =
@@ -194,10 +197,11 @@ impl Store {
             "SELECT uid FROM expunged WHERE folder_id = $1 AND modseq > $2 ORDER BY uid").bind(folder.0).bind(since).fetch_all(&mut *c).await)?;
         drop(reader);
         let keywords = self.keywords(folder).await?;
+        let rows: Vec<ViewRow> = rows.into_iter().map(view_row).collect();
         Ok(Some(FolderChanges {
-            modseq: ModSeq(modseq.unsigned_abs()),
+            modseq: complete_up_to(ModSeq(modseq.unsigned_abs()), &rows),
             keywords,
-            rows: rows.into_iter().map(view_row).collect(),
+            rows,
             expunged: expunged
                 .into_iter()
                 .map(|(uid,)| Uid(u32::try_from(uid).unwrap_or(u32::MAX)))
@@ -272,6 +276,11 @@ impl Store {
             _ => Err(Error::Inconsistent("the body is in a place that this program does not know")),
         }
     }
+}
+
+/// See the module.
+fn complete_up_to(read_before: ModSeq, rows: &[ViewRow]) -> ModSeq {
+    rows.iter().map(|row| row.modseq).max().map_or(read_before, |largest| largest.max(read_before))
 }
 
 pub(crate) fn body_id(bytes: &[u8]) -> Result<BodyId, Error> {

@@ -6,7 +6,7 @@
 use crate::dialect::on;
 use crate::flags::Ranges;
 use crate::writer::WriteTx;
-use crate::{AuditEntry, Category, Error, FlagAction, FlagChange};
+use crate::{AuditEntry, Category, Error, FlagAction, FlagChange, FlagStore};
 use mail_types::{FolderId, MailboxId, SystemFlags};
 use std::fmt::Write as _;
 
@@ -92,7 +92,7 @@ impl WriteTx {
         &mut self,
         folder: FolderId,
         changes: &[FlagChange],
-        (action, flags, keywords): (FlagAction, SystemFlags, usize),
+        asked: &FlagStore,
     ) -> Result<(), Error> {
         if !self.tells_changes() {
             return Ok(());
@@ -101,13 +101,8 @@ impl WriteTx {
         if touched.count == 0 {
             return Ok(());
         }
-        let word = match action {
-            FlagAction::Replace => "only",
-            FlagAction::Add => "set",
-            FlagAction::Remove => "cleared",
-        };
         let mailbox = self.mailbox_of(folder).await?;
-        let facts = flag_facts(word, flags, keywords);
+        let facts = asked_facts(asked);
         self.tell_messages(mailbox, folder, "message.changed", &touched, &facts).await
     }
 
@@ -160,6 +155,22 @@ impl WriteTx {
         let (mailbox,): (i64,) = on!(self.conn(), c => sqlx::query_as("SELECT mailbox_id FROM folders WHERE id = $1")
             .bind(folder.0).fetch_one(&mut *c).await)?;
         Ok(MailboxId(mailbox))
+    }
+}
+
+/// What was asked of the messages. One who may change only some flags replaces those, and leaves the others as they are.
+fn asked_facts(asked: &FlagStore) -> String {
+    let (flags, keywords) = (asked.flags, asked.keywords.len());
+    let all = FlagStore::any(asked.action, flags, Vec::new());
+    match asked.action {
+        FlagAction::Add => flag_facts("set", flags, keywords),
+        FlagAction::Remove => flag_facts("cleared", flags, keywords),
+        FlagAction::Replace if asked.changeable == all.changeable && asked.changes_keywords => {
+            flag_facts("only", flags, keywords)
+        }
+        FlagAction::Replace => {
+            flag_facts("cleared", asked.changeable.without(flags), 0) + &flag_facts("set", flags, keywords)
+        }
     }
 }
 

@@ -42,6 +42,8 @@ const ORPHANS: Duration = Duration::from_secs(3600);
 
 /// Results of jobs are kept for so long.
 const JOBS_KEEP_DAYS: u32 = 30;
+/// UIDs of messages that are gone are kept for so long: a client that was away for a season still catches up by what changed.
+const EXPUNGED_KEEP_DAYS: u32 = 90;
 
 /// A running operator.
 pub(crate) struct Operator {
@@ -522,6 +524,7 @@ async fn prune_all(store: &Store, queue_keep_days: u32) -> Result<(), store::Err
     while store.forget_addresses().await? > 0 {}
     while store.prune_queue(queue_keep_days).await? > 0 {}
     while store.prune_requests().await? > 0 {}
+    while store.prune_expunged(EXPUNGED_KEEP_DAYS).await? > 0 {}
     while store.prune_counters().await? > 0 {}
     store.interrupt_silent_jobs().await?;
     while store.prune_jobs(JOBS_KEEP_DAYS).await? > 0 {}

@@ -13,6 +13,8 @@ pub struct FetchArguments {
     pub items: Vec<FetchItem>,
     /// RFC 7162 CHANGEDSINCE: only messages of a larger modification sequence.
     pub changed_since: Option<u64>,
+    /// RFC 7162 VANISHED: tell also which UIDs of the set are gone since. Only with UID and `changed_since`.
+    pub vanished: bool,
 }
 
 /// RFC 3501 `fetch-att`

@@ -8,6 +8,7 @@ mod append;
 mod fetch;
 mod list;
 mod search;
+mod select;
 mod status;
 mod store;
 
@@ -17,6 +18,7 @@ pub use fetch::{FetchArguments, FetchItem, Partial, Section, SectionText};
 pub use list::{ListArguments, ListReturn, ListSelection, SpecialUse};
 use mail_types::Secret;
 pub use search::{Date, PartialRange, SearchArguments, SearchKey, SearchReturn};
+pub use select::{Resync, SelectParameters, SequenceMatch};
 pub use status::StatusItem;
 pub use store::{FlagList, StoreAction, StoreArguments};
 
@@ -58,15 +60,15 @@ pub enum CommandBody {
     Select {
         /// Which folder.
         folder: String,
-        /// RFC 7162 §3.1.8
-        condstore: bool,
+        /// RFC 4466 §2.1
+        parameters: SelectParameters,
     },
     /// RFC 3501 §6.3.2
     Examine {
         /// Which folder.
         folder: String,
-        /// RFC 7162 §3.1.8
-        condstore: bool,
+        /// RFC 4466 §2.1
+        parameters: SelectParameters,
     },
     /// RFC 3501 §6.3.3
     Create {

@@ -167,6 +167,19 @@ pub enum SearchKey {
     ModSeq(u64),
 }
 
+impl SearchKey {
+    /// Whether MODSEQ is among the criteria: the answer then carries the highest of what was found.
+    pub fn names_modseq(&self) -> bool {
+        match self {
+            Self::And(keys) => keys.iter().any(Self::names_modseq),
+            Self::Or(one, other) => one.names_modseq() || other.names_modseq(),
+            Self::Not(key) => key.names_modseq(),
+            Self::ModSeq(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// A day of the calendar; it exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Date {

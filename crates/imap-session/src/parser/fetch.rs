@@ -22,8 +22,11 @@ pub(super) fn arguments(cursor: &mut Cursor<'_>, by_uid: bool) -> Parsed<Command
     if items.is_empty() || items.len() > ITEMS_MAX {
         return Err("Too few or too many items");
     }
-    let changed_since = if cursor.eat(b' ') { Some(changed_since(cursor)?) } else { None };
-    Ok(CommandBody::Fetch(FetchArguments { by_uid, set, items, changed_since }))
+    let Modifiers { changed_since, vanished } = modifiers(cursor)?;
+    if vanished && !(by_uid && changed_since.is_some()) {
+        return Err("VANISHED needs UID FETCH and CHANGEDSINCE");
+    }
+    Ok(CommandBody::Fetch(FetchArguments { by_uid, set, items, changed_since, vanished }))
 }
 
 fn macro_items(cursor: &mut Cursor<'_>) -> Option<Vec<FetchItem>> {
@@ -39,15 +42,29 @@ fn macro_items(cursor: &mut Cursor<'_>) -> Option<Vec<FetchItem>> {
     }
 }
 
-fn changed_since(cursor: &mut Cursor<'_>) -> Parsed<u64> {
-    cursor.expect(b'(', "Unknown modifier")?;
-    if !cursor.eat_word("CHANGEDSINCE") {
-        return Err("Unknown modifier");
+#[derive(Default)]
+struct Modifiers {
+    changed_since: Option<u64>,
+    vanished: bool,
+}
+
+/// `[SP "(" fetch-modifier *(SP fetch-modifier) ")"]`
+fn modifiers(cursor: &mut Cursor<'_>) -> Parsed<Modifiers> {
+    let mut modifiers = Modifiers::default();
+    if cursor.eat(b' ') {
+        cursor.list(|cursor| {
+            match cursor.keyword()?.as_str() {
+                "CHANGEDSINCE" => {
+                    cursor.space()?;
+                    modifiers.changed_since = Some(cursor.number()?);
+                }
+                "VANISHED" => modifiers.vanished = true,
+                _ => return Err("Unknown modifier"),
+            }
+            Ok(())
+        })?;
     }
-    cursor.space()?;
-    let since = cursor.number()?;
-    cursor.expect(b')', "Unclosed list")?;
-    Ok(since)
+    Ok(modifiers)
 }
 
 fn item(cursor: &mut Cursor<'_>) -> Parsed<FetchItem> {

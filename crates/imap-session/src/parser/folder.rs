@@ -1,8 +1,8 @@
 //! Folder names, and the commands that take one (RFC 3501 `mailbox`).
 
 use super::cursor::is_list_char;
-use super::{Cursor, Parsed};
-use crate::command::{CommandBody, SpecialUse, StatusItem};
+use super::{Cursor, Parsed, select};
+use crate::command::{CommandBody, SelectParameters, SpecialUse, StatusItem};
 use crate::mutf7;
 use unicode_normalization::UnicodeNormalization;
 
@@ -71,18 +71,11 @@ pub(super) fn canonical(name: String) -> String {
 /// `SP mailbox [SP "(" select-param *(SP select-param) ")"]`
 pub(super) fn select(cursor: &mut Cursor<'_>, read_only: bool) -> Parsed<CommandBody> {
     let folder = spaced_name(cursor)?;
-    let mut condstore = false;
-    if cursor.eat(b' ') {
-        let parameters = cursor.list(Cursor::keyword)?;
-        if parameters.iter().any(|parameter| parameter != "CONDSTORE") {
-            return Err("Unknown parameter");
-        }
-        condstore = !parameters.is_empty();
-    }
+    let parameters = if cursor.eat(b' ') { select::parameters(cursor)? } else { SelectParameters::default() };
     Ok(if read_only {
-        CommandBody::Examine { folder, condstore }
+        CommandBody::Examine { folder, parameters }
     } else {
-        CommandBody::Select { folder, condstore }
+        CommandBody::Select { folder, parameters }
     })
 }
 

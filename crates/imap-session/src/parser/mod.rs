@@ -11,6 +11,7 @@ mod flags;
 mod folder;
 mod list;
 mod search;
+mod select;
 mod session;
 mod store;
 

@@ -16,17 +16,20 @@ pub(super) fn arguments(cursor: &mut Cursor<'_>, by_uid: bool) -> Parsed<Command
 }
 
 fn unchanged_since(cursor: &mut Cursor<'_>) -> Parsed<Option<u64>> {
-    if !cursor.eat(b'(') {
+    if cursor.peek() != Some(b'(') {
         return Ok(None);
     }
-    if !cursor.eat_word("UNCHANGEDSINCE") {
-        return Err("Unknown modifier");
-    }
+    let mut since = None;
+    cursor.list(|cursor| {
+        if !cursor.eat_word("UNCHANGEDSINCE") {
+            return Err("Unknown modifier");
+        }
+        cursor.space()?;
+        since = Some(cursor.number()?);
+        Ok(())
+    })?;
     cursor.space()?;
-    let since = cursor.number()?;
-    cursor.expect(b')', "Unclosed list")?;
-    cursor.space()?;
-    Ok(Some(since))
+    Ok(since)
 }
 
 fn data_item(cursor: &mut Cursor<'_>) -> Parsed<(StoreAction, bool)> {

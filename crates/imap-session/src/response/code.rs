@@ -46,6 +46,8 @@ pub enum Code {
     InUse,
     /// LIMIT
     Limit,
+    /// MODIFIED (RFC 7162): numbers or UIDs, as the command named them, of messages that a conditional STORE left alone.
+    Modified(Vec<u32>),
     /// NOMODSEQ (RFC 7162)
     NoModSeq,
     /// NONEXISTENT
@@ -97,6 +99,7 @@ impl fmt::Display for Code {
             // A URL that could end the code early is not repeated: BADURL without it says enough.
             Self::BadUrl(url) if url.contains(|c: char| !c.is_ascii_graphic() || c == ']') => "BADURL",
             Self::BadUrl(url) => return write!(f, "BADURL {url}"),
+            Self::Modified(numbers) => return write!(f, "MODIFIED {}", format_uids(numbers)),
             Self::Capability(names) => return write!(f, "CAPABILITY {names}"),
             Self::HighestModSeq(value) => return write!(f, "HIGHESTMODSEQ {value}"),
             Self::UidNext(uid) => return write!(f, "UIDNEXT {uid}"),
@@ -162,6 +165,7 @@ mod tests {
                 "PERMANENTFLAGS (\\Deleted \\Seen $MDNSent \\*)",
             ),
             (Code::PermanentFlags(SystemFlags::default(), vec![], false), "PERMANENTFLAGS ()"),
+            (Code::Modified(vec![7, 9]), "MODIFIED 7,9"),
             (Code::Unseen(12), "UNSEEN 12"),
             (Code::ReadWrite, "READ-WRITE"),
             (Code::ExpungeIssued, "EXPUNGEISSUED"),

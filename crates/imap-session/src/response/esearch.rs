@@ -21,6 +21,8 @@ pub struct Esearch<'f> {
     pub all: &'f [u32],
     /// PARTIAL: the range asked for, and what it holds.
     pub partial: Option<(PartialRange, &'f [u32])>,
+    /// MODSEQ (RFC 7162 §3.1.10): the highest of what is told, when it was among the criteria.
+    pub modseq: Option<u64>,
 }
 
 /// `* ESEARCH (TAG "…") …`
@@ -50,6 +52,10 @@ pub fn esearch(out: &mut Vec<u8>, told: &Esearch<'_>) {
         item(out, "PARTIAL");
         let held = if held.is_empty() { "NIL".to_owned() } else { format_uids(held) };
         out.extend_from_slice(format!("({range} {held})").as_bytes());
+    }
+    if let Some(modseq) = told.modseq {
+        item(out, "MODSEQ");
+        number(out, modseq);
     }
     line_end(out);
 }

@@ -6,11 +6,44 @@ use crate::command::{FetchItem, Section, SectionText};
 use mail_types::{SystemFlags, Timestamp};
 use std::io::Write as _;
 
-/// `* n FETCH (`
-pub fn fetch_begin(out: &mut Vec<u8>, sequence: u32) {
+/// How a FETCH response names its message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// `* n FETCH (`
+    Number(u32),
+    /// `* n FETCH (UID u`
+    Both(u32, u32),
+    /// `* u UIDFETCH (` (RFC 9586)
+    Uid(u32),
+}
+
+impl Named {
+    /// Whether [`fetch_begin`] writes an item, so that a space must follow it.
+    pub const fn has_item(self) -> bool {
+        matches!(self, Self::Both(..))
+    }
+}
+
+/// `* n FETCH (`, with the UID if it is to be told.
+pub fn fetch_begin(out: &mut Vec<u8>, named: Named) {
+    let (first, word) = match named {
+        Named::Number(number) | Named::Both(number, _) => (number, " FETCH ("),
+        Named::Uid(uid) => (uid, " UIDFETCH ("),
+    };
     out.extend_from_slice(b"* ");
-    number(out, u64::from(sequence));
-    out.extend_from_slice(b" FETCH (");
+    number(out, u64::from(first));
+    out.extend_from_slice(word.as_bytes());
+    if let Named::Both(_, uid) = named {
+        out.extend_from_slice(b"UID ");
+        number(out, u64::from(uid));
+    }
+}
+
+/// `MODSEQ (n)` (RFC 7162)
+pub fn modseq(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(b"MODSEQ (");
+    number(out, value);
+    out.push(b')');
 }
 
 /// `)` and the line end.
@@ -19,23 +52,35 @@ pub fn fetch_end(out: &mut Vec<u8>) {
     line_end(out);
 }
 
-/// The whole of `* n FETCH (UID u FLAGS (…))`; the UID only if given.
+/// The whole of `* n FETCH (UID u FLAGS (…) MODSEQ (m))`; the modification sequence only if given.
 pub fn fetch_flags<'a>(
     out: &mut Vec<u8>,
-    sequence: u32,
-    uid: Option<u32>,
+    named: Named,
     system: SystemFlags,
     keywords: impl IntoIterator<Item = &'a str>,
     recent: bool,
+    told_modseq: Option<u64>,
 ) {
-    fetch_begin(out, sequence);
-    if let Some(uid) = uid {
-        out.extend_from_slice(b"UID ");
-        number(out, u64::from(uid));
+    fetch_begin(out, named);
+    if named.has_item() {
         out.push(b' ');
     }
     out.extend_from_slice(b"FLAGS ");
     strings::flags(out, system, keywords, recent);
+    if let Some(value) = told_modseq {
+        out.push(b' ');
+        modseq(out, value);
+    }
+    fetch_end(out);
+}
+
+/// The whole of `* n FETCH (UID u MODSEQ (m))`: what a silent STORE is answered with (RFC 7162 §3.1.3).
+pub fn fetch_modseq(out: &mut Vec<u8>, named: Named, value: u64) {
+    fetch_begin(out, named);
+    if named.has_item() {
+        out.push(b' ');
+    }
+    modseq(out, value);
     fetch_end(out);
 }
 
@@ -168,8 +213,14 @@ mod tests {
 
     #[test]
     fn unsolicited_flags_carry_a_uid_only_when_asked() {
-        let line = |uid| written(|out| fetch_flags(out, 3, uid, SystemFlags::SEEN, ["a"], false));
-        assert_eq!(line(None), "* 3 FETCH (FLAGS (\\Seen a))\r\n");
-        assert_eq!(line(Some(9)), "* 3 FETCH (UID 9 FLAGS (\\Seen a))\r\n");
+        let line =
+            |named, modseq| written(|out| fetch_flags(out, named, SystemFlags::SEEN, ["a"], false, modseq));
+        assert_eq!(line(Named::Number(3), None), "* 3 FETCH (FLAGS (\\Seen a))\r\n");
+        assert_eq!(line(Named::Both(3, 9), Some(4)), "* 3 FETCH (UID 9 FLAGS (\\Seen a) MODSEQ (4))\r\n");
+        assert_eq!(line(Named::Uid(9), None), "* 9 UIDFETCH (FLAGS (\\Seen a))\r\n");
+        assert_eq!(
+            written(|out| fetch_modseq(out, Named::Both(1, 4), 12)),
+            "* 1 FETCH (UID 4 MODSEQ (12))\r\n"
+        );
     }
 }

@@ -11,9 +11,11 @@ use crate::command::StatusItem;
 pub use code::Code;
 pub use esearch::{Esearch, esearch};
 pub use fetch::{
-    binary_label, body_section_label, fetch_begin, fetch_end, fetch_flags, internal_date, rfc822_label,
+    Named, binary_label, body_section_label, fetch_begin, fetch_end, fetch_flags, fetch_modseq,
+    internal_date, modseq, rfc822_label,
 };
 use mail_types::SystemFlags;
+use std::ops::RangeInclusive;
 pub use strings::{
     astring, astring_folder_name, flags, literal, literal_header, nil, nstring, number, quoted_or_literal,
 };
@@ -145,12 +147,17 @@ pub fn status(out: &mut Vec<u8>, name: &str, utf8: bool, items: &[(StatusItem, u
     line_end(out);
 }
 
-/// `* SEARCH n …`
-pub fn search(out: &mut Vec<u8>, numbers: &[u32]) {
+/// `* SEARCH n …`, and the highest modification sequence of what was found if given (RFC 7162 §3.1.5).
+pub fn search(out: &mut Vec<u8>, numbers: &[u32], highest_modseq: Option<u64>) {
     out.extend_from_slice(b"* SEARCH");
     for found in numbers {
         out.push(b' ');
         number(out, u64::from(*found));
+    }
+    if let Some(highest) = highest_modseq {
+        out.extend_from_slice(b" (MODSEQ ");
+        number(out, highest);
+        out.push(b')');
     }
     line_end(out);
 }
@@ -170,6 +177,27 @@ pub fn exists(out: &mut Vec<u8>, count: u32) {
 /// `* n RECENT`
 pub fn recent(out: &mut Vec<u8>, count: u32) {
     counted(out, count, " RECENT");
+}
+
+/// `* VANISHED uids`, or `* VANISHED (EARLIER) uids` in answer to what a client said to know (RFC 7162 §3.2.10). Nothing for no UID; several lines
+/// for many.
+pub fn vanished(out: &mut Vec<u8>, uids: &[RangeInclusive<u32>], earlier: bool) {
+    /// A line of them has less than 24 KiB.
+    const RUNS_MAX: usize = 1024;
+    for part in uids.chunks(RUNS_MAX) {
+        out.extend_from_slice(if earlier { b"* VANISHED (EARLIER) " } else { b"* VANISHED " });
+        for (i, run) in part.iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            number(out, u64::from(*run.start()));
+            if run.end() > run.start() {
+                out.push(b':');
+                number(out, u64::from(*run.end()));
+            }
+        }
+        line_end(out);
+    }
 }
 
 /// `* n EXPUNGE`
@@ -248,8 +276,17 @@ mod tests {
 
     #[test]
     fn data_lines_follow_the_grammar() {
-        assert_eq!(written(|out| search(out, &[])), "* SEARCH\r\n");
-        assert_eq!(written(|out| search(out, &[2, 84])), "* SEARCH 2 84\r\n");
+        assert_eq!(written(|out| search(out, &[], None)), "* SEARCH\r\n");
+        assert_eq!(written(|out| search(out, &[2, 84], None)), "* SEARCH 2 84\r\n");
+        assert_eq!(
+            written(|out| search(out, &[2, 5], Some(917_162_500))),
+            "* SEARCH 2 5 (MODSEQ 917162500)\r\n"
+        );
+        assert_eq!(
+            written(|out| vanished(out, &[41..=41, 43..=45], true)),
+            "* VANISHED (EARLIER) 41,43:45\r\n"
+        );
+        assert_eq!(written(|out| vanished(out, &[], false)), "");
         assert_eq!(written(|out| exists(out, 23)), "* 23 EXISTS\r\n");
         assert_eq!(written(|out| expunge(out, 3)), "* 3 EXPUNGE\r\n");
         assert_eq!(written(|out| enabled(out, &[])), "* ENABLED\r\n");

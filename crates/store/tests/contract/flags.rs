@@ -2,7 +2,7 @@
 
 use crate::support::{Fixture, Holder, on_both_engines};
 use mail_types::{FolderId, ModSeq, SystemFlags, Uid};
-use store::{FlagAction, FlagChange, NewMessage};
+use store::{FlagAction, FlagChange, FlagStore, NewMessage};
 
 on_both_engines!(
     flags_are_added_removed_and_replaced,
@@ -10,6 +10,8 @@ on_both_engines!(
     a_folder_has_room_for_sixty_three_keywords,
     changes_tell_what_happened_since,
     changes_of_a_folder_that_is_gone_are_none,
+    a_conditional_change_leaves_alone_what_changed_since,
+    what_may_not_change_stays_when_flags_are_replaced,
     recent_messages_are_claimed_once,
     a_message_is_appended_with_flags_keywords_and_date,
 );
@@ -119,6 +121,40 @@ async fn changes_of_a_folder_that_is_gone_are_none(store: &Fixture) {
     assert!(store.changes(FolderId(4711), None, ModSeq(1)).await.unwrap().is_none());
     assert!(store.select(FolderId(4711), None, true).await.unwrap().is_none());
     assert_eq!(store.folder_status(FolderId(4711), None).await.unwrap(), None);
+}
+
+async fn a_conditional_change_leaves_alone_what_changed_since(store: &Fixture) {
+    let inbox = with_messages(store, 4).await.inbox;
+    let since = store.status(inbox).await.modseq;
+    let changed = change(store, inbox, (2, 2), FlagAction::Add, SEEN, &[]).await;
+    let asked = |since| FlagStore {
+        unchanged_since: Some(since),
+        ..FlagStore::any(FlagAction::Add, FLAGGED, vec!["x".to_owned()])
+    };
+    let conditional = |since| store.store_flags_if(inbox, None, vec![(1, 3)], asked(since));
+    let stored = conditional(since).await.unwrap().unwrap();
+    assert_eq!((uids(&stored.changes), stored.modified), (vec![1, 3], vec![Uid(2)]));
+    let stored = conditional(changed[0].modseq).await.unwrap().unwrap();
+    assert_eq!((uids(&stored.changes), stored.modified), (vec![2], vec![Uid(1), Uid(3)]));
+    let stored = conditional(ModSeq(0)).await.unwrap().unwrap();
+    assert_eq!(
+        (uids(&stored.changes), stored.modified.len()),
+        (vec![], 3),
+        "whether or not they would change"
+    );
+    store.assert_sound().await;
+}
+
+async fn what_may_not_change_stays_when_flags_are_replaced(store: &Fixture) {
+    let inbox = with_messages(store, 1).await.inbox;
+    change(store, inbox, (1, 1), FlagAction::Add, DELETED.union(FLAGGED), &["x"]).await;
+    let asked = FlagStore {
+        changeable: SEEN.union(FLAGGED),
+        changes_keywords: false,
+        ..FlagStore::any(FlagAction::Replace, SEEN, Vec::new())
+    };
+    let stored = store.store_flags_if(inbox, None, vec![(1, 1)], asked).await.unwrap().unwrap();
+    assert_eq!((stored.changes[0].flags, stored.changes[0].keywords), (DELETED.union(SEEN), 1));
 }
 
 async fn recent_messages_are_claimed_once(store: &Fixture) {

@@ -37,4 +37,5 @@ mod statistics;
 mod support;
 mod told_changes;
 mod trust;
+mod vanished;
 mod writer;

@@ -1,12 +1,13 @@
 //! `\Seen` of each actor apart, in mailboxes that several persons read.
 
 use crate::support::{Fixture, Holder, on_both_engines};
-use mail_types::{ActorId, FolderId, MailboxKind, ModSeq, SystemFlags};
-use store::{Append, FlagAction, NewMessage};
+use mail_types::{ActorId, FolderId, MailboxKind, ModSeq, SystemFlags, Uid};
+use store::{Append, FlagAction, FlagStore, NewMessage};
 
 on_both_engines!(
     two_actors_have_a_seen_of_their_own,
     changes_of_seen_are_told_to_their_actor_only,
+    a_private_change_counts_for_the_conditions_of_its_actor_only,
     other_flags_are_shared,
     an_expunged_message_is_forgotten_as_seen,
     an_appended_message_is_seen_by_who_appended_it,
@@ -76,6 +77,20 @@ async fn changes_of_seen_are_told_to_their_actor_only(store: &Fixture) {
     assert_eq!((others.rows, others.modseq), (vec![], told.modseq));
     let selected = store.select(ward.inbox, Some(chief), false).await.unwrap().unwrap();
     assert_eq!(selected.rows[1], told.rows[0]);
+}
+
+async fn a_private_change_counts_for_the_conditions_of_its_actor_only(store: &Fixture) {
+    let (ward, chief, nurse) = ward(store).await;
+    let since = store.status(ward.inbox).await.modseq;
+    change(store, ward.inbox, chief, (2, 2), FlagAction::Add, SEEN).await;
+    let asked =
+        FlagStore { unchanged_since: Some(since), ..FlagStore::any(FlagAction::Remove, SEEN, Vec::new()) };
+    let conditional = |actor| store.store_flags_if(ward.inbox, Some(actor), vec![(1, 3)], asked.clone());
+    assert_eq!(conditional(nurse).await.unwrap().unwrap().modified, []);
+    assert_eq!(conditional(chief).await.unwrap().unwrap().modified, [Uid(2)]);
+    // What is shared counts for both.
+    change(store, ward.inbox, nurse, (3, 3), FlagAction::Add, SystemFlags::FLAGGED).await;
+    assert_eq!(conditional(chief).await.unwrap().unwrap().modified, [Uid(2), Uid(3)]);
 }
 
 async fn other_flags_are_shared(store: &Fixture) {
