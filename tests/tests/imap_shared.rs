@@ -408,3 +408,144 @@ async fn what_arrives_in_another_mailbox_wakes_who_idles_there() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn rights_in_one_folder_are_given_changed_and_taken_away_by_the_acl_commands() {
+    let demo = Demo::shared();
+    let pair = Pair::new(&demo, "acl");
+    let (mut nurse, mut chief) = (pair.nurse().await, pair.chief().await);
+    let told = chief.ok("CAPABILITY").await.text();
+    assert!(
+        told.contains(" ACL ") && told.contains(" RIGHTS=texk ") && told.contains(" LIST-MYRIGHTS"),
+        "{told}"
+    );
+    let (owner, person) = (&pair.chief.address, &pair.nurse.address);
+    let mine = format!("* ACL \"Archive\" \"{owner}\" \"lrswipkxteacd\"");
+    assert_eq!(chief.ok("GETACL Archive").await.text(), format!("{mine}\n"));
+    chief.ok(&format!("SETACL Archive {person} lr")).await;
+    chief.ok(&format!("SETACL Archive {person} +wd")).await;
+    chief.ok(&format!("SETACL Archive {person} -t")).await;
+    let listed = chief.ok("GETACL Archive").await.text();
+    assert_eq!(listed, format!("{mine} \"{person}\" \"lrwed\"\n"));
+    let rights = chief.ok(&format!("LISTRIGHTS Archive {person}")).await.text();
+    assert_eq!(rights, format!("* LISTRIGHTS \"Archive\" \"{person}\" \"\" l r s w i p k x t e a\n"));
+    let rights = chief.ok(&format!("LISTRIGHTS Archive {owner}")).await.text();
+    assert_eq!(rights, format!("* LISTRIGHTS \"Archive\" \"{owner}\" \"lrswipkxtea\"\n"));
+    // Of the whole mailbox the nurse sees this folder, and nothing else.
+    let there = format!("{}/Archive", pair.name());
+    let listed = nurse.ok("LIST \"\" \"Other Users/*\" RETURN (MYRIGHTS)").await;
+    let of = |name: &str, attributes: &str| (name.to_owned(), attributes.to_owned());
+    assert_eq!(names(&listed), [of(&pair.name(), "\\Noselect \\HasChildren"), of(&there, "\\HasNoChildren")]);
+    assert!(listed.text().contains(&format!("* MYRIGHTS \"{there}\" \"lrwed\"")), "{}", listed.text());
+    assert!(nurse.ok(&format!("MYRIGHTS \"{there}\"")).await.text().ends_with("\"lrwed\"\n"));
+    for command in
+        ["GETACL \"{}\"", "SETACL \"{}\" someone lr", "DELETEACL \"{}\" someone", "LISTRIGHTS \"{}\" someone"]
+    {
+        let answer = nurse.command(&command.replace("{}", &there)).await;
+        assert!(answer.status.starts_with("NO [NOPERM]"), "{command}: {}", answer.status);
+    }
+    nurse.ok(&format!("SELECT \"{there}\"")).await;
+    nurse.idle().await;
+    let begin = Instant::now();
+    chief.ok(&format!("DELETEACL Archive {person}")).await;
+    nurse.until_line("* BYE").await;
+    assert!(begin.elapsed() < SOON, "after {:?}", begin.elapsed());
+    assert!(!pair.nurse().await.ok("LIST \"\" *").await.text().contains("Other Users"));
+    let page = pair.api.get("/audit?action=grant.changed&limit=100").await.expect(200).json();
+    let rows = page["items"].as_array().unwrap();
+    assert!(
+        rows.iter().any(|row| row["via"] == "imap" && row["personal"]["after"]["rights"] == "lrwte"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn a_folder_s_rights_override_the_mailbox_s_and_what_may_not_be_listed_answers_as_what_is_not_there() {
+    let demo = Demo::shared();
+    let pair = Pair::new(&demo, "hidden");
+    pair.give("manage").await;
+    let (mut nurse, mut chief) = (pair.nurse().await, pair.chief().await);
+    chief.ok("CREATE Secret").await;
+    chief.ok("CREATE Visible").await;
+    chief.ok(&format!("DELETEACL Secret {}", pair.nurse.address)).await;
+    chief.ok("CREATE Secret/Below").await;
+    chief.ok(&format!("SETACL Visible {} l", pair.nurse.address)).await;
+    nurse.append("INBOX", LETTER).await;
+    nurse.ok("SELECT INBOX").await;
+    let name = |folder: &str| format!("\"{}/{folder}\"", pair.name());
+    for command in [
+        "SELECT {}",
+        "EXAMINE {}",
+        "STATUS {} (MESSAGES)",
+        "DELETE {}",
+        "RENAME {} Autre",
+        "SUBSCRIBE {}",
+        "UNSUBSCRIBE {}",
+        "MYRIGHTS {}",
+        "GETACL {}",
+        "SETACL {} anyone lr",
+        "COPY 1 {}",
+        "LIST \"\" {}",
+        "LSUB \"\" {}",
+    ] {
+        nurse.ok("SELECT INBOX").await;
+        let mut answers = Vec::new();
+        for folder in ["Nowhere", "Secret", "Secret/Below"] {
+            let answer = nurse.command(&command.replace("{}", &name(folder))).await;
+            let text = if command.starts_with("SELECT") { String::new() } else { answer.text() };
+            answers.push((answer.status, text));
+            nurse.ok("SELECT INBOX").await;
+        }
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{command}: {answers:?}");
+    }
+    let hidden = nurse.append(&name("Secret"), LETTER).await.status;
+    assert_eq!(hidden, nurse.append(&name("Nowhere"), LETTER).await.status);
+    // What is listed and may not be read says so.
+    for command in ["SELECT {}", "STATUS {} (MESSAGES)"] {
+        let answer = nurse.command(&command.replace("{}", &name("Visible"))).await;
+        assert!(answer.status.starts_with("NO [NOPERM]"), "{command}: {}", answer.status);
+    }
+    // Nothing is made in what is hidden, nor in its place.
+    for folder in ["Secret", "Secret/Other"] {
+        let answer = nurse.command(&format!("CREATE {}", name(folder))).await;
+        assert!(answer.status.starts_with("NO [NOPERM]"), "{folder}: {}", answer.status);
+    }
+}
+
+#[tokio::test]
+async fn rights_are_given_to_persons_by_whoever_administers_and_has_them_and_the_owner_keeps_all() {
+    let demo = Demo::shared();
+    let (pair, other) = (Pair::new(&demo, "giver"), Pair::new(&demo, "taker"));
+    let mut chief = pair.chief().await;
+    let (owner, person) = (&pair.chief.address, &pair.nurse.address);
+    for identifier in ["anyone", "$ward", "\"-x@y.example\"", "nobody@chu-nord.example", "\"\""] {
+        let answer = chief.command(&format!("SETACL INBOX {identifier} lr")).await;
+        assert!(answer.status.starts_with("NO "), "{identifier}: {}", answer.status);
+    }
+    for command in [format!("SETACL INBOX {owner} lr"), format!("DELETEACL INBOX {owner}")] {
+        let answer = chief.command(&command).await;
+        assert!(answer.status.starts_with("NO [CANNOT]"), "{command}: {}", answer.status);
+    }
+    assert!(chief.command(&format!("SETACL INBOX {person} lrZ")).await.status.starts_with("BAD"));
+    chief.ok(&format!("SETACL Sent {person} lra")).await;
+    let mut nurse = pair.nurse().await;
+    let sent = format!("\"{}/Sent\"", pair.name());
+    let third = &other.nurse.address;
+    let answer = nurse.command(&format!("SETACL {sent} {third} lrw")).await;
+    assert!(answer.status.starts_with("NO [NOPERM]"), "{}", answer.status);
+    nurse.ok(&format!("SETACL {sent} {third} lr")).await;
+    assert!(has(&other.nurse().await.ok("LIST \"\" *").await, sent.trim_matches('"')));
+}
+
+#[tokio::test]
+async fn the_last_administrator_of_a_service_stays_one_in_every_folder() {
+    let demo = Demo::start();
+    let site = demo.north();
+    let ward = site.mailbox("organizational");
+    let mut chief = Imap::login(&demo, site, ward).await;
+    let listed = chief.ok("GETACL INBOX").await.text();
+    let mut words = listed.trim_end().split(' ').skip(3).map(|word| word.trim_matches('"'));
+    let administrator = words.next().unwrap().to_owned();
+    let answer = chief.command(&format!("SETACL INBOX {administrator} lr")).await;
+    assert!(answer.status.starts_with("NO [CANNOT]"), "{}\n{listed}", answer.status);
+}

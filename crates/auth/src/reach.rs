@@ -79,6 +79,11 @@ impl Reached {
         Grant::resolve(in_folder, self.grant, self.facts(is_drafts))
     }
 
+    /// When some of it ends, if it does.
+    pub fn until(&self) -> Option<Timestamp> {
+        self.until
+    }
+
     /// The same, knowing of one folder only: what is kept for as long as that folder is open.
     #[must_use]
     pub fn only_in(mut self, folder: FolderId) -> Self {

@@ -64,6 +64,9 @@ const STANDARD: &[(&str, When)] = &[
     ("AUTH=PLAIN", When::LoginEnabled),
     ("AUTH=EXTERNAL", When::ClientCertificate),
     ("NAMESPACE", When::Always),
+    ("ACL", When::Always),
+    ("RIGHTS=texk", When::Always),
+    ("LIST-MYRIGHTS", When::Always),
     ("UIDPLUS", When::Always),
     ("MULTIAPPEND", When::Always),
     ("CATENATE", When::Always),
@@ -148,7 +151,7 @@ mod tests {
         let inside = table.text(state(true, true));
         assert_eq!(
             inside,
-            "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE UTF8=ACCEPT IDLE NAMESPACE UIDPLUS MULTIAPPEND CATENATE BINARY REPLACE MOVE UNAUTHENTICATE UNSELECT SPECIAL-USE CHILDREN STATUS=SIZE ESEARCH SEARCHRES WITHIN CONDSTORE QRESYNC"
+            "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE UTF8=ACCEPT IDLE NAMESPACE ACL RIGHTS=texk LIST-MYRIGHTS UIDPLUS MULTIAPPEND CATENATE BINARY REPLACE MOVE UNAUTHENTICATE UNSELECT SPECIAL-USE CHILDREN STATUS=SIZE ESEARCH SEARCHRES WITHIN CONDSTORE QRESYNC"
         );
     }
 

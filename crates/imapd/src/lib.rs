@@ -27,6 +27,7 @@
 //! Diagnostics: failed logins, failed handshakes and bodies that do not open are logged; never a name, a folder name or a search text.
 #![warn(missing_docs)]
 
+mod acl;
 mod append;
 mod binary;
 mod catenate;
@@ -64,6 +65,7 @@ pub use search_text::SearchEngine;
 pub use transport::Tls;
 
 use auth::Authenticator;
+use intake::Intake;
 use journal::Journal;
 use listener::{Bounds, Drain};
 use std::sync::Arc;
@@ -85,6 +87,8 @@ pub struct Imapd {
     pub trust_changes: watch::Receiver<u64>,
     /// Where judgements of certificates are noted.
     pub journal: Journal,
+    /// Writes letters to those concerned by a change of access, where the operator wants that.
+    pub notices: Option<Intake>,
     /// What searches share.
     pub search: SearchEngine,
     /// Octets of one appended message (APPENDLIMIT).

@@ -80,6 +80,9 @@ impl Connection {
         who: Who,
         returning: &ListReturn,
     ) -> Result<(), Failure> {
+        if returning.my_rights {
+            response::my_rights(&mut self.wire.out, name, who.rights, self.decoder.is_utf8());
+        }
         if !returning.status.is_empty() && folder.selectable && who.may("r") {
             match self.write_status(name, folder.id, who, &returning.status).await {
                 // Deleted meanwhile: RFC 5819 §2 leaves the STATUS out.

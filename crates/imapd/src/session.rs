@@ -254,6 +254,13 @@ impl Connection {
             CommandBody::Lsub { reference, pattern } => self.lsub(&reference, &pattern).await,
             CommandBody::Namespace => self.namespace(),
             CommandBody::Status { folder, items } => self.status(&folder, &items).await,
+            CommandBody::SetAcl { folder, identifier, change } => {
+                self.set_acl(&folder, &identifier, change).await
+            }
+            CommandBody::DeleteAcl { folder, identifier } => self.delete_acl(&folder, &identifier).await,
+            CommandBody::GetAcl { folder } => self.get_acl(&folder).await,
+            CommandBody::ListRights { folder, identifier } => self.list_rights(&folder, &identifier).await,
+            CommandBody::MyRights { folder } => self.my_rights(&folder).await,
             CommandBody::Close => self.close().await,
             CommandBody::Unselect => self.unselect().await,
             CommandBody::Expunge => self.expunge(None).await,

@@ -183,15 +183,20 @@ impl Connection {
 
     /// The store for what `who` changes: told of in the audit trail, unless the mailbox is their own.
     pub(crate) fn changing(&self, who: Who) -> Store {
+        if who.is_holder { self.store() } else { self.acting(who) }
+    }
+
+    /// The store for what is told of in the audit trail whoever does it.
+    pub(crate) fn acting(&self, who: Who) -> Store {
         match self.login.as_deref() {
-            Some(login) if !who.is_holder => self.shared.store.acting(Act {
+            Some(login) => self.shared.store.acting(Act {
                 actor: Some(who.actor),
                 whence: Some(self.peer.ip()),
                 credential: login.proof.credential_name(self.certificate.as_deref().map(|shown| &shown.peer)),
                 tells_changes: true,
                 ..Act::via(Via::Imap)
             }),
-            _ => self.store(),
+            None => self.store(),
         }
     }
 

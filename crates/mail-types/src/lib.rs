@@ -44,6 +44,6 @@ pub use mailbox::{MailboxKind, MailboxStatus, UnknownWord, Workflow};
 pub use peer::{CertificateClaim, PeerIdentity, RevocationState};
 pub use principal::{Actor, ActorKind, Principal};
 pub use reply::{EnhancedCode, Reply};
-pub use rights::{FolderFacts, Grant, Rights, Role};
+pub use rights::{FolderFacts, Grant, Rights, RightsChange, Role};
 pub use secret::Secret;
 pub use timestamp::Timestamp;

@@ -164,6 +164,29 @@ impl Grant {
     }
 }
 
+/// What is to become of somebody's rights (RFC 4314 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RightsChange {
+    /// These and no others.
+    Replace(Rights),
+    /// These too.
+    Add(Rights),
+    /// Not these any more.
+    Remove(Rights),
+}
+
+impl RightsChange {
+    /// The rights after it.
+    #[must_use]
+    pub const fn applied(self, before: Rights) -> Rights {
+        match self {
+            Self::Replace(rights) => rights,
+            Self::Add(rights) => before.with(rights),
+            Self::Remove(rights) => before.without(rights),
+        }
+    }
+}
+
 impl fmt::Display for Rights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         LETTERS.chars().filter(|c| self.has(*c)).try_for_each(|c| write!(f, "{c}"))

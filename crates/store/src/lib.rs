@@ -11,6 +11,7 @@
 
 mod accept;
 mod accept_many;
+mod acl;
 mod act;
 mod admin_roles;
 mod api_keys;
@@ -81,6 +82,7 @@ mod vanished;
 pub mod writer;
 
 pub use accept::{Acceptance, Accepted, Appended, LocalDelivery, RemoteDelivery, SentCopy};
+pub use acl::{AclChange, AclEntry, AclError};
 pub use act::{Act, Via};
 pub use admin_roles::{AdminRoleRow, GivenAdminRole};
 pub use api_keys::{KeyError, KeyRow, KeySecret, KeyTerms};

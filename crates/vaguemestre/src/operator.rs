@@ -206,7 +206,7 @@ impl Operator {
                     ));
                 }
                 Protocol::Imap => {
-                    let imapd = self.imapd(&section, imap_metrics.clone());
+                    let imapd = self.imapd(&section, &intake, imap_metrics.clone());
                     let max = self.config.limits.imap_connections_max;
                     self.tasks.spawn(imapd.serve(
                         listener,
@@ -294,7 +294,7 @@ impl Operator {
         }
     }
 
-    fn imapd(&self, section: &Listener, metrics: ImapMetrics) -> Imapd {
+    fn imapd(&self, section: &Listener, intake: &Intake, metrics: ImapMetrics) -> Imapd {
         let limits = &self.config.limits;
         let tls = match section.tls {
             ListenerTls::Starttls => imapd::Tls::Starttls(self.parts.presented.tls.access(section)),
@@ -306,6 +306,7 @@ impl Operator {
             authenticator: self.parts.authenticator.clone(),
             trust_changes: self.parts.trust.pki.changes(),
             journal: self.journal.clone(),
+            notices: self.config.notices.enabled.then(|| intake.clone()),
             search: self.parts.search.clone(),
             message_size_max: limits.message_size_max,
             timeouts: imapd::Timeouts {

@@ -1,4 +1,4 @@
-//! LIST and its extensions (RFC 3501 §6.3.8, RFC 5258, RFC 5819, RFC 6154).
+//! LIST and its extensions (RFC 3501 §6.3.8, RFC 5258, RFC 5819, RFC 6154, RFC 8440).
 
 use super::StatusItem;
 
@@ -39,6 +39,8 @@ pub struct ListReturn {
     pub children: bool,
     /// SPECIAL-USE (RFC 6154)
     pub special_use: bool,
+    /// MYRIGHTS (RFC 8440)
+    pub my_rights: bool,
     /// STATUS (RFC 5819); empty when not asked.
     pub status: Vec<StatusItem>,
 }

@@ -16,7 +16,7 @@ use crate::sequence::MessageSet;
 pub use append::{AppendBegin, AppendData, AppendLiteral, AppendMessage, AppendStep, Replaced};
 pub use fetch::{FetchArguments, FetchItem, Partial, Section, SectionText};
 pub use list::{ListArguments, ListReturn, ListSelection, SpecialUse};
-use mail_types::Secret;
+use mail_types::{RightsChange, Secret};
 pub use search::{Date, PartialRange, SearchArguments, SearchKey, SearchReturn};
 pub use select::{Resync, SelectParameters, SequenceMatch};
 pub use status::StatusItem;
@@ -116,6 +116,39 @@ pub enum CommandBody {
         folder: String,
         /// At least one.
         items: Vec<StatusItem>,
+    },
+    /// RFC 4314 §3.1
+    SetAcl {
+        /// Which folder.
+        folder: String,
+        /// Whose rights.
+        identifier: String,
+        /// What becomes of them.
+        change: RightsChange,
+    },
+    /// RFC 4314 §3.2
+    DeleteAcl {
+        /// Which folder.
+        folder: String,
+        /// Whose rights.
+        identifier: String,
+    },
+    /// RFC 4314 §3.3
+    GetAcl {
+        /// Which folder.
+        folder: String,
+    },
+    /// RFC 4314 §3.4
+    ListRights {
+        /// Which folder.
+        folder: String,
+        /// Whose rights.
+        identifier: String,
+    },
+    /// RFC 4314 §3.5
+    MyRights {
+        /// Which folder.
+        folder: String,
     },
     /// RFC 3501 §6.4.1
     Check,

@@ -72,6 +72,7 @@ fn returning(cursor: &mut Cursor<'_>) -> Parsed<ListReturn> {
             "SUBSCRIBED" => &mut returning.subscribed,
             "CHILDREN" => &mut returning.children,
             "SPECIAL-USE" => &mut returning.special_use,
+            "MYRIGHTS" => &mut returning.my_rights,
             "STATUS" => {
                 cursor.space()?;
                 returning.status = folder::status_items(cursor)?;

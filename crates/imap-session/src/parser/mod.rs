@@ -3,6 +3,7 @@
 //! Each file reads the arguments of one family of commands. Nothing recurses but search keys, to a bounded depth. No memory is taken
 //! but for what was sent.
 
+mod acl;
 mod append;
 mod cursor;
 mod dates;
@@ -134,6 +135,11 @@ fn plain_command(name: &str, cursor: &mut Cursor<'_>) -> Parsed<Option<CommandBo
         "SUBSCRIBE" => CommandBody::Subscribe { folder: folder::spaced_name(cursor)? },
         "UNSUBSCRIBE" => CommandBody::Unsubscribe { folder: folder::spaced_name(cursor)? },
         "STATUS" => folder::status(cursor)?,
+        "SETACL" => acl::set(cursor)?,
+        "DELETEACL" => acl::delete(cursor)?,
+        "GETACL" => CommandBody::GetAcl { folder: folder::spaced_name(cursor)? },
+        "LISTRIGHTS" => acl::list_rights(cursor)?,
+        "MYRIGHTS" => CommandBody::MyRights { folder: folder::spaced_name(cursor)? },
         "LIST" => list::list(cursor)?,
         "LSUB" => list::lsub(cursor)?,
         "SEARCH" => search::arguments(cursor, false)?,

@@ -2,12 +2,14 @@
 //!
 //! Texts and names come from anywhere: what could end a line early is never written raw. Nothing here knows what was asked.
 
+mod acl;
 mod code;
 mod esearch;
 mod fetch;
 mod strings;
 
 use crate::command::StatusItem;
+pub use acl::{acl, list_rights, my_rights};
 pub use code::Code;
 pub use esearch::{Esearch, esearch};
 pub use fetch::{
