@@ -39,6 +39,7 @@ pub mod pattern;
 pub mod response;
 pub mod sasl;
 pub mod sequence;
+pub mod thread;
 pub mod url;
 pub mod view;
 

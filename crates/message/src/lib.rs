@@ -29,6 +29,7 @@ mod continuations;
 mod encoded_word;
 mod html;
 mod html_names;
+mod message_id;
 mod mime_fields;
 mod transfer;
 
@@ -39,6 +40,7 @@ pub mod header;
 pub mod notice;
 pub mod originator;
 pub mod structure;
+pub mod subject;
 pub mod submission;
 pub mod text;
 pub mod trace;

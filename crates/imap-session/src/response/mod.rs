@@ -7,6 +7,7 @@ mod code;
 mod esearch;
 mod fetch;
 mod strings;
+mod thread;
 
 use crate::command::StatusItem;
 pub use acl::{acl, list_rights, my_rights};
@@ -21,6 +22,7 @@ use std::ops::RangeInclusive;
 pub use strings::{
     astring, astring_folder_name, flags, literal, literal_header, nil, nstring, number, quoted_or_literal,
 };
+pub use thread::thread;
 
 /// RFC 3501 `date-month`
 pub(crate) const MONTHS: [&str; 12] =

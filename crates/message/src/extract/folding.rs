@@ -21,6 +21,13 @@ pub enum Folding {
     Casemap,
 }
 
+/// `text` as `i;unicode-casemap` compares it, without NUL.
+pub fn casemap(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    casemapped(text, &mut out);
+    out
+}
+
 /// Appends `text`, casemapped, to `out`.
 pub(super) fn casemapped(text: &str, out: &mut String) {
     for text in text.split('\0') {

@@ -21,7 +21,7 @@ use crate::text::{Encoding, decode_body, strip_html};
 use folding::{casemapped, spaced, unaccented};
 use std::borrow::Cow;
 
-pub use folding::Folding;
+pub use folding::{Folding, casemap};
 pub use needle::Needle;
 pub use scanner::{Gathered, KEPT_MAX, TextScanner};
 pub use signature::Signature;

@@ -6,7 +6,9 @@
 use super::{DEPTH_MAX, Kind, Node, PARTS_MAX, Structure, without};
 use mail_types::Timestamp;
 
-const VERSION: u8 = 1;
+/// Since 2, References are in it.
+const VERSION: u8 = 2;
+const VERSION_FIRST: u8 = 1;
 
 /// The bytes are not a stored structure of a version known here: they are damaged, or of another program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +25,7 @@ impl Structure {
         bytes(&self.envelope, &mut out);
         bytes(&self.bodystructure, &mut out);
         optional(self.message_id.as_deref(), &mut out);
+        optional(self.references.as_deref(), &mut out);
         signed(self.date.map(|date| date.0), &mut out);
         signed(self.sent_day, &mut out);
         number(self.nodes.len() as u64, &mut out);
@@ -94,12 +97,14 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn structure(mut self) -> Option<Structure> {
-        if self.octet()? != VERSION {
+        let version = self.octet()?;
+        if ![VERSION_FIRST, VERSION].contains(&version) {
             return None;
         }
         let total = self.number()?;
         let (envelope, bodystructure) = (self.bytes()?.to_vec(), self.bytes()?.to_vec());
         let message_id = self.optional()?.map(<[u8]>::to_vec);
+        let references = if version == VERSION_FIRST { None } else { self.optional()?.map(<[u8]>::to_vec) };
         let (date, sent_day) = (self.signed()?.map(Timestamp), self.signed()?);
         let nodes = self.nodes(total)?;
         let extensions = self.spans(bodystructure.len(), nodes.len())?;
@@ -113,6 +118,7 @@ impl<'a> Reader<'a> {
             extensions,
             body,
             message_id,
+            references,
             date,
             sent_day,
         })
@@ -258,6 +264,17 @@ mod tests {
     fn a_structure_survives_a_round_trip() {
         let (structure, stored) = stored();
         assert_eq!(Structure::decode(&stored), Ok(structure));
+    }
+
+    #[test]
+    fn what_the_first_version_stored_is_read_and_has_no_references() {
+        let (mut structure, _) = stored();
+        structure.references = None;
+        let mut first = structure.encode();
+        first[0] = VERSION_FIRST;
+        let absent = first.windows(5).rposition(|octets| octets == b"<a@b>").unwrap() + 5;
+        assert_eq!(first.remove(absent), 0);
+        assert_eq!(Structure::decode(&first), Ok(structure));
     }
 
     #[test]

@@ -4,13 +4,14 @@ use super::imap_text::{addresses, nstring};
 use crate::address_list::{self, ENTRIES_MAX, Entry};
 use crate::header::Field;
 
-/// The fields of an ENVELOPE, unfolded and not decoded. The first field of a name counts, but of addresses all fields do
+/// The fields of an ENVELOPE and References, unfolded and not decoded. The first field of a name counts, but of addresses all fields do
 /// (RFC 5322 §4.5.3).
 #[derive(Debug, Default)]
 pub(super) struct EnvelopeFields {
     pub(super) date: Option<Vec<u8>>,
     pub(super) message_id: Option<Vec<u8>>,
     subject: Option<Vec<u8>>,
+    pub(super) references: Option<Vec<u8>>,
     in_reply_to: Option<Vec<u8>>,
     from: Vec<Vec<u8>>,
     sender: Vec<Vec<u8>>,
@@ -30,6 +31,7 @@ impl EnvelopeFields {
         match field.name.to_ascii_lowercase().as_slice() {
             b"date" => text(&mut self.date),
             b"subject" => text(&mut self.subject),
+            b"references" => text(&mut self.references),
             b"in-reply-to" => text(&mut self.in_reply_to),
             b"message-id" => text(&mut self.message_id),
             b"from" => list(&mut self.from),

@@ -16,6 +16,7 @@
 mod codec;
 pub mod downgrade;
 mod envelope;
+mod heading;
 mod imap_text;
 mod letterhead;
 mod parts;
@@ -28,6 +29,7 @@ use mail_types::Timestamp;
 use std::ops::Range;
 
 pub use codec::DecodeError;
+pub use heading::{Heading, HeadingAddress};
 pub use letterhead::{Correspondent, Letterhead};
 pub use parts::{Part, PartRole};
 pub use scanner::StructureScanner;
@@ -59,6 +61,8 @@ pub struct Structure {
     extensions: Vec<Range<usize>>,
     body: Vec<u8>,
     message_id: Option<Vec<u8>>,
+    /// Message-IDs of its ancestors, the nearest last, separated by spaces; none in what was stored by a first version.
+    references: Option<Vec<u8>>,
     date: Option<Timestamp>,
     sent_day: Option<i64>,
 }

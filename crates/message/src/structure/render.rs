@@ -21,6 +21,7 @@ pub(super) fn structure(total: u64, mut parts: Vec<Part>, top: TopFacts) -> Stru
         bodystructure: writer.out,
         extensions: writer.extensions,
         message_id: top.message_id,
+        references: Some(top.references),
         date: top.date,
         sent_day: top.sent_day,
     }

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::date;
 use crate::header;
+use crate::message_id::kept_ids;
 use crate::mime_fields::{ContentType, MimeFields};
 use mail_types::Timestamp;
 use memchr::memchr;
@@ -72,6 +73,7 @@ struct Line {
 #[derive(Debug, Default)]
 pub(super) struct TopFacts {
     pub(super) message_id: Option<Vec<u8>>,
+    pub(super) references: Vec<u8>,
     pub(super) date: Option<Timestamp>,
     pub(super) sent_day: Option<i64>,
 }
@@ -376,6 +378,7 @@ impl Part {
             top.date = envelope.date.as_deref().and_then(date::parse_rfc5322);
             top.sent_day = envelope.date.as_deref().and_then(date::parse_rfc5322_day);
             top.message_id = envelope.message_id;
+            top.references = envelope.references.as_deref().map(kept_ids).unwrap_or_default();
         }
     }
 
