@@ -63,6 +63,9 @@ fn modifiers(cursor: &mut Cursor<'_>) -> Parsed<Modifiers> {
             }
             Ok(())
         })?;
+        if modifiers.changed_since.is_none() && !modifiers.vanished {
+            return Err("Missing modifier");
+        }
     }
     Ok(modifiers)
 }

@@ -28,6 +28,9 @@ fn unchanged_since(cursor: &mut Cursor<'_>) -> Parsed<Option<u64>> {
         since = Some(cursor.number()?);
         Ok(())
     })?;
+    if since.is_none() {
+        return Err("Missing modifier");
+    }
     cursor.space()?;
     Ok(since)
 }
