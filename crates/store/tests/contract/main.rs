@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a case fails by panicking")]
 
 mod accept;
+mod acl;
 mod administrators;
 mod append;
 mod applications;
