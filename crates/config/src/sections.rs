@@ -252,6 +252,8 @@ pub struct Listener {
     pub protocol: Protocol,
     /// `client_certificates`: whether clients are asked for a certificate. Other operators always are.
     pub client_certificates: ClientCertificates,
+    /// `compress`: whether clients of IMAP may compress (RFC 4978).
+    pub compress: bool,
 }
 
 /// Whether clients are asked for a certificate.
@@ -320,7 +322,11 @@ impl Listener {
                 "must be `request` or `require`: another operator is known by its certificate alone",
             );
         }
-        Self { name: name.to_owned(), bind, tls, protocol, client_certificates }
+        let compress = section.boolean("compress", false);
+        if compress && protocol != Protocol::Imap {
+            section.fault("compress", "is for listeners of IMAP");
+        }
+        Self { name: name.to_owned(), bind, tls, protocol, client_certificates, compress }
     }
 
     fn protocol(section: &mut Section) -> Protocol {

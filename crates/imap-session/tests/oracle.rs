@@ -148,6 +148,9 @@ fn reason_of_ours(command: &[u8]) -> Option<&'static str> {
     if upper.split(|b| b" (),".contains(b)).any(|word| word == b"$") {
         return Some("`$` is what the last search found (RFC 5182), which imap-codec does not know");
     }
+    if upper.starts_with(b"COMPRESS ") {
+        return Some("the only mechanism is known to be one later, when the answer is made");
+    }
     if has(b"MODSEQ \"") {
         return Some("the entry name of MODSEQ may be any string; no search looks at it");
     }

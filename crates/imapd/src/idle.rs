@@ -62,7 +62,7 @@ impl Connection {
             }
         };
         tokio::select! {
-            read = self.wire.transport.read_into(&mut self.decoder) => Wake::Input(read.is_ok_and(|count| count > 0)),
+            read = self.wire.read_into(&mut self.decoder) => Wake::Input(read.is_ok_and(|count| count > 0)),
             () = changed => Wake::Changed,
             () = self.drain.asked() => Wake::Drain,
             () = due(self.vigil.as_deref_mut()) => Wake::Due,

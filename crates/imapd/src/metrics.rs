@@ -76,6 +76,7 @@ pub(crate) fn command_word(body: &CommandBody) -> &'static str {
         CommandBody::Noop => "NOOP",
         CommandBody::Logout => "LOGOUT",
         CommandBody::StartTls => "STARTTLS",
+        CommandBody::Compress(_) => "COMPRESS",
         CommandBody::Unauthenticate => "UNAUTHENTICATE",
         CommandBody::Login { .. } => "LOGIN",
         CommandBody::Authenticate { .. } => "AUTHENTICATE",

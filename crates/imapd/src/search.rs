@@ -7,7 +7,7 @@ use crate::search_return::{Message, numbers};
 use crate::search_text::{Asked, SearchEngine, TextSearch};
 use crate::sets::page_len;
 use crate::state::{Answer, Connection, Done, Failure, NO_FOLDER, Selected};
-use crate::transport::Transport;
+use crate::transport::Wire;
 use imap_session::charset;
 use imap_session::command::{SearchArguments, SearchKey};
 use imap_session::decoder::Decoder;
@@ -66,7 +66,7 @@ impl Connection {
         tokio::select! {
             biased;
             done = search.run() => done?,
-            () = until_gone(&mut self.wire.transport, &mut self.decoder) => return Err(Failure::Lost),
+            () = until_gone(&mut self.wire, &mut self.decoder) => return Err(Failure::Lost),
         }
         let Search { mut found, unreadable, .. } = search;
         self.shared.metrics.unreadable.inc_by(unreadable);
@@ -226,8 +226,8 @@ impl Search<'_> {
 /// Ends when the client is gone. What it sends meanwhile waits in the decoder; once something came, nobody listens any more.
 ///
 /// A client that has no more to say may still want its answer: it has [`AFTERMATH`] for it.
-async fn until_gone(transport: &mut Transport, decoder: &mut Decoder) {
-    match transport.read_into(decoder).await {
+async fn until_gone(wire: &mut Wire, decoder: &mut Decoder) {
+    match wire.read_into(decoder).await {
         Ok(0) => tokio::time::sleep(AFTERMATH).await,
         Ok(_) => std::future::pending().await,
         Err(_) => {}

@@ -1,6 +1,7 @@
 //! The loop of one connection: input to command, command to answer.
 
 use crate::Imapd;
+use crate::deflate::Deflated;
 use crate::enable::{Enabled, Extension};
 use crate::metrics::{CauseLabel, Counted, command_word};
 use crate::standing::due;
@@ -117,7 +118,7 @@ impl Connection {
                 () = std::future::ready(()), if limit.is_zero() => break TOO_SLOW,
                 () = self.drain.asked(), if between_commands => break "Server is restarting",
                 () = due(self.vigil.as_deref_mut()), if between_commands => {}
-                read = timeout_at(ends_at, self.wire.transport.read_into(&mut self.decoder)) => match read {
+                read = timeout_at(ends_at, self.wire.read_into(&mut self.decoder)) => match read {
                     Ok(read) => return read.is_ok_and(|count| count > 0),
                     Err(_) => break TOO_SLOW,
                 },
@@ -180,6 +181,7 @@ impl Connection {
                 Next::Close
             }
             CommandBody::StartTls => self.starttls(&tag).await,
+            CommandBody::Compress(mechanism) => self.compress(&tag, &mechanism).await,
             CommandBody::Authenticate { mechanism, initial_response } => {
                 self.authenticate(tag, &mechanism, initial_response).await
             }
@@ -273,6 +275,7 @@ impl Connection {
             // Answered before they come here.
             CommandBody::Logout
             | CommandBody::StartTls
+            | CommandBody::Compress(_)
             | CommandBody::Authenticate { .. }
             | CommandBody::Idle
             | CommandBody::Unknown(_) => Err(Failure::Bad("Unknown command")),
@@ -338,7 +341,12 @@ impl Connection {
             login_disabled: !tls,
             client_certificate: self.certificate.is_some(),
         };
-        format!("{} APPENDLIMIT={}", CAPABILITIES.text(state), self.shared.message_size_max)
+        let limit = self.shared.message_size_max;
+        let mut capabilities = format!("{} APPENDLIMIT={limit}", CAPABILITIES.text(state));
+        if self.shared.compress && self.login.is_some() && self.wire.deflated.is_none() {
+            capabilities.push_str(" COMPRESS=DEFLATE");
+        }
+        capabilities
     }
 
     async fn starttls(&mut self, tag: &str) -> Next {
@@ -347,6 +355,32 @@ impl Connection {
             return Next::Close;
         }
         self.decoder.tls_established();
+        Next::Go
+    }
+
+    /// COMPRESS: from behind the answer on, both ways.
+    async fn compress(&mut self, tag: &str, mechanism: &str) -> Next {
+        const ACTIVE: Failure =
+            Failure::No(Some(Code::CompressionActive), "The connection is compressed already");
+        let refusal = if !self.shared.compress {
+            Some(Failure::Bad("Compression is not offered here"))
+        } else if mechanism != "DEFLATE" {
+            Some(Failure::Bad("The only mechanism is DEFLATE"))
+        } else if self.wire.deflated.is_some() {
+            Some(ACTIVE)
+        } else if self.decoder.is_within_command() {
+            Some(Failure::Bad("Wait for the answer to COMPRESS before you send more"))
+        } else {
+            None
+        };
+        if let Some(failure) = refusal {
+            return self.finish(tag, Err(failure), Telling::default()).await;
+        }
+        response::tagged(&mut self.wire.out, tag, Status::Ok, None, "DEFLATE active");
+        if self.wire.flush().await.is_err() {
+            return Next::Close;
+        }
+        self.wire.deflated = Some(Box::new(Deflated::new()));
         Next::Go
     }
 

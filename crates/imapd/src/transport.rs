@@ -1,5 +1,6 @@
 //! The socket, in clear or under TLS, and the bounded output before it.
 
+use crate::deflate::Deflated;
 use crate::state::Failure;
 use imap_session::decoder::Decoder;
 use mail_types::PeerIdentity;
@@ -66,10 +67,10 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// Reads what comes next into the decoder; 0 at the end. May be cancelled without loss.
+    /// Gives what comes next to `take`; 0 at the end. May be cancelled without loss.
     ///
     /// The buffer is on the stack of each poll: a connection that waits holds none.
-    pub(crate) async fn read_into(&mut self, decoder: &mut Decoder) -> io::Result<usize> {
+    async fn read(&mut self, mut take: impl FnMut(&[u8])) -> io::Result<usize> {
         poll_fn(|cx| {
             let mut space = [const { MaybeUninit::uninit() }; READ];
             let mut buffer = ReadBuf::uninit(&mut space);
@@ -78,7 +79,7 @@ impl Transport {
                 Self::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, &mut buffer),
                 Self::Gone => Poll::Ready(Ok(())),
             })?;
-            decoder.handle_input(buffer.filled());
+            take(buffer.filled());
             Poll::Ready(Ok(buffer.filled().len()))
         })
         .await
@@ -117,12 +118,27 @@ pub(crate) struct Wire {
     pub(crate) out: Vec<u8>,
     /// How often something was sent: what was written since an equal count can still be taken back.
     pub(crate) flushes: u64,
+    /// Both ways, once the client asked for it.
+    pub(crate) deflated: Option<Box<Deflated>>,
     write_timeout: Duration,
 }
 
 impl Wire {
     pub(crate) fn new(transport: Transport, write_timeout: Duration) -> Self {
-        Self { transport, out: Vec::new(), flushes: 0, write_timeout }
+        Self { transport, out: Vec::new(), flushes: 0, deflated: None, write_timeout }
+    }
+
+    /// Reads what comes next into the decoder; 0 at the end. May be cancelled without loss.
+    pub(crate) async fn read_into(&mut self, decoder: &mut Decoder) -> io::Result<usize> {
+        let Some(deflated) = self.deflated.as_deref_mut() else {
+            return self.transport.read(|octets| decoder.handle_input(octets)).await;
+        };
+        loop {
+            let count = deflated.inflate(|octets| decoder.handle_input(octets))?;
+            if count > 0 || self.transport.read(|octets| deflated.take(octets)).await? == 0 {
+                return Ok(count);
+            }
+        }
     }
 
     /// Sends everything and gives back its memory. A client that takes nothing within the time limit is lost.
@@ -131,7 +147,10 @@ impl Wire {
             return Ok(());
         }
         self.flushes += 1;
-        let out = std::mem::take(&mut self.out);
+        let mut out = std::mem::take(&mut self.out);
+        if let Some(deflated) = self.deflated.as_deref_mut() {
+            out = deflated.deflate(&out).map_err(|_| Failure::Lost)?;
+        }
         for piece in out.chunks(WRITE) {
             let written = timeout(self.write_timeout, self.transport.write_all(piece)).await;
             if !matches!(written, Ok(Ok(()))) {

@@ -309,6 +309,7 @@ impl Operator {
             notices: self.config.notices.enabled.then(|| intake.clone()),
             search: self.parts.search.clone(),
             message_size_max: limits.message_size_max,
+            compress: section.compress,
             timeouts: imapd::Timeouts {
                 handshake: Duration::from_secs(limits.tls_handshake_timeout_secs),
                 login: Duration::from_secs(limits.login_timeout_secs),

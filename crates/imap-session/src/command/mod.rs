@@ -193,6 +193,8 @@ pub enum CommandBody {
     Id(Option<Vec<(String, Option<String>)>>),
     /// RFC 8437
     Unauthenticate,
+    /// RFC 4978: a mechanism, in upper case.
+    Compress(String),
     /// RFC 5161: capability names, in upper case.
     Enable(Vec<String>),
     /// A name that is no command here, in upper case, shortened if long. Answer BAD.

@@ -120,6 +120,10 @@ fn plain_command(name: &str, cursor: &mut Cursor<'_>) -> Parsed<Option<CommandBo
         "UNSELECT" => CommandBody::Unselect,
         "EXPUNGE" => CommandBody::Expunge,
         "IDLE" => CommandBody::Idle,
+        "COMPRESS" => {
+            cursor.space()?;
+            CommandBody::Compress(cursor.keyword()?)
+        }
         "LOGIN" => session::login(cursor)?,
         "AUTHENTICATE" => session::authenticate(cursor)?,
         "ID" => session::id(cursor)?,

@@ -30,6 +30,8 @@ pub enum Code {
     ClientBug,
     /// CLOSED (RFC 7162): the folder selected before is closed.
     Closed,
+    /// COMPRESSIONACTIVE (RFC 4978)
+    CompressionActive,
     /// CONTACTADMIN
     ContactAdmin,
     /// COPYUID (RFC 4315): validity of the destination, then source and destination UIDs, pairwise. Without pairs, send no code.
@@ -119,6 +121,7 @@ impl fmt::Display for Code {
             Self::Cannot => "CANNOT",
             Self::ClientBug => "CLIENTBUG",
             Self::Closed => "CLOSED",
+            Self::CompressionActive => "COMPRESSIONACTIVE",
             Self::ContactAdmin => "CONTACTADMIN",
             Self::Expired => "EXPIRED",
             Self::ExpungeIssued => "EXPUNGEISSUED",
