@@ -18,6 +18,7 @@ mod copy;
 mod delegations;
 mod directory;
 mod expunge;
+mod extracts;
 mod flags;
 mod folders;
 mod fsck;
