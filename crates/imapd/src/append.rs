@@ -3,6 +3,7 @@
 //!
 //! What is said wrong comes as soon as it is known when the client waits with its octets; else they are read past.
 
+use crate::enable::{Extension, UID_REQUIRED};
 use crate::gathering::{Gathering, Incoming};
 use crate::place::{Place, Who};
 use crate::session::Next;
@@ -118,6 +119,9 @@ impl Connection {
 
     /// The message that is to be replaced.
     fn gives_way(&self, Replaced { by_uid, message }: &Replaced) -> Result<GivingWay, Failure> {
+        if self.enabled.has(Extension::UidOnly) && !by_uid {
+            return Err(Failure::Bad(UID_REQUIRED));
+        }
         let selected = self.selected()?;
         let who = selected.who;
         selected.must_be_writable()?;

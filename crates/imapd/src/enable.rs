@@ -13,15 +13,27 @@ pub(crate) enum Extension {
     QResync,
     /// RFC 6855: folder names are UTF-8.
     Utf8,
+    /// RFC 9586: messages have no numbers.
+    UidOnly,
+    /// RFC 9051: folder names are UTF-8, and nothing is recent.
+    ImapRev2,
 }
 
-impl Extension {
-    const ALL: [(Self, &str); 3] =
-        [(Self::CondStore, "CONDSTORE"), (Self::QResync, "QRESYNC"), (Self::Utf8, "UTF8=ACCEPT")];
+/// What a client that enabled UIDONLY hears when it names messages by number.
+pub(crate) const UID_REQUIRED: &str = "[UIDREQUIRED] Messages have no numbers after ENABLE UIDONLY";
 
-    /// The extension of that name, in upper case, if a client can enable it.
+impl Extension {
+    const ALL: [(Self, &str); 5] = [
+        (Self::CondStore, "CONDSTORE"),
+        (Self::QResync, "QRESYNC"),
+        (Self::Utf8, "UTF8=ACCEPT"),
+        (Self::UidOnly, "UIDONLY"),
+        (Self::ImapRev2, "IMAP4rev2"),
+    ];
+
+    /// The extension of that name, whatever its case, if a client can enable it.
     fn named(name: &str) -> Option<(Self, &'static str)> {
-        Self::ALL.into_iter().find(|(_, known)| *known == name)
+        Self::ALL.into_iter().find(|(_, known)| known.eq_ignore_ascii_case(name))
     }
 
     const fn bit(self) -> u8 {
@@ -42,14 +54,35 @@ impl Enabled {
     const fn with(self, extension: Extension) -> Self {
         let also = match extension {
             Extension::QResync => Extension::CondStore.bit(),
-            Extension::CondStore | Extension::Utf8 => 0,
+            Extension::CondStore | Extension::Utf8 | Extension::UidOnly | Extension::ImapRev2 => 0,
         };
         Self(self.0 | extension.bit() | also)
     }
 
     /// How a message is named in a FETCH response, in answer to a UID command or not. A client that resynchronises keeps UIDs (RFC 7162 §3.2.4).
     pub(crate) const fn named(self, by_uid: bool, seq: u32, uid: u32) -> Named {
-        if by_uid || self.has(Extension::QResync) { Named::Both(seq, uid) } else { Named::Number(seq) }
+        if self.has(Extension::UidOnly) {
+            Named::Uid(uid)
+        } else if by_uid || self.has(Extension::QResync) {
+            Named::Both(seq, uid)
+        } else {
+            Named::Number(seq)
+        }
+    }
+
+    /// What is gone is told by UID (RFC 7162 §3.2.10, RFC 9586 §3.2).
+    pub(crate) const fn tells_vanished(self) -> bool {
+        self.has(Extension::QResync) || self.has(Extension::UidOnly)
+    }
+
+    /// RFC 9051 appendix E: IMAP4rev2 knows no `\Recent`.
+    pub(crate) const fn tells_recent(self) -> bool {
+        !self.has(Extension::ImapRev2)
+    }
+
+    /// Folder names are written in UTF-8, not in modified UTF-7 (RFC 9051 §5.1).
+    pub(crate) const fn names_in_utf8(self) -> bool {
+        self.has(Extension::ImapRev2) || self.has(Extension::Utf8)
     }
 
     /// The modification sequence to be told with every FETCH response (RFC 7162 §3.1).
@@ -76,7 +109,7 @@ impl Connection {
     pub(crate) fn turn_on(&mut self, extension: Extension) {
         let before = self.enabled;
         self.enabled = before.with(extension);
-        self.decoder.set_utf8(self.enabled.has(Extension::Utf8));
+        self.decoder.set_utf8(self.enabled.names_in_utf8());
         let is_new = !before.has(Extension::CondStore) && self.enabled.has(Extension::CondStore);
         if let Some(selected) = self.selected.as_deref().filter(|_| is_new) {
             let code = Code::HighestModSeq(selected.modseq.0);
@@ -99,6 +132,7 @@ mod tests {
             resync.has(Extension::CondStore) && !plain.with(Extension::CondStore).has(Extension::QResync)
         );
         assert_eq!(resync.named(false, 3, 9), Named::Both(3, 9));
+        assert_eq!(resync.with(Extension::UidOnly).named(true, 3, 9), Named::Uid(9));
     }
 
     #[test]

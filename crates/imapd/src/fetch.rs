@@ -367,7 +367,7 @@ impl Fetch<'_> {
         out.extend_from_slice(b"FLAGS ");
         if let Some(entry) = self.selected.view.entry(uid) {
             let keywords = keyword_names(&self.selected.keywords, entry.keywords);
-            response::flags(out, entry.flags, keywords, entry.recent);
+            response::flags(out, entry.flags, keywords, entry.recent && self.plan.tells_recent());
         } else {
             out.extend_from_slice(b"()");
         }

@@ -47,6 +47,10 @@ impl Plan {
         }
     }
 
+    pub(crate) fn tells_recent(&self) -> bool {
+        self.enabled.tells_recent()
+    }
+
     /// FLAGS is shown though it is not among the items, because fetching changed them.
     pub(crate) fn adds_flags(&self) -> bool {
         !self.items.contains(&FetchItem::Flags)

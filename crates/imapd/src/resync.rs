@@ -20,7 +20,7 @@ impl Connection {
             if entry.modseq.0 > resync.modseq && is_known(entry.uid) {
                 let keywords = keyword_names(&selected.keywords, entry.keywords);
                 let named = enabled.named(true, seq, entry.uid);
-                let (recent, modseq) = (entry.recent, enabled.modseq(entry));
+                let (recent, modseq) = (entry.recent && enabled.tells_recent(), enabled.modseq(entry));
                 response::fetch_flags(&mut wire.out, named, entry.flags, keywords, recent, modseq);
                 wire.spill().await?;
             }

@@ -9,7 +9,7 @@ use crate::sets::page_len;
 use crate::state::{Answer, Connection, Done, Failure, NO_FOLDER, Selected};
 use crate::transport::Wire;
 use imap_session::charset;
-use imap_session::command::{SearchArguments, SearchKey};
+use imap_session::command::{SearchArguments, SearchKey, SearchReturn};
 use imap_session::decoder::Decoder;
 use imap_session::response::{self, Code};
 use mail_types::Uid;
@@ -26,6 +26,9 @@ impl Connection {
     /// SEARCH.
     pub(crate) async fn search(&mut self, tag: &str, arguments: SearchArguments) -> Answer {
         let SearchArguments { by_uid, charset, returning, criteria } = arguments;
+        // RFC 9051 §6.4.4: IMAP4rev2 has no other answer than ESEARCH.
+        let is_rev2 = self.enabled.has(Extension::ImapRev2);
+        let returning = returning.or(is_rev2.then(|| SearchReturn { all: true, ..SearchReturn::default() }));
         let asks_modseq = criteria.names_modseq();
         if asks_modseq {
             self.turn_on(Extension::CondStore);

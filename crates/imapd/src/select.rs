@@ -38,7 +38,7 @@ impl Connection {
         self.tell_opened(who, folder).await?;
         let status = picture.status;
         let selected = opened(&picture, place, watch, is_read_only);
-        self.describe(&selected, status);
+        self.describe(name, &selected, status);
         self.selected = Some(Box::new(selected));
         self.watch_selected();
         // Of a folder that was made anew, what the client knows means nothing.
@@ -78,10 +78,13 @@ impl Connection {
         Ok(())
     }
 
-    fn describe(&mut self, selected: &Selected, status: FolderStatus) {
+    /// What may name a message by its number, or call it recent, is for those who want to hear it.
+    fn describe(&mut self, name: &str, selected: &Selected, status: FolderStatus) {
+        let enabled = self.enabled;
         let out = &mut self.wire.out;
         let mut say = |code, text| response::untagged(out, Status::Ok, Some(code), text);
-        if let Some(first) = selected.view.first_unseen() {
+        let tells_unseen = enabled.tells_recent() && !enabled.has(Extension::UidOnly);
+        if let Some(first) = selected.view.first_unseen().filter(|_| tells_unseen) {
             say(Code::Unseen(first), "First message not seen");
         }
         say(Code::UidValidity(status.uid_validity.0), "UIDs valid");
@@ -92,7 +95,12 @@ impl Connection {
         say(Code::HighestModSeq(selected.modseq.0), "Highest modification sequence");
         response::folder_flags(out, SYSTEM, selected.keywords.iter().map(String::as_str));
         response::exists(out, selected.view.len());
-        response::recent(out, selected.view.recent());
+        if enabled.tells_recent() {
+            response::recent(out, selected.view.recent());
+        } else {
+            // RFC 9051 §6.3.2.
+            response::list(out, &[], Some('/'), name, enabled.names_in_utf8());
+        }
     }
 
     /// CLOSE: removes what is marked, says nothing of it. A folder open to be read, or a reader who may not, removes nothing.

@@ -2,7 +2,7 @@
 
 use crate::Imapd;
 use crate::deflate::Deflated;
-use crate::enable::{Enabled, Extension};
+use crate::enable::{Enabled, Extension, UID_REQUIRED};
 use crate::metrics::{CauseLabel, Counted, command_word};
 use crate::standing::due;
 use crate::state::{Answer, Connection, Done, Failure};
@@ -224,6 +224,7 @@ impl Connection {
             {
                 Err("Select a folder first")
             }
+            body if self.enabled.has(Extension::UidOnly) && body.names_numbers() => Err(UID_REQUIRED),
             _ => Ok(()),
         }
     }

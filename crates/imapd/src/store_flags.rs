@@ -92,7 +92,8 @@ impl Connection {
             let (named, modseq) = (self.enabled.named(by_uid, seq, uid), self.enabled.modseq(entry));
             if !silent || outcome.is_news(uid) {
                 let keywords = keyword_names(&selected.keywords, entry.keywords);
-                response::fetch_flags(&mut self.wire.out, named, entry.flags, keywords, entry.recent, modseq);
+                let recent = entry.recent && self.enabled.tells_recent();
+                response::fetch_flags(&mut self.wire.out, named, entry.flags, keywords, recent, modseq);
             } else if let Some(modseq) = modseq {
                 response::fetch_modseq(&mut self.wire.out, named, modseq);
             }

@@ -92,7 +92,7 @@ impl Connection {
         }
         let permit = Permit {
             expunges: telling.expunges,
-            vanished: self.enabled.has(Extension::QResync),
+            vanished: self.enabled.tells_vanished(),
             modseqs: self.enabled.has(Extension::CondStore),
         };
         let told = selected.view.apply(changes, permit);
@@ -107,13 +107,15 @@ impl Connection {
                 Untagged::Vanished(uids) => response::vanished(out, &runs(uids), false),
                 Untagged::Expunge(number) => response::expunge(out, *number),
                 Untagged::Exists(count) => response::exists(out, *count),
-                Untagged::Recent(count) => response::recent(out, *count),
+                Untagged::Recent(count) if self.enabled.tells_recent() => response::recent(out, *count),
+                Untagged::Recent(_) => {}
                 Untagged::Flags { seq, uid } => {
                     if let Some(entry) = selected.view.entry(*uid) {
                         let keywords = keyword_names(&selected.keywords, entry.keywords);
                         let named = self.enabled.named(by_uid, *seq, *uid);
                         let modseq = self.enabled.modseq(entry);
-                        response::fetch_flags(out, named, entry.flags, keywords, entry.recent, modseq);
+                        let recent = entry.recent && self.enabled.tells_recent();
+                        response::fetch_flags(out, named, entry.flags, keywords, recent, modseq);
                     }
                 }
             }

@@ -200,3 +200,19 @@ pub enum CommandBody {
     /// A name that is no command here, in upper case, shortened if long. Answer BAD.
     Unknown(String),
 }
+
+impl CommandBody {
+    /// Whether the command or its answer names messages by sequence number, which a client that enabled UIDONLY does not keep (RFC 9586 §3).
+    pub fn names_numbers(&self) -> bool {
+        match self {
+            Self::Fetch(arguments) => !arguments.by_uid,
+            Self::Store(arguments) => !arguments.by_uid,
+            Self::Copy { by_uid, .. } | Self::Move { by_uid, .. } => !by_uid,
+            Self::Search(arguments) => !arguments.by_uid || arguments.criteria.names_numbers(),
+            Self::Select { parameters, .. } | Self::Examine { parameters, .. } => {
+                parameters.resync.as_ref().is_some_and(|resync| resync.sequence_match.is_some())
+            }
+            _ => false,
+        }
+    }
+}

@@ -170,12 +170,20 @@ pub enum SearchKey {
 impl SearchKey {
     /// Whether MODSEQ is among the criteria: the answer then carries the highest of what was found.
     pub fn names_modseq(&self) -> bool {
+        self.has(&|key| matches!(key, Self::ModSeq(_)))
+    }
+
+    /// Whether messages are named by sequence number.
+    pub fn names_numbers(&self) -> bool {
+        self.has(&|key| matches!(key, Self::Sequence(MessageSet::Named(_))))
+    }
+
+    fn has(&self, is_it: &impl Fn(&Self) -> bool) -> bool {
         match self {
-            Self::And(keys) => keys.iter().any(Self::names_modseq),
-            Self::Or(one, other) => one.names_modseq() || other.names_modseq(),
-            Self::Not(key) => key.names_modseq(),
-            Self::ModSeq(_) => true,
-            _ => false,
+            Self::And(keys) => keys.iter().any(|key| key.has(is_it)),
+            Self::Or(one, other) => one.has(is_it) || other.has(is_it),
+            Self::Not(key) => key.has(is_it),
+            key => is_it(key),
         }
     }
 }
