@@ -1,7 +1,19 @@
-//! A client that comes back (RFC 7162 §3.2).
+//! A client that comes back (RFC 7162 §3.2), and several at work together: each keeps a list of messages by what it is told, and every list is right.
 
+mod follower;
+mod random;
+
+use follower::{Follower, Habit};
+use random::Random;
 use scenarios::{Demo, Imap, Mailbox};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Flags that are set and cleared at random.
+const FLAGS: [&str; 5] = ["\\Seen", "\\Flagged", "\\Deleted", "$Lu", "$Urgent"];
+/// Of either test with random commands; a run on a busy machine does fewer.
+const WORK: Duration = Duration::from_secs(9);
 
 fn mailbox(name: &str) -> (Arc<Demo>, Mailbox) {
     let demo = Demo::shared();
@@ -92,4 +104,75 @@ async fn what_goes_is_told_by_uid_and_the_end_says_how_far_all_is_known() {
     let told = imap.ok("UID MOVE 5 Archive").await;
     assert!(told.text().contains("[COPYUID ") && told.text().contains("\n* VANISHED 5\n"), "{}", told.text());
     assert!(told.status.starts_with("OK [HIGHESTMODSEQ "), "{}", told.status);
+}
+
+/// One command after the other, each of a client chosen by lot: what the folder then holds is known exactly.
+#[tokio::test]
+async fn whoever_acts_every_client_comes_to_the_same_folder() {
+    let mut random = Random::of_this_run();
+    let (demo, mailbox) = mailbox("modele");
+    let mut filler = login(&demo, &mailbox).await;
+    fill(&mut filler, 12).await;
+    let mut followers = Vec::new();
+    for habit in [Habit::Counts, Habit::Resyncs, Habit::KeepsModseqs, Habit::KeepsUids, Habit::Resyncs] {
+        followers.push(Follower::enter(login(&demo, &mailbox).await, habit).await);
+    }
+    let mut folder = followers[0].flags_by_uid();
+    let end = Instant::now() + WORK;
+    let mut steps = 0;
+    while Instant::now() < end && steps < 900 {
+        let at = random.below(followers.len());
+        let step = random::step(&mut random, &followers[at]);
+        let told = followers[at].act(&step, &demo, &mailbox).await;
+        step.happened(&mut folder, &told);
+        steps += 1;
+        if told.is_done && step.tells_everything() {
+            assert_eq!(followers[at].flags_by_uid(), folder, "after {steps} steps, {step:?}, of {random:?}");
+        }
+    }
+    for follower in &mut followers {
+        follower.settle().await;
+        assert_eq!(follower.flags_by_uid(), folder, "at the end, of {random:?}");
+        follower.comes_back(&demo, &mailbox).await;
+        follower.is_what_a_newcomer_finds(login(&demo, &mailbox).await).await;
+    }
+    assert!(steps > 20, "only {steps} steps were made");
+}
+
+/// All at once: nobody knows what the folder holds before all have come to rest.
+#[tokio::test]
+async fn clients_that_act_at_the_same_time_agree_when_they_rest() {
+    let mut random = Random::of_this_run();
+    let (demo, mailbox) = mailbox("ensemble");
+    let mut filler = login(&demo, &mailbox).await;
+    fill(&mut filler, 20).await;
+    let mut at_work = Vec::new();
+    for habit in
+        [Habit::Counts, Habit::Resyncs, Habit::KeepsModseqs, Habit::KeepsUids, Habit::Resyncs, Habit::Counts]
+    {
+        let mut follower = Follower::enter(login(&demo, &mailbox).await, habit).await;
+        let (mut lot, demo, mailbox) = (random.fork(), demo.clone(), mailbox.clone());
+        at_work.push(tokio::spawn(async move {
+            let end = Instant::now() + WORK;
+            let mut steps = 0;
+            while Instant::now() < end && steps < 250 {
+                let step = random::step(&mut lot, &follower);
+                follower.act(&step, &demo, &mailbox).await;
+                steps += 1;
+            }
+            follower
+        }));
+    }
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    let mut followers = Vec::new();
+    for follower in at_work {
+        followers.push(follower.await.unwrap_or_else(|error| panic!("{error}, of {random:?}")));
+    }
+    for follower in &mut followers {
+        follower.settle().await;
+        seen.insert(format!("{:?}", follower.flags_by_uid()));
+        follower.comes_back(&demo, &mailbox).await;
+        follower.is_what_a_newcomer_finds(login(&demo, &mailbox).await).await;
+    }
+    assert_eq!(seen.len(), 1, "{seen:?}, of {random:?}");
 }
