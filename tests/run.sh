@@ -46,7 +46,7 @@ engine_passed=0 engine_bad=0 totals=
 # A failed assertion says where it stands; thirty frames of an executor say no more and push it out of sight.
 export CARGO_TERM_PROGRESS_WHEN=never RUST_BACKTRACE=0
 ulimit -n "$(ulimit -Hn)" 2>/dev/null || true
-scenarios=$(ls tests/tests/*.rs | sed 's|.*/\(.*\)\.rs|--test \1|' | grep -v architecture)
+scenarios=$(ls tests/tests/*.rs tests/tests/*/main.rs | sed 's|/main\.rs$||; s|\.rs$||; s|.*/|--test |' | grep -v architecture)
 contracts=$(ls crates/*/tests/*.rs crates/*/tests/*/main.rs 2>/dev/null | sed 's|/main.rs$||; s|.*/\([^/.]*\).*|--test \1|' | sort -u)
 kills=20 clients=
 if [ "$what" = all ]; then

@@ -77,7 +77,7 @@ impl Connection {
     }
 
     /// GETACL.
-    pub(crate) async fn get_acl(&mut self, name: &str) -> Answer {
+    pub(crate) async fn acl(&mut self, name: &str) -> Answer {
         let (reach, folder, _) = self.administered(name).await?;
         let entries = self.entries(&reach, &folder).await?;
         let told = entries.iter().map(|entry| (entry.identifier.as_str(), entry.rights));

@@ -261,7 +261,7 @@ impl Connection {
                 self.set_acl(&folder, &identifier, change).await
             }
             CommandBody::DeleteAcl { folder, identifier } => self.delete_acl(&folder, &identifier).await,
-            CommandBody::GetAcl { folder } => self.get_acl(&folder).await,
+            CommandBody::GetAcl { folder } => self.acl(&folder).await,
             CommandBody::ListRights { folder, identifier } => self.list_rights(&folder, &identifier).await,
             CommandBody::MyRights { folder } => self.my_rights(&folder).await,
             CommandBody::Close => self.close().await,

@@ -1,3 +1,5 @@
+//! Extracts, signatures and what is looked for in them; whatever a text holds, its signature never rules out.
+
 use super::*;
 use crate::structure::StructureScanner;
 use proptest::prelude::*;
