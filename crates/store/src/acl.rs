@@ -164,6 +164,19 @@ impl Facts {
 struct Given {
     in_folder: Option<Grant>,
     in_mailbox: Option<Grant>,
+    /// When the rights in the folder end: with the folder's row, else with the mailbox's.
+    until: Option<Timestamp>,
+}
+
+/// folder, rights, role, end
+type GivenTuple = (Option<i64>, String, Option<String>, Option<i64>);
+
+/// No end is later than any.
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }
 
 impl Given {
@@ -188,26 +201,36 @@ impl WriteTx {
         let Some(facts) = Facts::find(self.conn(), change.mailbox, change.folder).await? else {
             return Ok(Err(AclError::NoFolder));
         };
-        if let Err(refusal) = self.may_be_given(change.actor, &facts).await? {
-            return Ok(Err(refusal));
+        let standing = self.may_be_given(change.actor, &facts).await?;
+        if standing == Err(AclError::Owner) {
+            return Ok(standing.map(|()| Rights::default()));
         }
         // One such change at a time, and open sessions follow.
         self.directory_moved(Concern::Mailbox(change.mailbox)).await?;
         let given = self.given(change).await?;
         let before = given.rights(facts.folder);
         let after = change.change.applied(before);
-        if !after.without(before).is_within(change.within) {
+        let gained = after.without(before);
+        if !gained.is_within(change.within) {
             return Ok(Err(AclError::Beyond));
         }
-        if !after.has('a') && self.is_last(change, &facts, &given).await? {
+        // Whoever is disabled is given nothing; what they have can be taken.
+        if let Err(refusal) = standing
+            && !gained.is_empty()
+        {
+            return Ok(Err(refusal));
+        }
+        // An administrator who cannot see the folder administers nothing there.
+        let administers = after.has('a') && after.has('l');
+        if !administers && self.is_last(change, &facts, &given).await? {
             return Ok(Err(AclError::LastAdministrator));
         }
         on!(self.conn(), c => sqlx::query("DELETE FROM grants WHERE mailbox_id = $1 AND folder_id = $2 AND actor_id = $3")
             .bind(change.mailbox.0).bind(change.folder.0).bind(change.actor.0).execute(&mut *c).await.map(|_| ()))?;
         let inherited = Grant::resolve(None, given.in_mailbox, facts.folder);
-        // Without rights, a row is only needed where the mailbox gives some.
-        if !(after.is_empty() && inherited.is_empty()) {
-            let until = change.until.filter(|_| !after.is_within(inherited));
+        // What the mailbox gives already needs no row, and ends with it.
+        if after != inherited {
+            let until = if gained.is_empty() { given.until } else { earlier(given.until, change.until) };
             self.insert_acl(change, after, until).await?;
         }
         self.tell_acl(change, before, after).await?;
@@ -243,11 +266,14 @@ impl WriteTx {
 
     async fn given(&mut self, change: &AclChange) -> Result<Given, Error> {
         let now = self.now.0;
-        let rows: Vec<(Option<i64>, String, Option<String>)> = on!(self.conn(), c => sqlx::query_as(
-            "SELECT folder_id, rights, role FROM grants WHERE mailbox_id = $1 AND actor_id = $2 AND (folder_id IS NULL OR folder_id = $3) \
+        let rows: Vec<GivenTuple> = on!(self.conn(), c => sqlx::query_as(
+            "SELECT folder_id, rights, role, expires_at_ms FROM grants WHERE mailbox_id = $1 AND actor_id = $2 AND (folder_id IS NULL OR folder_id = $3) \
              AND (expires_at_ms IS NULL OR expires_at_ms > $4)")
             .bind(change.mailbox.0).bind(change.actor.0).bind(change.folder.0).bind(now).fetch_all(&mut *c).await)?;
-        Given::of(rows.iter().map(|row| (row.0.is_some(), &row.1, &row.2)))
+        let given = Given::of(rows.iter().map(|row| (row.0.is_some(), &row.1, &row.2)))?;
+        let decides = rows.iter().find(|row| row.0.is_some()).or(rows.first());
+        let until = decides.and_then(|row| row.3).map(Timestamp);
+        Ok(Given { until, ..given })
     }
 
     /// Whether nobody but this actor administers the mailbox for good.

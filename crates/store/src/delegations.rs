@@ -379,9 +379,14 @@ impl WriteTx {
 
     async fn end_grant(&mut self, grant: i64, mailbox: MailboxId) -> Result<(), Error> {
         let now = self.now.0;
-        let ended: Option<(i64, String, Option<String>)> = on!(self.conn(), c => sqlx::query_as(
-            "DELETE FROM grants WHERE id = $1 AND expires_at_ms <= $2 RETURNING actor_id, rights, role").bind(grant).bind(now).fetch_optional(&mut *c).await)?;
-        let Some((actor, rights, role)) = ended else { return Ok(()) };
+        let ended: Option<(i64, Option<i64>, String, Option<String>)> = on!(self.conn(), c => sqlx::query_as(
+            "DELETE FROM grants WHERE id = $1 AND expires_at_ms <= $2 RETURNING actor_id, folder_id, rights, role").bind(grant).bind(now).fetch_optional(&mut *c).await)?;
+        let Some((actor, folder, rights, role)) = ended else { return Ok(()) };
+        // As when it is taken away: what was said of single folders goes with what it was said beside.
+        if folder.is_none() {
+            on!(self.conn(), c => sqlx::query("DELETE FROM grants WHERE mailbox_id = $1 AND actor_id = $2")
+                .bind(mailbox.0).bind(actor).execute(&mut *c).await.map(|_| ()))?;
+        }
         self.directory_moved(Concern::Mailbox(mailbox)).await?;
         let detail = format!("role={} rights={rights}", role.as_deref().unwrap_or("custom"));
         self.audit(&admin("grant.ended", Some(mailbox), detail).on("actor", actor)).await

@@ -8,6 +8,8 @@ on_both_engines!(
     a_folder_row_overrides_the_mailbox_row_and_goes_when_neither_gives_anything,
     a_new_folder_takes_over_what_was_given_above_it,
     nobody_gives_more_or_for_longer_than_they_have_and_the_owner_keeps_all,
+    what_ends_ends_in_every_folder_and_no_change_there_makes_it_last,
+    rights_of_who_is_disabled_can_be_taken_and_not_given,
     flags_that_may_not_be_set_stay_behind_and_what_one_reader_saw_is_theirs_in_the_other_mailbox,
     a_move_to_another_mailbox_is_done_whole_or_not_at_all,
 );
@@ -87,6 +89,42 @@ async fn nobody_gives_more_or_for_longer_than_they_have_and_the_owner_keeps_all(
     let ward = store.holder("ward", MailboxKind::Organizational, Some("chief")).await;
     let chief = change(&ward, ward.inbox, ward.actor, RightsChange::Remove(rights("a")));
     assert_eq!(store.change_acl(chief).await.unwrap(), Err(AclError::LastAdministrator));
+}
+
+async fn what_ends_ends_in_every_folder_and_no_change_there_makes_it_last(store: &Fixture) {
+    let (marie, pierre) = pair(store).await;
+    let end = Timestamp(START.0 + 5_000);
+    store.grant(marie.mailbox, pierre.actor, Role::Administrator).await.unwrap();
+    store.raw.execute(&format!("UPDATE grants SET expires_at_ms = {}", end.0)).await;
+    let given =
+        async |at: Timestamp| store.given_mailboxes(pierre.actor, Reaching::All, at).await.unwrap().pop();
+    let set = async |wanted: RightsChange, until: Option<Timestamp>| {
+        let change = AclChange { until, ..change(&marie, marie.inbox, pierre.actor, wanted) };
+        store.change_acl(change).await.unwrap().unwrap()
+    };
+    // By himself, what he has already: no row of its own.
+    assert_eq!(set(RightsChange::Add(rights("l")), Some(end)).await, Rights::ALL);
+    assert!(given(START).await.unwrap().folders.is_empty());
+    // Less, by who may give for ever: it ends with what it was taken from.
+    set(RightsChange::Remove(rights("s")), None).await;
+    assert_eq!(given(START).await.unwrap().folders.len(), 1);
+    assert_eq!(given(end).await, None);
+    // More, by who may give for ever, beside what ends: it all ends.
+    set(RightsChange::Add(rights("s")), None).await;
+    assert_eq!(given(end).await, None);
+}
+
+async fn rights_of_who_is_disabled_can_be_taken_and_not_given(store: &Fixture) {
+    let (marie, pierre) = pair(store).await;
+    store.grant(marie.mailbox, pierre.actor, Role::Reader).await.unwrap();
+    let person = format!("(SELECT user_id FROM actors WHERE id = {})", pierre.actor.0);
+    store.raw.execute(&format!("UPDATE users SET disabled_at_ms = 1 WHERE id = {person}")).await;
+    let set = async |letters: &str| {
+        let wanted = RightsChange::Replace(rights(letters));
+        store.change_acl(change(&marie, marie.inbox, pierre.actor, wanted)).await.unwrap()
+    };
+    assert_eq!(set("lri").await, Err(AclError::Disabled));
+    assert_eq!(set("").await, Ok(Rights::default()));
 }
 
 fn crossing(from: &Holder, to: &Holder) -> Crossing {
