@@ -42,7 +42,9 @@ impl Connection {
             let count = names_numbers(set, by_uid).then_some(messages.len());
             let ranges = uid_ranges(&messages);
             let store = self.changing(who);
-            let moved = if target.who.mailbox == who.mailbox {
+            // Flags that may not be set there stay behind (RFC 4314 §4).
+            let takes_all = target.who.mailbox == who.mailbox && target.who.may("swt");
+            let moved = if takes_all {
                 store.move_to(who.mailbox, selected.folder, target.id(), ranges, count).await?
             } else {
                 store.move_across(crossing(selected, &target), ranges, count).await?

@@ -61,8 +61,8 @@ impl Store {
                 let moved = tx.copy_across(&crossing, &ranges, count).await?;
                 if let Ok(moved) = &moved {
                     let (mailbox, folder) = crossing.from;
-                    let gone = moved.uids.iter().map(|(uid, _)| (uid.0, uid.0)).collect();
-                    tx.remove(mailbox, folder, &gone, false).await?;
+                    // The same that were copied: nobody else writes in the folder meanwhile.
+                    tx.remove(mailbox, folder, &ranges, false).await?;
                     let touched = moved.uids.iter().map(|(uid, _)| uid.0).collect();
                     let facts = format!(" to={}", crossing.to.1);
                     tx.tell_messages(mailbox, folder, "message.changed", &touched, &facts).await?;

@@ -211,14 +211,21 @@ impl WriteTx {
             return Ok(Some(carried));
         }
         let names = self.keyword_names(from).await?;
+        let any = sources.iter().fold(0, |any, source| any | source.keywords);
+        let named = |bits: i64| {
+            let has = move |bit: usize| bits & (1 << bit) != 0;
+            let named = names.iter().enumerate().filter(move |(bit, _)| has(*bit));
+            named.map(|(_, name)| name.clone()).collect::<Vec<String>>()
+        };
+        // All at once first: what is refused leaves no keyword behind.
+        if self.keyword_bits(to, &named(any)).await?.is_none() {
+            return Ok(None);
+        }
         for source in sources {
             if carried.contains_key(&source.keywords) {
                 continue;
             }
-            let has = |bit: usize| source.keywords & (1 << bit) != 0;
-            let carried_names: Vec<String> =
-                names.iter().enumerate().filter(|(bit, _)| has(*bit)).map(|(_, name)| name.clone()).collect();
-            let Some(bits) = self.keyword_bits(to, &carried_names).await? else { return Ok(None) };
+            let Some(bits) = self.keyword_bits(to, &named(source.keywords)).await? else { return Ok(None) };
             carried.insert(source.keywords, bits);
         }
         Ok(Some(carried))
