@@ -228,7 +228,8 @@ impl Connection {
     /// Refuses a folder that may not be made: `k` is asked where the lowest level stands that is there (RFC 4314 §4). What may not be listed
     /// takes no folders, and no other in its place.
     pub(crate) async fn must_take_folder(&self, reached: &Reached, local: &str) -> Result<(), Failure> {
-        if reached.is_holder {
+        // Who holds an applicative mailbox may have less than all rights there.
+        if reached.is_holder && reached.rights() == Rights::ALL {
             return Ok(());
         }
         let mailbox = reached.mailbox;
