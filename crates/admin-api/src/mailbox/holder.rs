@@ -5,7 +5,7 @@ use crate::access::Caller;
 use crate::api::Api;
 use crate::problem::{Code, Problem};
 use mail_types::{ActorId, FolderId, MailboxId, Principal, SystemFlags};
-use store::{AuditEntry, Category, FolderSummary, Store};
+use store::{AuditEntry, Category, FolderSummary, Reaching, Store};
 
 /// A caller who opened a mailbox.
 #[derive(Clone, Debug)]
@@ -19,15 +19,28 @@ impl Holder {
     /// Whoever opened a mailbox.
     ///
     /// # Errors
-    /// The command line of this machine holds no mailbox.
-    pub(crate) fn of(api: &Api, caller: &Caller) -> Result<Self, Problem> {
+    /// The command line of this machine holds no mailbox. To somebody who was given or denied single folders, only IMAP says which.
+    pub(crate) async fn of(api: &Api, caller: &Caller) -> Result<Self, Problem> {
         let principal = caller.principal().cloned().ok_or_else(|| {
             Problem::new(Code::Forbidden).detail(
                 "this is for whoever opens a mailbox, with an application password or a certificate",
                 "ceci est pour qui ouvre une boîte, avec un mot de passe d'application ou un certificat",
             )
         })?;
-        Ok(Self { principal, store: api.store_of(caller) })
+        let holder = Self { principal, store: api.store_of(caller) };
+        if !holder.principal.is_holder && holder.has_rights_in_single_folders().await? {
+            return Err(Problem::new(Code::Forbidden).detail(
+                "your rights differ between the folders of this mailbox: read it over IMAP",
+                "vos droits diffèrent entre les dossiers de cette boîte : lisez-la par IMAP",
+            ));
+        }
+        Ok(holder)
+    }
+
+    async fn has_rights_in_single_folders(&self) -> Result<bool, Problem> {
+        let (actor, mailbox) = (self.principal.actor.id, self.principal.mailbox);
+        let given = self.store.given_mailboxes(actor, Reaching::Mailbox(mailbox), self.store.now()).await?;
+        Ok(given.iter().any(|given| !given.folders.is_empty()))
     }
 
     pub(crate) fn mailbox(&self) -> MailboxId {

@@ -117,7 +117,7 @@ async fn list_folders(
     caller: Caller,
     Query(query): Query<FolderQuery>,
 ) -> Result<axum::Json<Page<Folder>>, Problem> {
-    let holder = Holder::of(&api, &caller)?;
+    let holder = Holder::of(&api, &caller).await?;
     holder.must("l")?;
     let limit = page::limit(query.limit)?;
     let after = page::after(query.cursor.as_deref())?;
@@ -136,7 +136,7 @@ async fn add_folder(
     caller: Caller,
     Json(new): Json<NewFolder>,
 ) -> Result<Created<Folder>, Problem> {
-    let holder = Holder::of(&api, &caller)?;
+    let holder = Holder::of(&api, &caller).await?;
     holder.must("k")?;
     let name = folder_name(&new.name)?;
     let id = holder.store.create_folder(holder.mailbox(), &name, None).await?.map_err(refusal)?;
@@ -154,7 +154,7 @@ async fn show_folder(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Shown<Folder>, Problem> {
-    let holder = Holder::of(&api, &caller)?;
+    let holder = Holder::of(&api, &caller).await?;
     holder.must("l")?;
     Ok(shown(find(&holder, &id).await?))
 }
@@ -172,7 +172,7 @@ async fn rename_folder(
     if_match: IfMatch,
     Json(change): Json<FolderChange>,
 ) -> Result<Shown<Folder>, Problem> {
-    let holder = Holder::of(&api, &caller)?;
+    let holder = Holder::of(&api, &caller).await?;
     holder.must("kx")?;
     let folder = find(&holder, &id).await?;
     if_match.expect(revision(&folder.row.name))?;
@@ -206,7 +206,7 @@ async fn remove_folder(
     Path(id): Path<String>,
     if_match: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    let holder = Holder::of(&api, &caller)?;
+    let holder = Holder::of(&api, &caller).await?;
     holder.must("x")?;
     let folder = find(&holder, &id).await?;
     if_match.expect(revision(&folder.row.name))?;

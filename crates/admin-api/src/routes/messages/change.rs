@@ -79,7 +79,7 @@ pub(super) async fn change_message(
     if_match: IfMatch,
     Json(patch): Json<MessagePatch>,
 ) -> Result<Shown<MessageSummary>, Problem> {
-    let holder = Holder::of(&api, &caller)?;
+    let holder = Holder::of(&api, &caller).await?;
     holder.must("r")?;
     let id: MessageId = id.parse()?;
     holder.folder_of(id).await?;
@@ -114,7 +114,7 @@ pub(super) async fn remove_message(
     Query(query): Query<RemovalQuery>,
     if_match: IfMatch,
 ) -> Result<Response, Problem> {
-    let holder = Holder::of(&api, &caller)?;
+    let holder = Holder::of(&api, &caller).await?;
     holder.must("te")?;
     let id: MessageId = id.parse()?;
     let folder = holder.folder_of(id).await?;

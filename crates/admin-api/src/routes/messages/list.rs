@@ -100,7 +100,7 @@ pub(super) async fn list_messages(
     caller: Caller,
     Query(query): Query<MessageQuery>,
 ) -> Result<axum::Json<Page<MessageSummary>>, Problem> {
-    let holder = Holder::of(&api, &caller)?;
+    let holder = Holder::of(&api, &caller).await?;
     holder.must("r")?;
     let limit = page::limit(query.limit)?;
     let is_newest_first = query.is_newest_first()?;
