@@ -205,9 +205,10 @@ impl Fetch<'_> {
                     self.cheap_item(at, uid, None);
                 }
                 self.end(uid);
+                self.wire.spill().await?;
             }
         }
-        self.wire.spill().await
+        Ok(())
     }
 
     async fn page(&mut self, page: &[(u32, u32)], span: u32) -> Result<(), Failure> {
@@ -309,6 +310,8 @@ impl Fetch<'_> {
             if !self.cheap_item(at, uid, Some(row)) && !self.structure_item(at, opened.structure.as_ref())? {
                 self.section_item(at, &mut opened).await?;
             }
+            // A client may ask for much of one message many times over.
+            self.wire.spill().await?;
         }
         if is_newly_seen && self.plan.adds_flags() {
             self.wire.out.push(b' ');

@@ -42,9 +42,13 @@ impl Connection {
         self.selected = Some(Box::new(selected));
         self.watch_selected();
         // Of a folder that was made anew, what the client knows means nothing.
-        if let Some(resync) = parameters.resync.filter(|resync| resync.uid_validity == status.uid_validity.0)
+        let resync = parameters.resync.filter(|resync| resync.uid_validity == status.uid_validity.0);
+        if let Some(resync) = resync
+            && let Err(failure) = self.catch_up(&resync).await
         {
-            self.catch_up(&resync).await?;
+            // What is answered NO is not selected (RFC 3501 §6.3.1).
+            self.leave_folder().await;
+            return Err(failure);
         }
         Ok(match (is_read_only, to_read) {
             (false, _) => Done::with(Code::ReadWrite, "SELECT completed"),
