@@ -1,6 +1,6 @@
 //! What SEARCH returns and keeps: ESEARCH (RFC 4731), `$` (RFC 5182), ages and dates (RFC 5032, RFC 8514).
 
-use scenarios::{Demo, Imap, Mailbox, Wire};
+use scenarios::{Demo, Imap, Mailbox, Wire, until};
 use std::sync::Arc;
 
 /// Six messages: 2, 3 and 5 are flagged; UIDs and numbers are the same until one goes.
@@ -179,5 +179,41 @@ async fn ages_are_counted_from_now_and_from_the_internal_date() {
     }
     for bad in ["YOUNGER 0", "OLDER -1", "YOUNGER", "OLDER 4294967296"] {
         assert!(imap.command(&format!("SEARCH {bad}")).await.status.starts_with("BAD"), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn the_save_date_is_when_a_message_came_to_its_folder() {
+    let (_demo, _mailbox, mut imap) = six("rangement").await;
+    imap.append("INBOX \"01-Jan-2015 18:50:53 +0100\"", b"Subject: old\r\n\r\nx\r\n").await;
+    imap.ok("NOOP").await;
+    let save_date = |told: String| {
+        let (_, date) = told.split_once("SAVEDATE \"").unwrap_or_else(|| panic!("{told}"));
+        date.split('"').next().expect("a date").to_owned()
+    };
+    let first = save_date(imap.ok("FETCH 7 SAVEDATE").await.text());
+    assert!(first.ends_with(" +0000") && !first.contains("2015"), "{first}");
+    imap.ok("CREATE Classement").await;
+    // A copy has a date of its own; the message keeps its.
+    let copied = until("a copy with another date", async || {
+        imap.ok("COPY 7 Classement").await;
+        imap.ok("SELECT Classement").await;
+        let copied = save_date(imap.ok("FETCH * (INTERNALDATE SAVEDATE)").await.text());
+        imap.ok("SELECT INBOX").await;
+        Some(copied).filter(|copied| *copied != first)
+    })
+    .await;
+    assert_ne!(copied, first);
+    assert_eq!(save_date(imap.ok("UID FETCH 7 (SAVEDATE)").await.text()), first);
+    let day = first.split(' ').next().expect("a day").trim_start_matches('0');
+    for (keys, expected) in [
+        ("SAVEDATESUPPORTED", "* SEARCH 1 2 3 4 5 6 7"),
+        ("NOT SAVEDATESUPPORTED", "* SEARCH"),
+        ("SAVEDBEFORE 2-Jan-2015", "* SEARCH"),
+        ("SAVEDSINCE 2-Jan-2015 BEFORE 2-Jan-2015", "* SEARCH 7"),
+        (&format!("7 SAVEDON {day}"), "* SEARCH 7"),
+        (&format!("7 SAVEDBEFORE {day}"), "* SEARCH"),
+    ] {
+        assert_eq!(imap.ok(&format!("SEARCH {keys}")).await.text().trim_end(), expected, "{keys}");
     }
 }

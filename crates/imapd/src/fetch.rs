@@ -390,6 +390,10 @@ impl Fetch<'_> {
                 out.extend_from_slice(b"INTERNALDATE ");
                 response::internal_date(out, row.internal_date);
             }
+            (Some(FetchItem::SaveDate), Some(row)) => {
+                out.extend_from_slice(b"SAVEDATE ");
+                response::internal_date(out, row.saved_at);
+            }
             (Some(FetchItem::Rfc822Size), Some(row)) => {
                 out.extend_from_slice(b"RFC822.SIZE ");
                 response::number(out, row.size.into());

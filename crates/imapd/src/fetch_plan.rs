@@ -70,7 +70,7 @@ impl Plan {
 fn need(item: &FetchItem) -> Option<WithBody> {
     match item {
         FetchItem::Flags | FetchItem::Uid | FetchItem::ModSeq => None,
-        FetchItem::InternalDate | FetchItem::Rfc822Size => Some(WithBody::No),
+        FetchItem::InternalDate | FetchItem::SaveDate | FetchItem::Rfc822Size => Some(WithBody::No),
         FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure => Some(WithBody::Structure),
         FetchItem::Rfc822
         | FetchItem::Rfc822Header

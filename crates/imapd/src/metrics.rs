@@ -101,6 +101,8 @@ pub(crate) fn command_word(body: &CommandBody) -> &'static str {
         CommandBody::Unselect => "UNSELECT",
         CommandBody::Expunge | CommandBody::UidExpunge { .. } => "EXPUNGE",
         CommandBody::Search(_) => "SEARCH",
+        CommandBody::Sort(_) => "SORT",
+        CommandBody::Thread(_) => "THREAD",
         CommandBody::Fetch(_) => "FETCH",
         CommandBody::Store(_) => "STORE",
         CommandBody::Copy { .. } => "COPY",

@@ -216,6 +216,8 @@ impl Connection {
             | C::Expunge
             | C::UidExpunge { .. }
             | C::Search(_)
+            | C::Sort(_)
+            | C::Thread(_)
             | C::Fetch(_)
             | C::Store(_)
             | C::Copy { .. }
@@ -269,6 +271,8 @@ impl Connection {
             CommandBody::Expunge => self.expunge(None).await,
             CommandBody::UidExpunge { uids } => self.expunge(Some(&uids)).await,
             CommandBody::Search(arguments) => self.search(tag, arguments).await,
+            CommandBody::Sort(arguments) => self.sort(tag, arguments).await,
+            CommandBody::Thread(arguments) => self.thread(arguments).await,
             CommandBody::Fetch(arguments) => self.fetch(arguments).await,
             CommandBody::Store(arguments) => self.store_flags(arguments).await,
             CommandBody::Copy { by_uid, set, folder } => self.copy(&set, by_uid, &folder).await,

@@ -44,6 +44,8 @@ impl Telling {
                 (arguments.by_uid, arguments.by_uid, arguments.unchanged_since.is_some())
             }
             CommandBody::Search(arguments) => (arguments.by_uid, arguments.by_uid, false),
+            CommandBody::Sort(arguments) => (arguments.by_uid, arguments.by_uid, false),
+            CommandBody::Thread(arguments) => (arguments.by_uid, arguments.by_uid, false),
             CommandBody::Copy { by_uid, .. } => (*by_uid, true, false),
             CommandBody::Move { by_uid, .. } => (*by_uid, true, true),
             CommandBody::UidExpunge { .. } => (true, true, true),

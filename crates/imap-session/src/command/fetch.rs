@@ -26,6 +26,8 @@ pub enum FetchItem {
     Flags,
     /// INTERNALDATE
     InternalDate,
+    /// SAVEDATE (RFC 8514)
+    SaveDate,
     /// RFC822: as `BODY[]`, under that name; sets `\Seen`.
     Rfc822,
     /// RFC822.HEADER: as `BODY.PEEK[HEADER]`, under that name.

@@ -9,6 +9,7 @@ mod fetch;
 mod list;
 mod search;
 mod select;
+mod sort;
 mod status;
 mod store;
 
@@ -19,6 +20,7 @@ pub use list::{ListArguments, ListReturn, ListSelection, SpecialUse};
 use mail_types::{RightsChange, Secret};
 pub use search::{Date, PartialRange, SearchArguments, SearchKey, SearchReturn};
 pub use select::{Resync, SelectParameters, SequenceMatch};
+pub use sort::{SortArguments, SortBy, SortKey, ThreadAlgorithm, ThreadArguments};
 pub use status::StatusItem;
 pub use store::{FlagList, StoreAction, StoreArguments};
 
@@ -165,6 +167,10 @@ pub enum CommandBody {
     },
     /// RFC 3501 §6.4.4
     Search(SearchArguments),
+    /// RFC 5256
+    Sort(SortArguments),
+    /// RFC 5256
+    Thread(ThreadArguments),
     /// RFC 3501 §6.4.5
     Fetch(FetchArguments),
     /// RFC 3501 §6.4.6

@@ -76,6 +76,7 @@ fn item(cursor: &mut Cursor<'_>) -> Parsed<FetchItem> {
         b"ENVELOPE" => FetchItem::Envelope,
         b"FLAGS" => FetchItem::Flags,
         b"INTERNALDATE" => FetchItem::InternalDate,
+        b"SAVEDATE" => FetchItem::SaveDate,
         b"RFC822" => FetchItem::Rfc822,
         b"RFC822.HEADER" => FetchItem::Rfc822Header,
         b"RFC822.SIZE" => FetchItem::Rfc822Size,

@@ -14,6 +14,7 @@ mod list;
 mod search;
 mod select;
 mod session;
+mod sort;
 mod store;
 
 use crate::command::{Command, CommandBody, Section};
@@ -99,6 +100,8 @@ fn uid_command(name: &str, cursor: &mut Cursor<'_>) -> Parsed<Option<CommandBody
     Ok(Some(match name {
         "EXPUNGE" => CommandBody::UidExpunge { uids: spaced_set(cursor)? },
         "SEARCH" => search::arguments(cursor, true)?,
+        "SORT" => sort::sort(cursor, true)?,
+        "THREAD" => sort::thread(cursor, true)?,
         "FETCH" => fetch::arguments(cursor, true)?,
         "STORE" => store::arguments(cursor, true)?,
         "COPY" => copy(cursor, true)?,
@@ -147,6 +150,8 @@ fn plain_command(name: &str, cursor: &mut Cursor<'_>) -> Parsed<Option<CommandBo
         "LIST" => list::list(cursor)?,
         "LSUB" => list::lsub(cursor)?,
         "SEARCH" => search::arguments(cursor, false)?,
+        "SORT" => sort::sort(cursor, false)?,
+        "THREAD" => sort::thread(cursor, false)?,
         "FETCH" => fetch::arguments(cursor, false)?,
         "STORE" => store::arguments(cursor, false)?,
         "COPY" => copy(cursor, false)?,

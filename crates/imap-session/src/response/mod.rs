@@ -153,7 +153,16 @@ pub fn status(out: &mut Vec<u8>, name: &str, utf8: bool, items: &[(StatusItem, u
 
 /// `* SEARCH n …`, and the highest modification sequence of what was found if given (RFC 7162 §3.1.5).
 pub fn search(out: &mut Vec<u8>, numbers: &[u32], highest_modseq: Option<u64>) {
-    out.extend_from_slice(b"* SEARCH");
+    numbered(out, "* SEARCH", numbers, highest_modseq);
+}
+
+/// `* SORT n …`, as [`search`] (RFC 7162 §3.1.6).
+pub fn sort(out: &mut Vec<u8>, numbers: &[u32], highest_modseq: Option<u64>) {
+    numbered(out, "* SORT", numbers, highest_modseq);
+}
+
+fn numbered(out: &mut Vec<u8>, name: &str, numbers: &[u32], highest_modseq: Option<u64>) {
+    out.extend_from_slice(name.as_bytes());
     for found in numbers {
         out.push(b' ');
         number(out, u64::from(*found));
