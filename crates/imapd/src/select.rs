@@ -146,7 +146,11 @@ impl Connection {
         let status =
             self.shared.store.folder_status(folder, who.private_seen_of).await?.ok_or(NONEXISTENT)?;
         let limit = self.shared.message_size_max;
-        let values: Vec<_> = items.iter().map(|item| (*item, value(&status, limit, *item))).collect();
+        let mut values: Vec<_> = items.iter().map(|item| (*item, value(&status, limit, *item))).collect();
+        // Not counted as messages come and go: it is asked for seldom.
+        if let Some((_, octets)) = values.iter_mut().find(|(item, _)| *item == StatusItem::DeletedStorage) {
+            *octets = self.shared.store.deleted_bytes(folder).await?;
+        }
         response::status(&mut self.wire.out, name, self.decoder.is_utf8(), &values);
         Ok(())
     }
@@ -205,5 +209,7 @@ fn value(status: &FolderStatus, append_limit: u64, item: StatusItem) -> u64 {
         StatusItem::HighestModSeq => status.modseq.0,
         StatusItem::Deleted => status.deleted.into(),
         StatusItem::AppendLimit => append_limit,
+        // Told apart.
+        StatusItem::DeletedStorage => 0,
     }
 }

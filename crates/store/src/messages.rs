@@ -209,6 +209,15 @@ impl Store {
         }))
     }
 
+    /// Octets of the messages of a folder that are marked to be removed.
+    pub async fn deleted_bytes(&self, folder: FolderId) -> Result<u64, Error> {
+        let mut reader = self.reader().await?;
+        let (octets,): (i64,) = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT CAST(COALESCE(SUM(size_bytes), 0) AS BIGINT) FROM messages WHERE folder_id = $1 AND (flags & 8) <> 0")
+            .bind(folder.0).fetch_one(&mut *c).await)?;
+        Ok(octets.unsigned_abs())
+    }
+
     /// Rows of the messages with a UID in `first..=last`, by UID, at most `limit` of them.
     pub async fn messages(
         &self,

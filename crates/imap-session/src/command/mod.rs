@@ -152,6 +152,18 @@ pub enum CommandBody {
         /// Which folder.
         folder: String,
     },
+    /// RFC 9208 §4.1.2
+    GetQuota {
+        /// Of which root.
+        root: String,
+    },
+    /// RFC 9208 §4.1.3
+    GetQuotaRoot {
+        /// Of which folder.
+        folder: String,
+    },
+    /// RFC 9208 §4.1.1; what is asked for is not kept.
+    SetQuota,
     /// RFC 3501 §6.4.1
     Check,
     /// RFC 3501 §6.4.2

@@ -21,10 +21,12 @@ pub enum StatusItem {
     Deleted,
     /// APPENDLIMIT (RFC 7889)
     AppendLimit,
+    /// DELETED-STORAGE (RFC 9208): octets of the messages marked to be removed.
+    DeletedStorage,
 }
 
 impl StatusItem {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Messages,
         Self::Recent,
         Self::UidNext,
@@ -34,6 +36,7 @@ impl StatusItem {
         Self::HighestModSeq,
         Self::Deleted,
         Self::AppendLimit,
+        Self::DeletedStorage,
     ];
 
     /// The word on the wire.
@@ -48,6 +51,7 @@ impl StatusItem {
             Self::HighestModSeq => "HIGHESTMODSEQ",
             Self::Deleted => "DELETED",
             Self::AppendLimit => "APPENDLIMIT",
+            Self::DeletedStorage => "DELETED-STORAGE",
         }
     }
 

@@ -11,6 +11,7 @@ mod fetch;
 mod flags;
 mod folder;
 mod list;
+mod quota;
 mod search;
 mod select;
 mod session;
@@ -118,6 +119,9 @@ fn plain_command(name: &str, cursor: &mut Cursor<'_>) -> Parsed<Option<CommandBo
         "STARTTLS" => CommandBody::StartTls,
         "UNAUTHENTICATE" => CommandBody::Unauthenticate,
         "NAMESPACE" => CommandBody::Namespace,
+        "GETQUOTA" => quota::get(cursor)?,
+        "GETQUOTAROOT" => CommandBody::GetQuotaRoot { folder: folder::spaced_name(cursor)? },
+        "SETQUOTA" => quota::set(cursor)?,
         "CHECK" => CommandBody::Check,
         "CLOSE" => CommandBody::Close,
         "UNSELECT" => CommandBody::Unselect,

@@ -175,6 +175,27 @@ fn numbered(out: &mut Vec<u8>, name: &str, numbers: &[u32], highest_modseq: Opti
     line_end(out);
 }
 
+/// `* QUOTAROOT folder root` (RFC 9208 §4.2.2)
+pub fn quota_root(out: &mut Vec<u8>, folder: &str, root: &str, utf8: bool) {
+    out.extend_from_slice(b"* QUOTAROOT ");
+    astring_folder_name(out, folder, utf8);
+    out.push(b' ');
+    quoted_or_literal(out, root.as_bytes());
+    line_end(out);
+}
+
+/// `* QUOTA root (STORAGE used limit)` (RFC 9208 §4.2.1), both in units of 1024 octets.
+pub fn quota(out: &mut Vec<u8>, root: &str, used: u64, limit: u64) {
+    out.extend_from_slice(b"* QUOTA ");
+    quoted_or_literal(out, root.as_bytes());
+    out.extend_from_slice(b" (STORAGE ");
+    number(out, used);
+    out.push(b' ');
+    number(out, limit);
+    out.push(b')');
+    line_end(out);
+}
+
 /// `* FLAGS (…)`: the flags of the selected folder.
 pub fn folder_flags<'a>(out: &mut Vec<u8>, system: SystemFlags, keywords: impl IntoIterator<Item = &'a str>) {
     out.extend_from_slice(b"* FLAGS ");
