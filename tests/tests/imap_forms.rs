@@ -37,6 +37,10 @@ async fn after_uidonly_messages_have_no_numbers() {
         "SEARCH ALL",
         "UID SEARCH 1:2",
         "UID SEARCH NOT (SEEN 1)",
+        "SORT (ARRIVAL) UTF-8 ALL",
+        "UID SORT (ARRIVAL) UTF-8 1:2",
+        "THREAD REFERENCES UTF-8 ALL",
+        "UID THREAD ORDEREDSUBJECT UTF-8 NOT 1",
         "REPLACE 1 INBOX {1+}\r\nx",
     ] {
         let status = imap.command(numbered).await.status;

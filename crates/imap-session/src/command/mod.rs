@@ -227,6 +227,8 @@ impl CommandBody {
             Self::Store(arguments) => !arguments.by_uid,
             Self::Copy { by_uid, .. } | Self::Move { by_uid, .. } => !by_uid,
             Self::Search(arguments) => !arguments.by_uid || arguments.criteria.names_numbers(),
+            Self::Sort(arguments) => !arguments.by_uid || arguments.criteria.names_numbers(),
+            Self::Thread(arguments) => !arguments.by_uid || arguments.criteria.names_numbers(),
             Self::Select { parameters, .. } | Self::Examine { parameters, .. } => {
                 parameters.resync.as_ref().is_some_and(|resync| resync.sequence_match.is_some())
             }
