@@ -11,7 +11,7 @@ const UNIT: u64 = 1024;
 
 impl Connection {
     /// GETQUOTAROOT.
-    pub(crate) async fn get_quota_root(&mut self, folder: &str) -> Answer {
+    pub(crate) async fn quota_roots(&mut self, folder: &str) -> Answer {
         let place = self.place(folder).await?;
         place.who.must("r")?;
         let (_, local) = self.within(folder).await?;
@@ -22,7 +22,7 @@ impl Connection {
     }
 
     /// GETQUOTA.
-    pub(crate) async fn get_quota(&mut self, root: &str) -> Answer {
+    pub(crate) async fn quota(&mut self, root: &str) -> Answer {
         let inbox = if root.is_empty() { "INBOX".to_owned() } else { format!("{root}/INBOX") };
         let place = self.place(&inbox).await?;
         let (_, local) = self.within(&inbox).await?;
