@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use scenarios::{Demo, Imap, Mailbox, Wire};
+use scenarios::{Demo, Imap, Mailbox, Operator, Wire};
 
 async fn greeted(demo: &Demo) -> Wire {
     let mut wire = Wire::implicit(demo.north().ports["imaps"], &demo.anonymous()).await;
@@ -180,4 +180,37 @@ async fn a_connection_is_given_back_and_logged_in_again_as_somebody_else() {
     imap.ok(&format!("LOGIN \"{username}\" \"{password}\"")).await;
     assert!(imap.command("FETCH 1 BODY[]").await.status.starts_with("BAD"), "nothing is selected");
     assert!(imap.ok("STATUS INBOX (MESSAGES)").await.text().contains("MESSAGES 0"));
+}
+
+#[tokio::test]
+async fn a_listener_that_takes_no_passwords_says_so_and_another_one_takes_them() {
+    let mut operator = Operator::init("cartes.example");
+    let only = "client_certificates = \"request\"\npasswords = false\n";
+    for listener in ["imaps", "submissions"] {
+        let begins = format!("[listeners.{listener}]\n");
+        operator.edit(&begins, &format!("{begins}{only}"));
+    }
+    let holder = operator.new_mailbox("holder");
+    operator.serve();
+    let (name, password) = credentials(&holder);
+    let mut imap = Wire::implicit(operator.ports["imaps"], &operator.anonymous()).await;
+    let greeting = imap.line().await;
+    assert!(greeting.contains(" LOGINDISABLED") && !greeting.contains("AUTH="), "{greeting}");
+    for command in
+        [format!("a LOGIN {name} {password}"), format!("a AUTHENTICATE PLAIN {}", plain("", name, password))]
+    {
+        imap.send(&command).await;
+        answered(&mut imap, "a NO [CANNOT] No passwords here").await;
+    }
+    let mut submission = Wire::implicit(operator.ports["submissions"], &operator.anonymous()).await;
+    submission.expect("220").await;
+    submission.ask("EHLO a.example", "250").await;
+    submission.ask(&format!("AUTH PLAIN {}", plain("", name, password)), "504 5.5.4 No passwords here").await;
+    let mut open = Wire::connect(operator.ports["imap"]).await;
+    open.line().await;
+    open.send("a STARTTLS").await;
+    answered(&mut open, "a OK").await;
+    open.handshake(&operator.anonymous()).await.expect("TLS");
+    open.send(&format!("b LOGIN {name} {password}")).await;
+    answered(&mut open, "b OK").await;
 }

@@ -252,6 +252,8 @@ pub struct Listener {
     pub protocol: Protocol,
     /// `client_certificates`: whether clients are asked for a certificate. Other operators always are.
     pub client_certificates: ClientCertificates,
+    /// `passwords`: whether a password is taken on IMAP and submission; else a certificate only.
+    pub passwords: bool,
     /// `compress`: whether clients of IMAP may compress (RFC 4978).
     pub compress: bool,
 }
@@ -322,11 +324,17 @@ impl Listener {
                 "must be `request` or `require`: another operator is known by its certificate alone",
             );
         }
+        let passwords = section.boolean("passwords", true);
+        if !passwords && !matches!(protocol, Protocol::Imap | Protocol::Submission) {
+            section.fault("passwords", "is for listeners of IMAP and of submission");
+        } else if !passwords && client_certificates == ClientCertificates::Off {
+            section.fault("passwords", "with `client_certificates = \"off\"` nobody could log in");
+        }
         let compress = section.boolean("compress", false);
         if compress && protocol != Protocol::Imap {
             section.fault("compress", "is for listeners of IMAP");
         }
-        Self { name: name.to_owned(), bind, tls, protocol, client_certificates, compress }
+        Self { name: name.to_owned(), bind, tls, protocol, client_certificates, passwords, compress }
     }
 
     fn protocol(section: &mut Section) -> Protocol {

@@ -98,6 +98,8 @@ pub struct Imapd {
     pub search: SearchEngine,
     /// Octets of one appended message (APPENDLIMIT).
     pub message_size_max: u64,
+    /// Whether a password is taken; else a certificate only.
+    pub passwords: bool,
     /// Whether clients may compress (RFC 4978).
     pub compress: bool,
     /// Time limits.

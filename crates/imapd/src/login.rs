@@ -19,6 +19,8 @@ const FAILURES_MAX: u32 = 5;
 
 const NO_CERTIFICATE: Failure =
     Failure::No(Some(Code::AuthenticationFailed), "EXTERNAL needs a TLS client certificate; none was shown");
+const NO_PASSWORDS: Failure =
+    Failure::No(Some(Code::Cannot), "No passwords here: use EXTERNAL with your certificate, or another port");
 const PRIVACY: Failure = Failure::No(Some(Code::PrivacyRequired), "Begin TLS before you send a password");
 
 /// What a client may authenticate with.
@@ -37,6 +39,9 @@ pub(crate) struct Dialogue {
 impl Connection {
     /// LOGIN.
     pub(crate) async fn login(&mut self, username: &str, password: &Secret<String>) -> Answer {
+        if self.is_secure() && !self.shared.passwords {
+            return Err(NO_PASSWORDS);
+        }
         self.prove("", username, password).await
     }
 
@@ -49,6 +54,7 @@ impl Connection {
     ) -> Next {
         let mechanism = match (mechanism, &self.certificate) {
             _ if !self.is_secure() => Err(PRIVACY),
+            ("PLAIN", _) if !self.shared.passwords => Err(NO_PASSWORDS),
             ("PLAIN", _) => Ok(Mechanism::Plain),
             ("EXTERNAL", Some(_)) => Ok(Mechanism::External),
             ("EXTERNAL", None) => Err(NO_CERTIFICATE),

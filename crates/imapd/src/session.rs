@@ -346,7 +346,7 @@ impl Connection {
         let state = ConnectionState {
             tls,
             authenticated: self.login.is_some(),
-            login_disabled: !tls,
+            login_disabled: !tls || !self.shared.passwords,
             client_certificate: self.certificate.is_some(),
         };
         let limit = self.shared.message_size_max;

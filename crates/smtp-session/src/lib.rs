@@ -19,6 +19,7 @@
 //! let mut server = Server::new(ServerOptions {
 //!     hostname: "mx.chu.example".into(),
 //!     service: Service::Mx,
+//!     passwords: true,
 //!     tls: TlsState::Clear { starttls_offered: true },
 //!     max_message_size: 10_000_000,
 //!     max_recipients: 100,

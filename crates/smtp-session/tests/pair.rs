@@ -21,6 +21,7 @@ impl Pair {
         let server = Server::new(ServerOptions {
             hostname: "mx.test".into(),
             service: Service::Mx,
+            passwords: true,
             tls: TlsState::Active,
             max_message_size: 1_000_000,
             max_recipients: 1000,

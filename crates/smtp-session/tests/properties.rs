@@ -9,6 +9,7 @@ fn server() -> Server {
     Server::new(ServerOptions {
         hostname: "mx.test".into(),
         service: Service::Mx,
+        passwords: true,
         tls: TlsState::Active,
         max_message_size: 1 << 30,
         max_recipients: 10,

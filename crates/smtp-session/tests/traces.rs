@@ -128,6 +128,7 @@ fn options(text: &str) -> ServerOptions {
     let mut options = ServerOptions {
         hostname: "mx.test".into(),
         service: Service::Mx,
+        passwords: true,
         tls: TlsState::Active,
         max_message_size: 1000,
         max_recipients: 100,
@@ -141,6 +142,7 @@ fn options(text: &str) -> ServerOptions {
             ("max_size", n) => options.max_message_size = n.parse().unwrap(),
             ("max_recipients", n) => options.max_recipients = n.parse().unwrap(),
             ("dsn", "") => options.dsn = true,
+            ("passwords", "no") => options.passwords = false,
             ("cert", "") => {}
             _ => panic!("unknown option {word}"),
         }

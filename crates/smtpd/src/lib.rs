@@ -49,6 +49,8 @@ impl Service {
 pub struct Smtpd {
     /// Whom it serves.
     pub service: Service,
+    /// Whether a password is taken; else a certificate only.
+    pub passwords: bool,
     /// Certificates, and whether TLS begins at once.
     pub tls: Tls,
     /// Name in the greeting.

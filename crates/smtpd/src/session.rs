@@ -68,6 +68,7 @@ fn options(shared: &Smtpd, tls: TlsState) -> ServerOptions {
             Service::Mx => smtp_session::Service::Mx,
             Service::Submission => smtp_session::Service::Submission,
         },
+        passwords: shared.passwords,
         tls,
         max_message_size: shared.message_size_max,
         max_recipients: shared.recipients_max,

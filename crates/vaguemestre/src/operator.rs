@@ -274,6 +274,7 @@ impl Operator {
         };
         Smtpd {
             service,
+            passwords: section.passwords,
             tls,
             hostname: hostname.into(),
             intake,
@@ -309,6 +310,7 @@ impl Operator {
             notices: self.config.notices.enabled.then(|| intake.clone()),
             search: self.parts.search.clone(),
             message_size_max: limits.message_size_max,
+            passwords: section.passwords,
             compress: section.compress,
             timeouts: imapd::Timeouts {
                 handshake: Duration::from_secs(limits.tls_handshake_timeout_secs),

@@ -62,6 +62,8 @@ pub struct ServerOptions {
     pub hostname: String,
     /// Which service.
     pub service: Service,
+    /// Whether a password is taken (AUTH PLAIN and LOGIN); else a certificate only (EXTERNAL).
+    pub passwords: bool,
     /// TLS at the beginning.
     pub tls: TlsState,
     /// Octets of content, announced as SIZE. Taken literally: 0 accepts only empty messages.

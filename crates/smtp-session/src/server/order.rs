@@ -74,9 +74,13 @@ impl Server {
             lines.push("STARTTLS".into());
         }
         if self.auth_offered() {
-            let mechanisms =
-                if self.has_certificate { "AUTH PLAIN LOGIN EXTERNAL" } else { "AUTH PLAIN LOGIN" };
-            lines.push(mechanisms.into());
+            let mechanisms = match (self.options.passwords, self.has_certificate) {
+                (true, true) => Some("AUTH PLAIN LOGIN EXTERNAL"),
+                (true, false) => Some("AUTH PLAIN LOGIN"),
+                (false, true) => Some("AUTH EXTERNAL"),
+                (false, false) => None,
+            };
+            lines.extend(mechanisms.map(Cow::from));
         }
         if self.options.dsn {
             lines.push("DSN".into());
@@ -112,7 +116,7 @@ impl Server {
             return Err(out_of_order("AUTH is not allowed in a mail transaction"));
         }
         let argument = std::str::from_utf8(argument).map_err(|_| bad_arguments())?;
-        let step = sasl::begin(argument, self.has_certificate)?;
+        let step = sasl::begin(argument, self.options.passwords, self.has_certificate)?;
         self.step(step)
     }
 

@@ -37,13 +37,20 @@ pub(super) enum Step {
 }
 
 /// Starts the dialogue from the argument of AUTH: a mechanism and perhaps an initial response, `=` for an empty one. `has_certificate`: the
-/// client showed a certificate that was found good.
-pub(super) fn begin(argument: &str, has_certificate: bool) -> Result<Step, Reply> {
+/// client showed a certificate that was found good. `passwords`: one is taken.
+pub(super) fn begin(argument: &str, passwords: bool, has_certificate: bool) -> Result<Step, Reply> {
     let (mechanism, initial) = match argument.split_once(' ') {
         Some((mechanism, initial)) => (mechanism, Some(initial)),
         None => (argument, None),
     };
     let (dialogue, prompt) = match mechanism.to_ascii_uppercase().as_str() {
+        "PLAIN" | "LOGIN" if !passwords => {
+            return Err(Reply::new(
+                504,
+                (5, 5, 4),
+                "No passwords here: use EXTERNAL with your certificate, or another port",
+            ));
+        }
         "PLAIN" => (Dialogue::Plain, ""),
         "LOGIN" => (Dialogue::LoginName, USERNAME_PROMPT),
         "EXTERNAL" if has_certificate => (Dialogue::External, ""),
@@ -128,7 +135,7 @@ mod tests {
     use super::*;
 
     fn outcome(argument: &str) -> Result<String, u16> {
-        match begin(argument, false) {
+        match begin(argument, true, false) {
             Ok(Step::Challenge(text, _)) => Ok(format!("334 {text}")),
             Ok(Step::External(_)) => Err(0),
             Ok(Step::Finished(c)) => Ok(format!("{}|{}|{}", c.authzid, c.authcid, c.password.expose())),
