@@ -323,6 +323,6 @@ mod tests {
                 "{text}"
             );
         }
-        assert!(or(Key::All, body("hiver")).is_told_by_signatures() && !body("été").is_told_by_signatures());
+        assert!(or(Key::All, body("hiver")).is_told_by_signatures() && !body("et").is_told_by_signatures());
     }
 }
