@@ -246,7 +246,8 @@ async fn messages_go_from_one_mailbox_to_another_and_are_read_there() {
     nurse.ok("MOVE 1 INBOX").await;
     assert_eq!(nurse.messages("INBOX").await, [LETTER, LETTER]);
     assert!(chief.messages("Archive").await.is_empty());
-    assert_eq!(pair.told().await, ["folder.opened", "message.changed"], "what was moved away");
+    let wanted = ["message.added", "message.added", "folder.opened", "message.changed"];
+    assert_eq!(pair.told().await, wanted, "what came and what was moved away");
     demo.north().cli(&["fsck"]).ok();
 }
 
@@ -295,7 +296,7 @@ async fn a_folder_stays_in_its_mailbox_and_nobody_makes_one_where_other_mailboxe
     nurse.ok(&format!("RENAME \"{}\" \"{}\"", other("Tri"), other("Trié"))).await;
     nurse.ok(&format!("SELECT \"{}\"", other("Trié/2026"))).await;
     assert!(nurse.ok(&format!("DELETE \"{}\"", other("Trié/2026"))).await.text().contains("[CLOSED]"));
-    assert_eq!(pair.told().await, ["folder.renamed", "folder.opened", "folder.removed"]);
+    assert_eq!(pair.told().await, ["folder.created", "folder.renamed", "folder.opened", "folder.removed"]);
 }
 
 #[tokio::test]
@@ -548,4 +549,48 @@ async fn the_last_administrator_of_a_service_stays_one_in_every_folder() {
     let administrator = words.next().unwrap().to_owned();
     let answer = chief.command(&format!("SETACL INBOX {administrator} lr")).await;
     assert!(answer.status.starts_with("NO [CANNOT]"), "{}\n{listed}", answer.status);
+}
+
+#[tokio::test]
+async fn readers_of_a_mailbox_have_a_seen_of_their_own_while_it_says_so() {
+    let demo = Demo::shared();
+    let pair = Pair::new(&demo, "seen");
+    pair.give("read").await;
+    let path = format!("/mailboxes/{}", pair.chief.address);
+    let keep_apart = async |private_seen: bool| {
+        let etag = pair.api.get(&path).await.expect(200).etag().to_owned();
+        let changed = pair.api.patch(&path, &etag, &json!({"privateSeen": private_seen})).await.expect(200);
+        assert_eq!(changed.json()["privateSeen"], private_seen);
+    };
+    let (mut nurse, mut chief) = (pair.nurse().await, pair.chief().await);
+    for _ in 0..3 {
+        chief.append("INBOX", LETTER).await;
+    }
+    chief.ok("SELECT INBOX").await;
+    chief.ok("STORE 1 +FLAGS.SILENT (\\Seen)").await;
+    let inbox = format!("\"{}/INBOX\"", pair.name());
+    assert!(nurse.ok(&format!("SELECT {inbox}")).await.text().contains("PERMANENTFLAGS ()"));
+    assert!(nurse.command("STORE 2 +FLAGS (\\Seen)").await.status.starts_with("NO"));
+    keep_apart(true).await;
+    until("the nurse may mark what she has seen", async || {
+        let opened = nurse.ok(&format!("SELECT {inbox}")).await.text();
+        opened.contains("PERMANENTFLAGS (\\Seen)").then_some(())
+    })
+    .await;
+    nurse.ok("STORE 2 +FLAGS.SILENT (\\Seen)").await;
+    assert_eq!(nurse.ok("SEARCH SEEN").await.text(), "* SEARCH 1 2\n");
+    nurse.ok("STORE 1 -FLAGS (\\Seen)").await;
+    chief.ok("NOOP").await;
+    assert_eq!(chief.ok("SEARCH SEEN").await.text(), "* SEARCH 1\n");
+    let status = nurse.ok(&format!("STATUS {inbox} (UNSEEN)")).await.text();
+    assert!(status.contains("(UNSEEN 2)"), "{status}");
+    keep_apart(false).await;
+    until("the chief is told", async || chief.ok("NOOP").await.text().contains("* 2 FETCH (").then_some(()))
+        .await;
+    assert_eq!(chief.ok("SEARCH SEEN").await.text(), "* SEARCH 1 2\n");
+    until("the nurse sees the same", async || {
+        (nurse.ok("SEARCH SEEN").await.text() == "* SEARCH 1 2\n").then_some(())
+    })
+    .await;
+    demo.north().cli(&["fsck"]).ok();
 }

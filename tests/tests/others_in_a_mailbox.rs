@@ -96,8 +96,9 @@ async fn what_a_delegate_changes_over_imap_is_shown_to_the_holder_and_what_the_h
     change_over_imap(&demo, &shared.delegate).await;
     let (flagged, deleted) = ("set=\\Flagged", "set=\\Deleted");
     let told = shared.told(&demo).await;
-    let to = told[2].1.rsplit_once(" to=").unwrap().1.to_owned();
+    let to = told[3].1.rsplit_once(" to=").unwrap().1.to_owned();
     let wanted = [
+        ("folder.created", String::new()),
         ("folder.opened", String::new()),
         ("message.changed", format!("count=2 uids=5,6 {flagged}")),
         ("message.changed", format!("count=1 uids=5 to={to}")),
@@ -148,6 +149,7 @@ async fn what_a_delegate_reads_and_changes_over_rest_is_shown_to_the_holder_and_
     let wanted = [
         "folder.listed",
         "message.changed",
+        "folder.created",
         "message.changed",
         "message.changed",
         "message.removed",

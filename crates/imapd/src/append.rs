@@ -209,7 +209,8 @@ impl Connection {
         // The right may have been withdrawn while the messages came.
         let to = self.again(to).await?;
         to.who.must("i")?;
-        let mut who = to.who;
+        let target = to.who;
+        let mut who = target;
         if replaced.is_some() {
             who = self.selected()?.who;
             who.must("te")?;
@@ -223,7 +224,7 @@ impl Connection {
             messages,
             replaced: replaced.as_ref().map(|gone| gone.message),
         };
-        let appended = self.changing(who).append(append).await?.map_err(refused)?;
+        let appended = self.changing_both(who, target).append(append).await?.map_err(refused)?;
         let uid_validity = appended.first().map_or(0, |first| first.uid_validity.0);
         let code = Code::AppendUid(uid_validity, appended.iter().map(|appended| appended.uid.0).collect());
         if replaced.is_none() {

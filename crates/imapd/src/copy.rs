@@ -22,7 +22,8 @@ impl Connection {
         let selected = self.selected()?;
         let crossing = crossing(selected, &target);
         let count = names_numbers(set, by_uid).then_some(messages.len());
-        let moved = self.shared.store.copy_across(crossing, uid_ranges(&messages), count).await?;
+        let store = self.changing_both(selected.who, target.who);
+        let moved = store.copy_across(crossing, uid_ranges(&messages), count).await?;
         Ok(match copied(moved.map_err(refused)?) {
             Some(code) => Done::with(code, DONE),
             None => Done::new(DONE),
@@ -41,7 +42,7 @@ impl Connection {
             let selected = self.selected()?;
             let count = names_numbers(set, by_uid).then_some(messages.len());
             let ranges = uid_ranges(&messages);
-            let store = self.changing(who);
+            let store = self.changing_both(who, target.who);
             // Flags that may not be set there stay behind (RFC 4314 §4).
             let takes_all = target.who.mailbox == who.mailbox && target.who.may("swt");
             let moved = if takes_all {

@@ -18,7 +18,8 @@ impl Connection {
             [one] => Some(store::SpecialUse::named(one.as_str()).ok_or(NO_USE)?),
             _ => return Err(NO_USE),
         };
-        self.shared.store.create_folder(reach.reached.mailbox, &name, special_use).await?.map_err(refusal)?;
+        let who = Who::at_large(&reach.reached);
+        self.changing(who).create_folder(who.mailbox, &name, special_use).await?.map_err(refusal)?;
         Ok(Done::new("CREATE completed"))
     }
 
@@ -55,7 +56,11 @@ impl Connection {
             for below in self.shared.store.folders(who.mailbox).await? {
                 let rest = below.name.strip_prefix(&folder.name).filter(|rest| rest.starts_with('/'));
                 if let Some(rest) = rest {
-                    Who::in_folder(&reach.reached, &below).must("x")?;
+                    let who = Who::in_folder(&reach.reached, &below);
+                    // What may not be listed goes along unseen.
+                    if who.may("l") {
+                        who.must("x")?;
+                    }
                     must_be_name(&format!("{to}{rest}"))?;
                 }
             }

@@ -12,7 +12,7 @@ use imap_session::response::Code;
 use imap_session::sequence::{MessageSet, Ranges, SequenceSet};
 use imap_session::view::{OutOfRange, View};
 use listener::{Drain, Vigil};
-use mail_types::{FolderId, ModSeq};
+use mail_types::{FolderId, MailboxId, ModSeq};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use store::{Act, FolderWatch, MailboxKey, Store, Via};
@@ -186,14 +186,29 @@ impl Connection {
         if who.is_holder { self.store() } else { self.acting(who) }
     }
 
+    /// The store for what takes from one mailbox and gives to another: what is done in one that is not the actor's own is told of.
+    pub(crate) fn changing_both(&self, from: Who, to: Who) -> Store {
+        match (from.is_holder, to.is_holder) {
+            (true, true) => self.store(),
+            (true, false) => self.acting_beside(from, Some(from.mailbox)),
+            (false, true) => self.acting_beside(from, Some(to.mailbox)),
+            (false, false) => self.acting(from),
+        }
+    }
+
     /// The store for what is told of in the audit trail whoever does it.
     pub(crate) fn acting(&self, who: Who) -> Store {
+        self.acting_beside(who, None)
+    }
+
+    fn acting_beside(&self, who: Who, holds: Option<MailboxId>) -> Store {
         match self.login.as_deref() {
             Some(login) => self.shared.store.acting(Act {
                 actor: Some(who.actor),
                 whence: Some(self.peer.ip()),
                 credential: login.proof.credential_name(self.certificate.as_deref().map(|shown| &shown.peer)),
                 tells_changes: true,
+                holds,
                 ..Act::via(Via::Imap)
             }),
             None => self.store(),

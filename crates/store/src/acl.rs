@@ -2,7 +2,6 @@
 //!
 //! A person is known by the address of a mailbox that belongs to them, else by their login. Whether somebody may ask or change is not known here.
 
-use crate::delegations::OTHER_ADMINISTRATORS;
 use crate::dialect::{Conn, on};
 use crate::directory::{admin, word};
 use crate::revisions::Concern;
@@ -139,6 +138,12 @@ impl Store {
         .await
     }
 }
+
+/// Persons who administer a mailbox without an end date, and one folder of it, but for one.
+const OTHERS_WHO_ADMINISTER: &str = "SELECT COUNT(*) FROM grants g JOIN actors a ON a.id = g.actor_id JOIN users u ON u.id = a.user_id \
+     WHERE g.mailbox_id = $1 AND g.actor_id <> $2 AND g.folder_id IS NULL AND g.role = 'admin' AND g.expires_at_ms IS NULL AND u.disabled_at_ms IS NULL \
+     AND NOT EXISTS (SELECT 1 FROM grants f WHERE f.mailbox_id = g.mailbox_id AND f.folder_id = $3 AND f.actor_id = g.actor_id \
+     AND f.role IS NULL AND NOT (f.rights LIKE '%a%' AND f.rights LIKE '%l%'))";
 
 /// What the rights in a folder depend on, beside grants.
 struct Facts {
@@ -282,8 +287,8 @@ impl WriteTx {
         if !is_administered || given.in_mailbox != Some(Grant::Role(Role::Administrator)) {
             return Ok(false);
         }
-        let (others,): (i64,) = on!(self.conn(), c => sqlx::query_as(OTHER_ADMINISTRATORS)
-            .bind(change.mailbox.0).bind(change.actor.0).fetch_one(&mut *c).await)?;
+        let (others,): (i64,) = on!(self.conn(), c => sqlx::query_as(OTHERS_WHO_ADMINISTER)
+            .bind(change.mailbox.0).bind(change.actor.0).bind(change.folder.0).fetch_one(&mut *c).await)?;
         Ok(others == 0)
     }
 

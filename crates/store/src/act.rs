@@ -1,7 +1,7 @@
 //! Who does what follows, and how they came. A handle on the store that [acts](Store::acting) for somebody stamps every audit row of its units.
 
 use crate::{RequestMark, Store};
-use mail_types::ActorId;
+use mail_types::{ActorId, MailboxId};
 use std::net::IpAddr;
 
 /// By which door an act came in.
@@ -52,6 +52,8 @@ pub struct Act {
     pub request: Option<String>,
     /// Whether what it changes or removes in a mailbox is told of, because the actor does not hold it.
     pub tells_changes: bool,
+    /// A mailbox of the actor's own that takes part all the same: of that nothing is told.
+    pub holds: Option<MailboxId>,
     /// The reservation that its units mark, when the request is to be carried out once.
     pub mark: Option<RequestMark>,
 }
@@ -67,6 +69,7 @@ impl Act {
             reason: None,
             request: None,
             tells_changes: false,
+            holds: None,
             mark: None,
         }
     }

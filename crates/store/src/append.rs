@@ -101,6 +101,8 @@ impl WriteTx {
         let bodies: Vec<_> = append.messages.iter().map(|message| BodyRow::of(&message.body)).collect();
         let uid_validity = self.place(&bodies, &mut entries).await?;
         self.note_private_seen(append, &entries).await?;
+        let added = entries.iter().map(|entry| uid(entry.uid).0).collect();
+        self.tell_messages(append.mailbox, append.folder, "message.added", &added, "").await?;
         if let Some(replaced) = append.replaced {
             self.give_way(replaced).await?;
         }

@@ -43,7 +43,13 @@ impl Store {
     ) -> Refusable<Moved> {
         self.write(Touches::from([crossing.to.0, crossing.from.0]), move |tx| {
             let (crossing, ranges) = (crossing.clone(), ranges.clone());
-            Box::pin(async move { tx.copy_across(&crossing, &ranges, count).await })
+            Box::pin(async move {
+                let copied = tx.copy_across(&crossing, &ranges, count).await?;
+                if let Ok(copied) = &copied {
+                    tx.tell_copied(&crossing, copied).await?;
+                }
+                Ok(copied)
+            })
         })
         .await
     }
@@ -66,6 +72,9 @@ impl Store {
                     let touched = moved.uids.iter().map(|(uid, _)| uid.0).collect();
                     let facts = format!(" to={}", crossing.to.1);
                     tx.tell_messages(mailbox, folder, "message.changed", &touched, &facts).await?;
+                    if crossing.is_across() {
+                        tx.tell_added(&crossing, moved).await?;
+                    }
                 }
                 Ok(moved)
             })
@@ -75,6 +84,24 @@ impl Store {
 }
 
 impl WriteTx {
+    /// What was copied out of a mailbox, and into one.
+    async fn tell_copied(&mut self, crossing: &Crossing, copied: &Moved) -> Result<(), Error> {
+        if crossing.is_across() {
+            let (mailbox, folder) = crossing.from;
+            let touched = copied.uids.iter().map(|(from, _)| from.0).collect();
+            let facts = format!(" to={}", crossing.to.1);
+            self.tell_messages(mailbox, folder, "message.copied", &touched, &facts).await?;
+        }
+        self.tell_added(crossing, copied).await
+    }
+
+    async fn tell_added(&mut self, crossing: &Crossing, added: &Moved) -> Result<(), Error> {
+        let (mailbox, folder) = crossing.to;
+        let touched = added.uids.iter().map(|(_, to)| to.0).collect();
+        self.tell_messages(mailbox, folder, "message.added", &touched, &format!(" from={}", crossing.from.1))
+            .await
+    }
+
     async fn copy_across(
         &mut self,
         crossing: &Crossing,
@@ -108,13 +135,15 @@ impl WriteTx {
             Some(actor) if crossing.is_across() => Some(self.seen_by(crossing.from.1, actor, sources).await?),
             _ => None,
         };
+        // What all had seen before each had their own stays so in the copy, whoever makes it.
+        let kept = if crossing.seen_from.is_some() && !crossing.is_across() { seen_bit } else { 0 };
         let mut seen = HashSet::new();
         for source in sources {
             if let Some(private) = &private {
                 let is_seen = private.contains(&source.uid);
                 source.flags = if is_seen { source.flags | seen_bit } else { source.flags & !seen_bit };
             }
-            source.flags &= i64::from(crossing.flags.0);
+            source.flags &= i64::from(crossing.flags.0) | kept;
             if !crossing.keywords {
                 source.keywords = 0;
             }
@@ -137,7 +166,8 @@ impl WriteTx {
     ) -> Result<HashSet<i64>, Error> {
         let (Some(first), Some(last)) = (sources.first(), sources.last()) else { return Ok(HashSet::new()) };
         let rows: Vec<(i64,)> = on!(self.conn(), c => sqlx::query_as(
-            "SELECT uid FROM seen WHERE folder_id = $1 AND actor_id = $2 AND uid BETWEEN $3 AND $4 AND is_set = 1")
+            "SELECT m.uid FROM messages m LEFT JOIN seen s ON s.folder_id = m.folder_id AND s.actor_id = $2 AND s.uid = m.uid \
+             WHERE m.folder_id = $1 AND m.uid BETWEEN $3 AND $4 AND COALESCE(s.is_set, m.flags & 1) = 1")
             .bind(folder.0).bind(actor.0).bind(first.uid.min(last.uid)).bind(last.uid.max(first.uid)).fetch_all(&mut *c).await)?;
         Ok(rows.into_iter().map(|(uid,)| uid).collect())
     }

@@ -449,7 +449,7 @@ const IN_FORCE: &str =
     "g.folder_id IS NULL AND m.status <> 'deleted' AND (g.expires_at_ms IS NULL OR g.expires_at_ms > $1)";
 
 /// Persons who administer a mailbox without an end date, but for one.
-pub(crate) const OTHER_ADMINISTRATORS: &str = "SELECT COUNT(*) FROM grants g JOIN actors a ON a.id = g.actor_id JOIN users u ON u.id = a.user_id \
+const OTHER_ADMINISTRATORS: &str = "SELECT COUNT(*) FROM grants g JOIN actors a ON a.id = g.actor_id JOIN users u ON u.id = a.user_id \
      WHERE g.mailbox_id = $1 AND g.actor_id <> $2 AND g.folder_id IS NULL AND g.role = 'admin' AND g.expires_at_ms IS NULL AND u.disabled_at_ms IS NULL";
 
 /// A mailbox that one actor administers without an end date, and no other person.

@@ -115,8 +115,8 @@ impl WriteTx {
         mask: i64,
     ) -> Result<(), Error> {
         on!(self.conn(), c => sqlx::query(
-            "UPDATE seen_counts SET seen_count = seen_count - (SELECT COUNT(*) FROM seen s JOIN messages m ON m.folder_id = s.folder_id AND m.uid = s.uid \
-             WHERE s.folder_id = $1 AND s.actor_id = seen_counts.actor_id AND s.is_set = 1 AND s.uid BETWEEN $2 AND $3 AND (m.flags & $4) = $4) WHERE folder_id = $1")
+            "UPDATE seen_counts SET seen_count = seen_count - (SELECT CAST(COALESCE(SUM(s.is_set - (m.flags & 1)), 0) AS BIGINT) FROM seen s \
+             JOIN messages m ON m.folder_id = s.folder_id AND m.uid = s.uid WHERE s.folder_id = $1 AND s.actor_id = seen_counts.actor_id AND s.uid BETWEEN $2 AND $3 AND (m.flags & $4) = $4) WHERE folder_id = $1")
             .bind(folder.0).bind(first).bind(last).bind(mask).execute(&mut *c).await.map(|_| ()))?;
         on!(self.conn(), c => sqlx::query(
             "DELETE FROM seen WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 \

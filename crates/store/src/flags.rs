@@ -187,7 +187,7 @@ impl WriteTx {
                 "SELECT uid, flags, keywords, modseq FROM messages WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 ORDER BY uid")
                 .bind(folder.0).bind(first).bind(last).fetch_all(&mut *c).await)?,
             Some(actor) => on!(self.conn(), c => sqlx::query_as(
-                "SELECT m.uid, (m.flags & ~1) | COALESCE(s.is_set, 0), m.keywords, CASE WHEN s.modseq > m.modseq THEN s.modseq ELSE m.modseq END FROM messages m \
+                "SELECT m.uid, (m.flags & ~1) | COALESCE(s.is_set, m.flags & 1), m.keywords, CASE WHEN s.modseq > m.modseq THEN s.modseq ELSE m.modseq END FROM messages m \
                  LEFT JOIN seen s ON s.folder_id = m.folder_id AND s.actor_id = $4 AND s.uid = m.uid \
                  WHERE m.folder_id = $1 AND m.uid BETWEEN $2 AND $3 ORDER BY m.uid")
                 .bind(folder.0).bind(first).bind(last).bind(actor.0).fetch_all(&mut *c).await)?,

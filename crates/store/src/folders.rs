@@ -140,7 +140,7 @@ impl Store {
             Some(actor) => on!(reader.conn(), c => sqlx::query_as::<_, (i64,)>(
                 "SELECT seen_count FROM seen_counts WHERE folder_id = $1 AND actor_id = $2")
                 .bind(folder.0).bind(actor.0).fetch_optional(&mut *c).await)?
-            .map_or(0, |(seen,)| seen),
+            .map_or(seen, |(more,)| seen + more),
         };
         let recent_uid = recent_uid.max(i64::from(self.recent_told(folder)));
         let recent = if recent_uid < next {
@@ -173,7 +173,14 @@ impl Store {
         let name = name.to_owned();
         self.write(Touches::from(mailbox), move |tx| {
             let name = name.clone();
-            Box::pin(async move { tx.create_folder(mailbox, &name, special_use).await })
+            Box::pin(async move {
+                let created = tx.create_folder(mailbox, &name, special_use).await?;
+                if let Ok(folder) = created {
+                    let names = (None, Some(name.as_str()));
+                    tx.tell_folder(mailbox, folder, "folder.created", names, String::new()).await?;
+                }
+                Ok(created)
+            })
         })
         .await
     }
@@ -279,14 +286,15 @@ impl WriteTx {
                 self.insert_below(mailbox, parent, None).await?;
             }
         }
-        match self.find_folder(mailbox, name).await? {
-            Some(folder) if folder.selectable => Ok(Err(FolderError::Exists)),
+        let folder = match self.find_folder(mailbox, name).await? {
+            Some(folder) if folder.selectable => return Ok(Err(FolderError::Exists)),
             Some(folder) => {
                 on!(self.conn(), c => sqlx::query("UPDATE folders SET selectable = 1 WHERE id = $1").bind(folder.id.0).execute(&mut *c).await.map(|_| ()))?;
-                Ok(Ok(folder.id))
+                folder.id
             }
-            None => Ok(Ok(self.insert_below(mailbox, name, special_use.map(|s| s.0)).await?)),
-        }
+            None => self.insert_below(mailbox, name, special_use.map(|s| s.0)).await?,
+        };
+        Ok(Ok(folder))
     }
 
     /// A new row, in which is given what was given in the folder above it.
@@ -302,13 +310,19 @@ impl WriteTx {
         };
         let folder = self.insert_folder(mailbox, name, special_use).await?;
         if let Some(above) = above {
-            let now = self.now.0;
-            on!(self.conn(), c => sqlx::query(
-                "INSERT INTO grants (mailbox_id, folder_id, actor_id, rights, role, expires_at_ms, granted_by_actor_id, granted_at_ms, revision) \
-                 SELECT mailbox_id, $2, actor_id, rights, role, expires_at_ms, granted_by_actor_id, granted_at_ms, $3 FROM grants WHERE folder_id = $1")
-                .bind(above.id.0).bind(folder.0).bind(now).execute(&mut *c).await.map(|_| ()))?;
+            self.give_as_in(above.id, folder).await?;
         }
         Ok(folder)
+    }
+
+    /// What was given in one folder is given in another, where nothing is given yet.
+    async fn give_as_in(&mut self, from: FolderId, to: FolderId) -> Result<(), Error> {
+        let now = self.now.0;
+        on!(self.conn(), c => sqlx::query(
+            "INSERT INTO grants (mailbox_id, folder_id, actor_id, rights, role, expires_at_ms, granted_by_actor_id, granted_at_ms, revision) \
+             SELECT mailbox_id, $2, actor_id, rights, role, expires_at_ms, granted_by_actor_id, granted_at_ms, $3 FROM grants WHERE folder_id = $1")
+            .bind(from.0).bind(to.0).bind(now).execute(&mut *c).await.map(|_| ()))?;
+        Ok(())
     }
 
     /// A new row, with a UIDVALIDITY that no folder of the mailbox ever had.
@@ -345,7 +359,7 @@ impl WriteTx {
         }
         let messages = self.empty_folder(mailbox, folder.id).await?;
         let detail = format!("messages={messages}");
-        self.tell_folder(mailbox, folder.id, "folder.removed", (name, None), detail).await?;
+        self.tell_folder(mailbox, folder.id, "folder.removed", (Some(name), None), detail).await?;
         // Sessions on an empty folder have to learn of it too.
         self.changed(folder.id);
         if has_children {
@@ -394,10 +408,14 @@ impl WriteTx {
         if from == "INBOX" {
             return match self.create_folder(mailbox, to, None).await? {
                 Ok(target) => {
+                    // Who was kept from these messages, or let at them, still is.
+                    on!(self.conn(), c => sqlx::query("DELETE FROM grants WHERE folder_id = $1").bind(target.0).execute(&mut *c).await.map(|_| ()))?;
+                    self.give_as_in(folder.id, target).await?;
                     let moved = self.move_messages(mailbox, folder.id, target, None, None).await?;
                     let Ok(moved) = moved else { return Ok(Err(FolderError::TooMany)) };
                     let detail = format!("messages={} to={target}", moved.uids.len());
-                    self.tell_folder(mailbox, folder.id, "folder.renamed", (from, Some(to)), detail).await?;
+                    self.tell_folder(mailbox, folder.id, "folder.renamed", (Some(from), Some(to)), detail)
+                        .await?;
                     Ok(Ok(()))
                 }
                 Err(error) => Ok(Err(error)),
@@ -410,7 +428,7 @@ impl WriteTx {
         }
         let mut moves = self.children(mailbox, from).await?;
         let detail = format!("folders_below={}", moves.len());
-        self.tell_folder(mailbox, folder.id, "folder.renamed", (from, Some(to)), detail).await?;
+        self.tell_folder(mailbox, folder.id, "folder.renamed", (Some(from), Some(to)), detail).await?;
         moves.push((folder.id.0, from.to_owned()));
         for (id, name) in moves {
             let renamed = format!("{to}{}", &name[from.len()..]);

@@ -56,8 +56,8 @@ const MAILBOX_TRUTH: &str = "SELECT b.id, COALESCE(m.n, 0) AS n, CAST(COALESCE(m
     LEFT JOIN (SELECT mailbox_id, COUNT(*) AS n, SUM(size_bytes) AS s FROM messages GROUP BY mailbox_id) m ON m.mailbox_id = b.id";
 const MAILBOX_WRONG: &str = "mailboxes.used_messages <> t.n OR mailboxes.used_bytes <> t.s";
 /// For each actor and folder how many messages they have seen.
-const SEEN_TRUTH: &str = "SELECT s.folder_id, s.actor_id, COUNT(*) AS n FROM seen s JOIN messages m ON m.folder_id = s.folder_id AND m.uid = s.uid \
-    WHERE s.is_set = 1 GROUP BY s.folder_id, s.actor_id";
+const SEEN_TRUTH: &str = "SELECT s.folder_id, s.actor_id, CAST(SUM(s.is_set - (m.flags & 1)) AS BIGINT) AS n FROM seen s \
+    JOIN messages m ON m.folder_id = s.folder_id AND m.uid = s.uid GROUP BY s.folder_id, s.actor_id";
 const SEEN_OF_NOTHING: &str =
     "NOT EXISTS (SELECT 1 FROM messages m WHERE m.folder_id = seen.folder_id AND m.uid = seen.uid)";
 const UNREFERENCED: &str = "SELECT b.id FROM bodies b WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.body_id = b.id) \
@@ -95,7 +95,7 @@ impl Store {
             "SELECT COUNT(*) FROM seen_counts c LEFT JOIN ({SEEN_TRUTH}) t ON t.folder_id = c.folder_id AND t.actor_id = c.actor_id WHERE c.seen_count <> COALESCE(t.n, 0)"
         );
         let uncounted = format!(
-            "SELECT COUNT(*) FROM ({SEEN_TRUTH}) t LEFT JOIN seen_counts c ON c.folder_id = t.folder_id AND c.actor_id = t.actor_id WHERE c.folder_id IS NULL"
+            "SELECT COUNT(*) FROM ({SEEN_TRUTH}) t LEFT JOIN seen_counts c ON c.folder_id = t.folder_id AND c.actor_id = t.actor_id WHERE c.folder_id IS NULL AND t.n <> 0"
         );
         let of_nothing = format!("SELECT COUNT(*) FROM seen WHERE {SEEN_OF_NOTHING}");
         Ok(self.count(&wrong).await? + self.count(&uncounted).await? + self.count(&of_nothing).await?)
@@ -163,7 +163,7 @@ impl WriteTx {
             ),
             format!("DELETE FROM seen WHERE {SEEN_OF_NOTHING}"),
             "UPDATE seen_counts SET seen_count = 0 WHERE NOT EXISTS (SELECT 1 FROM seen s WHERE s.folder_id = seen_counts.folder_id \
-             AND s.actor_id = seen_counts.actor_id AND s.is_set = 1)"
+             AND s.actor_id = seen_counts.actor_id)"
                 .to_owned(),
             format!(
                 "INSERT INTO seen_counts (folder_id, actor_id, seen_count) {SEEN_TRUTH} \

@@ -27,7 +27,7 @@ macro_rules! summary {
     ($where:literal) => {
         concat!(
             "SELECT f.id, f.name, f.special_use, f.selectable, f.uid_validity, f.message_count, \
-             CASE WHEN $2 < 0 THEN f.seen_count ELSE COALESCE((SELECT s.seen_count FROM seen_counts s WHERE s.folder_id = f.id AND s.actor_id = $2), 0) END, \
+             f.seen_count + COALESCE((SELECT s.seen_count FROM seen_counts s WHERE s.folder_id = f.id AND s.actor_id = $2), 0), \
              f.size_bytes FROM folders f WHERE f.mailbox_id = $1 AND ",
             $where
         )

@@ -71,6 +71,7 @@ mod reclaim;
 mod revisions;
 mod rows;
 pub mod seal;
+mod seen_mode;
 mod send_for;
 mod statistics;
 mod store;

@@ -41,6 +41,8 @@ pub struct MailboxChange {
     pub quota: Option<(u64, bool)>,
     /// Whether what its delegates send for it is filed among its own sent letters too.
     pub files_sent: Option<bool>,
+    /// Whether `\Seen` is kept for each reader apart.
+    pub private_seen: Option<bool>,
 }
 
 impl Store {
@@ -195,10 +197,14 @@ impl WriteTx {
         };
         on!(self.conn(), c => sqlx::query(
             "UPDATE mailboxes SET finess = $2, siret = $3, organization_name = $4, department = $5, application_name = $6, description = $7, \
-             quota_bytes = $8, quota_is_own = $9, files_sent = $10, revision = revision + 1 WHERE id = $1")
+             quota_bytes = $8, quota_is_own = $9, files_sent = $10, private_seen = $11, revision = revision + 1 WHERE id = $1")
             .bind(mailbox.0).bind(&organization.finess).bind(&organization.siret).bind(&organization.name).bind(&organization.department)
             .bind(change.application_name.as_ref().unwrap_or(&before.application_name)).bind(change.description.as_ref().unwrap_or(&before.description))
-            .bind(i64::try_from(quota).unwrap_or(i64::MAX)).bind(i64::from(is_own)).bind(i64::from(change.files_sent.unwrap_or(before.files_sent))).execute(&mut *c).await.map(|_| ()))?;
+            .bind(i64::try_from(quota).unwrap_or(i64::MAX)).bind(i64::from(is_own)).bind(i64::from(change.files_sent.unwrap_or(before.files_sent)))
+            .bind(i64::from(change.private_seen.unwrap_or(before.private_seen))).execute(&mut *c).await.map(|_| ()))?;
+        if let Some(is_private) = change.private_seen.filter(|wanted| *wanted != before.private_seen) {
+            self.part_seen(mailbox, is_private).await?;
+        }
         self.tell_of_mailbox("mailbox.changed", &before).await?;
         Ok(Ok(()))
     }

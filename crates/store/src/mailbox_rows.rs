@@ -40,6 +40,8 @@ pub struct MailboxRow {
     pub hide_requested: Option<bool>,
     /// Whether what its delegates send for it is filed among its own sent letters too.
     pub files_sent: bool,
+    /// Whether `\Seen` is kept for each reader apart.
+    pub private_seen: bool,
     /// Quota in octets.
     pub quota_bytes: u64,
     /// Whether the quota is its own, and not the default of its domain or kind.
@@ -251,7 +253,7 @@ impl MailboxRow {
             "email": self.address, "status": self.status.as_str(), "workflow": self.workflow.as_str(), "owner": self.owner,
             "finess": organization.finess, "siret": organization.siret, "organization": organization.name,
             "department": organization.department, "application": self.application_name, "description": self.description,
-            "hidden": self.is_hidden, "hideRequested": self.hide_requested, "filesSent": self.files_sent, "quotaBytes": self.quota_bytes,
+            "hidden": self.is_hidden, "hideRequested": self.hide_requested, "filesSent": self.files_sent, "privateSeen": self.private_seen, "quotaBytes": self.quota_bytes,
         })
     }
 }
@@ -265,7 +267,7 @@ pub(crate) async fn find(conn: Conn<'_>, id: MailboxId) -> Result<Option<Mailbox
 
 const SELECT: &str = "SELECT m.id, m.address, m.domain_id, m.kind, m.status, m.workflow, m.owner_user_id, u.login, u.first_name, u.last_name, u.profession, \
      u.specialty, u.rpps, u.adeli, m.finess, m.siret, m.organization_name, m.department, m.application_name, m.description, m.hide_from_directory, \
-     m.hide_requested, m.files_sent, m.quota_bytes, m.quota_is_own, m.used_bytes, m.used_messages, m.revision, m.created_at_ms, m.status_at_ms, m.restorable_until_ms, \
+     m.hide_requested, m.files_sent, m.private_seen, m.quota_bytes, m.quota_is_own, m.used_bytes, m.used_messages, m.revision, m.created_at_ms, m.status_at_ms, m.restorable_until_ms, \
      m.erased_at_ms FROM mailboxes m LEFT JOIN users u ON u.id = m.owner_user_id";
 
 #[derive(sqlx::FromRow)]
@@ -293,6 +295,7 @@ struct Columns {
     hide_from_directory: i64,
     hide_requested: Option<i64>,
     files_sent: i64,
+    private_seen: i64,
     quota_bytes: i64,
     quota_is_own: i64,
     used_bytes: i64,
@@ -338,6 +341,7 @@ impl Columns {
             is_hidden: self.hide_from_directory != 0,
             hide_requested: self.hide_requested.map(|asked| asked != 0),
             files_sent: self.files_sent != 0,
+            private_seen: self.private_seen != 0,
             quota_bytes: self.quota_bytes.unsigned_abs(),
             quota_is_own: self.quota_is_own != 0,
             used_bytes: self.used_bytes.max(0).unsigned_abs(),

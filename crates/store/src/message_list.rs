@@ -55,7 +55,7 @@ macro_rules! listed {
         concat!(
             "SELECT * FROM (SELECT m.uid AS uid, CASE WHEN s.modseq > m.modseq THEN s.modseq ELSE m.modseq END AS modseq, m.size_bytes AS size_bytes, \
              m.internal_date_ms AS at_ms, m.saved_at_ms AS saved_at_ms, m.body_id AS body_id, m.wrapped_key AS wrapped_key, t.structure AS structure, \
-             CASE WHEN $2 < 0 THEN m.flags ELSE (m.flags & ~1) | COALESCE(s.is_set, 0) END AS flags, m.keywords AS keywords FROM messages m \
+             CASE WHEN $2 < 0 THEN m.flags ELSE (m.flags & ~1) | COALESCE(s.is_set, m.flags & 1) END AS flags, m.keywords AS keywords FROM messages m \
              JOIN structures t ON t.body_id = m.body_id LEFT JOIN seen s ON s.folder_id = m.folder_id AND s.actor_id = $2 AND s.uid = m.uid \
              WHERE m.folder_id = $1 AND m.uid > $3 AND m.uid < $4 AND m.internal_date_ms >= $5 AND m.internal_date_ms < $6 \
              AND m.size_bytes >= $7 AND m.size_bytes <= $8) AS listed WHERE (flags & $9) = $10 ORDER BY uid ",

@@ -130,7 +130,7 @@ impl Store {
                 "SELECT uid, flags, keywords, modseq FROM messages WHERE folder_id = $1 ORDER BY uid")
                 .bind(folder.0).fetch_all(&mut *c).await)?,
             Some(actor) => on!(reader.conn(), c => sqlx::query_as(
-                "SELECT m.uid, (m.flags & ~1) | COALESCE(s.is_set, 0), m.keywords, CASE WHEN s.modseq > m.modseq THEN s.modseq ELSE m.modseq END FROM messages m \
+                "SELECT m.uid, (m.flags & ~1) | COALESCE(s.is_set, m.flags & 1), m.keywords, CASE WHEN s.modseq > m.modseq THEN s.modseq ELSE m.modseq END FROM messages m \
                  LEFT JOIN seen s ON s.folder_id = m.folder_id AND s.actor_id = $2 AND s.uid = m.uid WHERE m.folder_id = $1 ORDER BY m.uid")
                 .bind(folder.0).bind(actor.0).fetch_all(&mut *c).await)?,
         };
@@ -188,7 +188,7 @@ impl Store {
                 "SELECT uid, flags, keywords, modseq FROM messages WHERE folder_id = $1 AND modseq > $2 ORDER BY uid")
                 .bind(folder.0).bind(since).fetch_all(&mut *c).await)?,
             Some(actor) => on!(reader.conn(), c => sqlx::query_as(
-                "SELECT m.uid, (m.flags & ~1) | COALESCE(s.is_set, 0), m.keywords, CASE WHEN s.modseq > m.modseq THEN s.modseq ELSE m.modseq END FROM messages m \
+                "SELECT m.uid, (m.flags & ~1) | COALESCE(s.is_set, m.flags & 1), m.keywords, CASE WHEN s.modseq > m.modseq THEN s.modseq ELSE m.modseq END FROM messages m \
                  LEFT JOIN seen s ON s.folder_id = m.folder_id AND s.actor_id = $3 AND s.uid = m.uid \
                  WHERE m.folder_id = $1 AND (m.modseq > $2 OR m.uid IN (SELECT uid FROM seen WHERE folder_id = $1 AND actor_id = $3 AND modseq > $2)) ORDER BY m.uid")
                 .bind(folder.0).bind(since).bind(actor.0).fetch_all(&mut *c).await)?,

@@ -1,4 +1,4 @@
-//! What somebody changes or removes in a mailbox that is not their own is told of in the audit trail, in the transaction of the change. What its
+//! What somebody adds, changes or removes in a mailbox that is not their own is told of in the audit trail, in the transaction of the change. What its
 //! holder does there is not told of, and costs nothing more.
 //!
 //! It does not know who holds a mailbox: the [`Act`](crate::Act) says whether to tell.
@@ -67,6 +67,11 @@ impl WriteTx {
         self.act.as_ref().is_some_and(|act| act.tells_changes)
     }
 
+    /// Whether what is done in this mailbox is told of.
+    fn tells_changes_in(&self, mailbox: MailboxId) -> bool {
+        self.act.as_ref().is_some_and(|act| act.tells_changes && act.holds != Some(mailbox))
+    }
+
     /// A row about messages of a folder, if there is anything to tell.
     pub(crate) async fn tell_messages(
         &mut self,
@@ -76,7 +81,7 @@ impl WriteTx {
         touched: &Touched,
         facts: &str,
     ) -> Result<(), Error> {
-        if !self.tells_changes() || touched.count == 0 {
+        if !self.tells_changes_in(mailbox) || touched.count == 0 {
             return Ok(());
         }
         let entry = AuditEntry {
@@ -106,23 +111,25 @@ impl WriteTx {
         self.tell_messages(mailbox, folder, "message.changed", &touched, &facts).await
     }
 
-    /// A row about a folder; its name, and that which it has now, are sealed.
+    /// A row about a folder; the name that it had and that which it has now are sealed.
     pub(crate) async fn tell_folder(
         &mut self,
         mailbox: MailboxId,
         folder: FolderId,
         action: &'static str,
-        names: (&str, Option<&str>),
+        names: (Option<&str>, Option<&str>),
         detail: String,
     ) -> Result<(), Error> {
-        if !self.tells_changes() {
+        if !self.tells_changes_in(mailbox) {
             return Ok(());
         }
-        let entry = AuditEntry::new(Category::Access, action).on("folder", folder).before(names.0);
-        let entry = match names.1 {
-            Some(name) => entry.after(name),
-            None => entry,
-        };
+        let mut entry = AuditEntry::new(Category::Access, action).on("folder", folder);
+        if let Some(name) = names.0 {
+            entry = entry.before(name);
+        }
+        if let Some(name) = names.1 {
+            entry = entry.after(name);
+        }
         self.audit(&AuditEntry { mailbox: Some(mailbox), detail, ..entry }).await
     }
 

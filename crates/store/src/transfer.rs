@@ -239,18 +239,19 @@ impl WriteTx {
         uids: &[(i64, i64)],
     ) -> Result<(), Error> {
         let (Some((first, _)), Some((last, _))) = (uids.first(), uids.last()) else { return Ok(()) };
-        let seen: Vec<(i64, i64)> = on!(self.conn(), c => sqlx::query_as(
-            "SELECT uid, actor_id FROM seen WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 AND is_set = 1")
+        let seen: Vec<(i64, i64, i64)> = on!(self.conn(), c => sqlx::query_as(
+            "SELECT s.uid, s.actor_id, s.is_set FROM seen s JOIN messages m ON m.folder_id = s.folder_id AND m.uid = s.uid \
+             WHERE s.folder_id = $1 AND s.uid BETWEEN $2 AND $3 AND s.is_set <> (m.flags & 1)")
             .bind(from.0).bind(first).bind(last).fetch_all(&mut *c).await)?;
         let copies: HashMap<i64, i64> = uids.iter().copied().collect();
-        let mut by_actor: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
-        for (uid, actor) in seen {
+        let mut by_actor: BTreeMap<(i64, bool), Vec<i64>> = BTreeMap::new();
+        for (uid, actor, is_set) in seen {
             if let Some(copy) = copies.get(&uid) {
-                by_actor.entry(actor).or_default().push(*copy);
+                by_actor.entry((actor, is_set != 0)).or_default().push(*copy);
             }
         }
-        for (actor, uids) in by_actor {
-            self.set_private_seen(to, ActorId(actor), &uids, true, None).await?;
+        for ((actor, is_set), uids) in by_actor {
+            self.set_private_seen(to, ActorId(actor), &uids, is_set, None).await?;
         }
         Ok(())
     }

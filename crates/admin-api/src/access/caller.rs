@@ -130,6 +130,7 @@ impl Caller {
             reason: self.reason.clone(),
             request: Some(self.request.to_string()).filter(|request| !request.is_empty()),
             tells_changes: self.principal().is_some_and(|principal| !principal.is_holder),
+            holds: None,
             mark: self.mark.clone(),
         }
     }

@@ -5,6 +5,8 @@ use mail_types::{ActorId, FolderId, Grant, MailboxKind, Rights, RightsChange, Ro
 use store::{AclChange, AclError, Crossing, Reaching, Refusal};
 
 on_both_engines!(
+    who_alone_administers_one_folder_stays_though_others_administer_the_mailbox,
+    messages_of_an_inbox_that_is_renamed_stay_hidden_from_whom_they_were,
     a_folder_row_overrides_the_mailbox_row_and_goes_when_neither_gives_anything,
     a_new_folder_takes_over_what_was_given_above_it,
     nobody_gives_more_or_for_longer_than_they_have_and_the_owner_keeps_all,
@@ -91,6 +93,32 @@ async fn nobody_gives_more_or_for_longer_than_they_have_and_the_owner_keeps_all(
     assert_eq!(store.change_acl(chief).await.unwrap(), Err(AclError::LastAdministrator));
 }
 
+async fn who_alone_administers_one_folder_stays_though_others_administer_the_mailbox(store: &Fixture) {
+    store.create_user("chief", "", None).await.unwrap();
+    let nurse = store.create_user("nurse", "", None).await.unwrap().actor;
+    let ward = store.holder("ward", MailboxKind::Organizational, Some("chief")).await;
+    store.grant(ward.mailbox, nurse, Role::Administrator).await.unwrap();
+    let less = |actor| change(&ward, ward.inbox, actor, RightsChange::Remove(rights("a")));
+    assert!(store.change_acl(less(nurse)).await.unwrap().is_ok());
+    assert_eq!(store.change_acl(less(ward.actor)).await.unwrap(), Err(AclError::LastAdministrator));
+    let elsewhere = store.folder_id(ward.mailbox, "Sent").await;
+    let less = change(&ward, elsewhere, ward.actor, RightsChange::Remove(rights("a")));
+    assert!(store.change_acl(less).await.unwrap().is_ok(), "the other administers that folder");
+}
+
+async fn messages_of_an_inbox_that_is_renamed_stay_hidden_from_whom_they_were(store: &Fixture) {
+    let (marie, pierre) = pair(store).await;
+    store.grant(marie.mailbox, pierre.actor, Role::Reader).await.unwrap();
+    let hidden = change(&marie, marie.inbox, pierre.actor, RightsChange::Replace(Rights::default()));
+    store.change_acl(hidden).await.unwrap().unwrap();
+    store.create_folder(marie.mailbox, "Open", None).await.unwrap().unwrap();
+    store.rename_folder(marie.mailbox, "INBOX", "Open/Before").await.unwrap().unwrap();
+    for name in ["INBOX", "Open/Before"] {
+        let folder = store.folder_id(marie.mailbox, name).await;
+        assert_eq!(told(store, &marie, folder).await[1], (pierre.actor, String::new()), "{name}");
+    }
+}
+
 async fn what_ends_ends_in_every_folder_and_no_change_there_makes_it_last(store: &Fixture) {
     let (marie, pierre) = pair(store).await;
     let end = Timestamp(START.0 + 5_000);
@@ -153,7 +181,8 @@ async fn flags_that_may_not_be_set_stay_behind_and_what_one_reader_saw_is_theirs
     assert_eq!((rows[0].flags, rows[0].keywords), (SystemFlags::SEEN, 0));
     assert_eq!((rows[1].flags, rows[1].keywords), (SystemFlags::DELETED, 1));
     let seen_by = async |actor| store.folder_status(pierre.inbox, Some(actor)).await.unwrap().unwrap().unseen;
-    assert_eq!((seen_by(marie.actor).await, seen_by(pierre.actor).await), (1, 2));
+    // The first is seen by all, the second by her alone.
+    assert_eq!((seen_by(marie.actor).await, seen_by(pierre.actor).await), (0, 1));
     assert_eq!(store.read_all(&pierre, pierre.inbox, 2).await, b"words");
     store.assert_sound().await;
 }

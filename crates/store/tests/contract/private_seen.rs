@@ -2,7 +2,7 @@
 
 use crate::support::{Fixture, Holder, on_both_engines};
 use mail_types::{ActorId, FolderId, MailboxKind, ModSeq, SystemFlags, Uid};
-use store::{Append, FlagAction, FlagStore, NewMessage};
+use store::{Append, FlagAction, FlagStore, MailboxChange, NewMessage};
 
 on_both_engines!(
     two_actors_have_a_seen_of_their_own,
@@ -13,6 +13,8 @@ on_both_engines!(
     an_appended_message_is_seen_by_who_appended_it,
     a_shared_seen_from_elsewhere_keeps_its_count,
     a_moved_message_stays_seen,
+    a_mailbox_begins_and_ends_to_keep_seen_apart,
+    copies_keep_who_has_seen_what_when_it_was_shared_before,
 );
 
 const SEEN: SystemFlags = SystemFlags::SEEN;
@@ -168,5 +170,73 @@ async fn a_moved_message_stays_seen(store: &Fixture) {
         .unwrap()
         .unwrap();
     assert_eq!((unseen(store, ward.inbox, chief).await, unseen(store, ward.inbox, nurse).await), (2, 3));
+    store.assert_sound().await;
+}
+
+/// A person's mailbox with three messages, of which all have seen the first two, and another reader.
+async fn shared_before(store: &Fixture) -> (Holder, ActorId, ActorId) {
+    let nurse = store.create_user("nurse", "", None).await.unwrap();
+    let marie = store.personal("marie").await;
+    for _ in 0..3 {
+        store.deliver(&marie, b"message").await;
+    }
+    store
+        .store_flags(marie.inbox, None, vec![(1, 2)], FlagAction::Add, SEEN, Vec::new())
+        .await
+        .unwrap()
+        .unwrap();
+    keep_apart(store, &marie, true).await;
+    let chief = marie.actor;
+    (marie, chief, nurse.actor)
+}
+
+async fn keep_apart(store: &Fixture, holder: &Holder, private_seen: bool) {
+    let change = MailboxChange { private_seen: Some(private_seen), ..MailboxChange::default() };
+    store.change_mailbox(holder.mailbox, None, change).await.unwrap().unwrap();
+}
+
+async fn a_mailbox_begins_and_ends_to_keep_seen_apart(store: &Fixture) {
+    let (marie, chief, nurse) = shared_before(store).await;
+    let since = store.status(marie.inbox).await.modseq;
+    assert_eq!((unseen(store, marie.inbox, chief).await, unseen(store, marie.inbox, nurse).await), (1, 1));
+    assert_eq!(change(store, marie.inbox, nurse, (1, 1), FlagAction::Remove, SEEN).await.len(), 1);
+    assert_eq!(change(store, marie.inbox, nurse, (3, 3), FlagAction::Add, SEEN).await.len(), 1);
+    assert_eq!(change(store, marie.inbox, nurse, (2, 3), FlagAction::Add, SEEN).await.len(), 0);
+    assert_eq!((unseen(store, marie.inbox, chief).await, unseen(store, marie.inbox, nurse).await), (1, 1));
+    let others = store.changes(marie.inbox, Some(chief), since).await.unwrap().unwrap();
+    assert_eq!(others.rows, [], "nothing that the other sees changed");
+    store.assert_sound().await;
+    let since = store.status(marie.inbox).await.modseq;
+    keep_apart(store, &marie, false).await;
+    let told = store.changes(marie.inbox, None, since).await.unwrap().unwrap();
+    let told: Vec<_> = told.rows.iter().map(|row| (row.uid.0, row.flags)).collect();
+    assert_eq!(told, [(1, SEEN), (3, SEEN)], "what one of them saw otherwise");
+    assert_eq!(store.status(marie.inbox).await.unseen, 0);
+    store.assert_sound().await;
+    keep_apart(store, &marie, true).await;
+    assert_eq!(unseen(store, marie.inbox, nurse).await, 0, "nothing comes back from before");
+    assert_eq!(change(store, marie.inbox, nurse, (1, 2), FlagAction::Remove, SEEN).await.len(), 2);
+    for gone in [(2, 3), (1, 1)] {
+        assert_eq!(
+            (unseen(store, marie.inbox, chief).await, unseen(store, marie.inbox, nurse).await),
+            (0, gone.0)
+        );
+        change(store, marie.inbox, chief, gone, FlagAction::Add, SystemFlags::DELETED).await;
+        store.expunge(marie.mailbox, marie.inbox, None).await.unwrap();
+        store.assert_sound().await;
+    }
+}
+
+async fn copies_keep_who_has_seen_what_when_it_was_shared_before(store: &Fixture) {
+    let (marie, chief, nurse) = shared_before(store).await;
+    change(store, marie.inbox, nurse, (1, 1), FlagAction::Remove, SEEN).await;
+    change(store, marie.inbox, nurse, (3, 3), FlagAction::Add, SEEN).await;
+    let kept = store.create_folder(marie.mailbox, "Kept", None).await.unwrap().unwrap();
+    store.move_to(marie.mailbox, marie.inbox, kept, vec![(1, 3)], None).await.unwrap().unwrap();
+    let flags =
+        |rows: Vec<store::ViewRow>| rows.iter().map(|row| row.flags.contains(SEEN)).collect::<Vec<_>>();
+    let seen = async |actor| flags(store.select(kept, Some(actor), false).await.unwrap().unwrap().rows);
+    assert_eq!((seen(chief).await, seen(nurse).await), (vec![true, true, false], vec![false, true, true]));
+    assert_eq!((unseen(store, kept, chief).await, unseen(store, kept, nurse).await), (1, 1));
     store.assert_sound().await;
 }

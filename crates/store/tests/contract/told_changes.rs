@@ -1,11 +1,14 @@
 //! What somebody changes in another's mailbox is in the audit trail; what its holder does there is not.
 
 use crate::support::{Fixture, Holder, on_both_engines};
-use mail_types::{ActorId, SystemFlags, Uid};
+use mail_types::{ActorId, FolderId, SystemFlags, Uid};
 use serde_json::Value;
-use store::{Act, AuditFilter, AuditRow, Category, FlagAction, MessageChange, Opened, Store, Via};
+use store::{
+    Act, AuditFilter, AuditRow, Category, Crossing, FlagAction, MessageChange, NewMessage, Opened, Store, Via,
+};
 
 on_both_engines!(
+    what_another_adds_and_copies_out_is_told_of_in_the_mailbox_that_is_not_theirs,
     changes_by_another_are_told_of_once_for_each_unit,
     folders_removed_and_renamed_by_another_are_told_of_with_their_names_sealed,
     a_row_names_a_hundred_messages_and_counts_all,
@@ -94,6 +97,49 @@ async fn changes_by_another_are_told_of_once_for_each_unit(store: &Fixture) {
     }
     let shown = store.accesses(marie.mailbox, Some(marie.actor), None, 100).await.unwrap().rows;
     assert_eq!(shown.iter().filter(|row| row.action.starts_with("message.")).count(), 6);
+    store.assert_sound().await;
+}
+
+async fn what_another_adds_and_copies_out_is_told_of_in_the_mailbox_that_is_not_theirs(store: &Fixture) {
+    let (marie, pierre) = (store.personal("marie").await, store.personal("pierre").await);
+    store.deliver(&marie, b"message").await;
+    let nurse = another(store);
+    let kept = nurse.create_folder(marie.mailbox, "Kept", None).await.unwrap().unwrap();
+    let message = NewMessage::new(store.seal(b"draft").await);
+    nurse.append(marie.append(kept, vec![message])).await.unwrap().unwrap();
+    let own = Act { holds: Some(pierre.mailbox), ..nurse.act().unwrap().clone() };
+    let crossing = |from: (&Holder, FolderId), to: (&Holder, FolderId)| Crossing {
+        from: (from.0.mailbox, from.1),
+        to: (to.0.mailbox, to.1),
+        keys: Some((from.0.key.clone(), to.0.key.clone())),
+        flags: FLAGGED,
+        keywords: true,
+        seen_from: None,
+        seen_to: None,
+    };
+    let between = store.acting(own);
+    let out = crossing((&marie, marie.inbox), (&pierre, pierre.inbox));
+    between.copy_across(out, vec![(1, 1)], Some(1)).await.unwrap().unwrap();
+    let back = crossing((&pierre, pierre.inbox), (&marie, kept));
+    between.move_across(back, vec![(1, 1)], Some(1)).await.unwrap().unwrap();
+    let rows = told(store, &marie).await;
+    let (to, from) =
+        (format!("count=1 uids=1 to={}", pierre.inbox), format!("count=1 uids=2 from={}", pierre.inbox));
+    let wanted = [
+        ("folder.created", ""),
+        ("message.added", "count=1 uids=1 "),
+        ("message.copied", &to),
+        ("message.added", &from),
+    ];
+    // Each chain of rows has its own order.
+    let mut said = said(&rows);
+    said.sort_unstable_by_key(|row| {
+        wanted.iter().position(|(action, detail)| (*action, detail.trim_end()) == *row)
+    });
+    assert_eq!(said, wanted.map(|(action, detail)| (action, detail.trim_end())));
+    let created = rows.iter().find(|row| row.action == "folder.created").unwrap();
+    assert_eq!(name(created, "after"), "Kept");
+    assert!(told(store, &pierre).await.is_empty(), "it is their own");
     store.assert_sound().await;
 }
 

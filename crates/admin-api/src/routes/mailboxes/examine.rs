@@ -127,6 +127,7 @@ pub(crate) fn change(api: &Api, row: &MailboxRow, patch: MailboxPatch) -> Result
             .quota_bytes
             .map(|quota| (quota.unwrap_or(api.mailboxes.quota_default_bytes), quota.is_some())),
         files_sent: patch.files_sent,
+        private_seen: patch.private_seen,
         ..MailboxChange::default()
     };
     quota(&mut faults, patch.quota_bytes.flatten());

@@ -43,6 +43,8 @@ pub(crate) struct Mailbox {
     quota: MailboxQuota,
     /// Whether what its delegates send for it is filed among its own sent letters.
     files_sent: bool,
+    /// Whether each of its readers has a `\Seen` of their own.
+    private_seen: bool,
     /// When it was asked for.
     #[schema(format = DateTime)]
     created_at: String,
@@ -382,6 +384,9 @@ pub(crate) struct MailboxPatch {
     pub(crate) quota_bytes: Option<Option<u64>>,
     /// Whether what its delegates send for it is filed among its own sent letters; true unless changed.
     pub(crate) files_sent: Option<bool>,
+    /// Whether each of its readers has a `\Seen` of their own; true for organizational and cabinet mailboxes unless changed. Nothing that anybody sees
+    /// changes when it becomes true; when it becomes false, what anybody has seen is seen by all.
+    pub(crate) private_seen: Option<bool>,
 }
 
 /// What of a mailbox's structure can be changed.
@@ -475,6 +480,7 @@ impl Mailbox {
                 used_messages: row.used_messages,
             },
             files_sent: row.files_sent,
+            private_seen: row.private_seen,
             created_at: instant(row.created_at),
             status_at: instant(row.status_at),
             restorable_until: row.restorable_until.map(instant),

@@ -139,6 +139,9 @@ pub(super) struct ChangeArguments {
     /// Whether what delegates send for it is filed among its own sent letters.
     #[arg(long, value_name = "true|false")]
     files_sent: Option<bool>,
+    /// Whether each of its readers has a mark of their own for what they have seen; when this ends, what anybody has seen is seen by all.
+    #[arg(long, value_name = "true|false")]
+    private_seen: Option<bool>,
 }
 
 pub(super) async fn run(global: &Global, command: MailboxCommand) -> Result<ExitCode> {
@@ -241,6 +244,9 @@ async fn change(global: &Global, client: &Client, arguments: ChangeArguments) ->
     }
     if let Some(files_sent) = arguments.files_sent {
         change["filesSent"] = files_sent.into();
+    }
+    if let Some(private_seen) = arguments.private_seen {
+        change["privateSeen"] = private_seen.into();
     }
     print::one(global, &client.patch(&["mailboxes", &arguments.address], &change).await?);
     Ok(())
