@@ -274,7 +274,9 @@ def no_imap_command_was_refused(stage):
     # The check of the wrong password: Thunderbird tries AUTHENTICATE, then LOGIN (which it does not log). Else only that another of its
     # connections may ask for a folder by the name that it had before Thunderbird renamed it.
     logins = [answer for _, answer in refused if "[AUTHENTICATIONFAILED]" in answer]
-    renamed = [answer for command, answer in refused if "[NONEXISTENT]" in answer and re.match(rf'(select|STATUS) "({ADVICE[1]}|{SETTLED[1]})"', command)]
+    # In modified UTF-7, or as it is once UTF8=ACCEPT is enabled.
+    names = "|".join(map(re.escape, ADVICE + SETTLED))
+    renamed = [answer for command, answer in refused if "[NONEXISTENT]" in answer and re.match(rf'(select|STATUS) "({names})"', command)]
     assert len(logins) == 2 and len(refused) == len(logins) + len(renamed), refused
 
 

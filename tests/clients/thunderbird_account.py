@@ -39,8 +39,11 @@ class Account:
             numbers = client.search(None, "ALL")[1][0].split()
             found = []
             for number in numbers:
-                # Beside the answer, changes by others may be told.
-                [(first, content)] = [part for part in client.fetch(number, "(FLAGS BODY.PEEK[])")[1] if isinstance(part, tuple)]
+                # Beside the answer, changes by others may be told; one that another session removed meanwhile is answered by nothing.
+                parts = [part for part in client.fetch(number, "(FLAGS BODY.PEEK[])")[1] if isinstance(part, tuple)]
+                if not parts:
+                    continue
+                [(first, content)] = parts
                 message = message_from_bytes(content, policy=policy.default)
                 if subject is None or message["Subject"] == subject:
                     found.append(({flag.decode() for flag in imaplib.ParseFlags(first)}, message))

@@ -6,7 +6,7 @@
 use crate::login::{Asked, Login, PASSWORD_STANDS_MS};
 use crate::{AuthError, Authenticator, unavailable};
 use mail_types::{
-    ActorId, Address, FolderFacts, FolderId, Grant, MailboxId, MailboxKind, Rights, Role, Timestamp,
+    ActorId, ActorKind, Address, FolderFacts, FolderId, Grant, MailboxId, MailboxKind, Rights, Role, Timestamp,
 };
 use std::time::Duration;
 use store::{GivenMailbox, Reaching};
@@ -30,6 +30,7 @@ pub struct Reached {
     folders: Vec<(FolderId, Grant)>,
     asked: Asked,
     until: Option<Timestamp>,
+    rests_on_login: bool,
 }
 
 impl Reached {
@@ -47,6 +48,7 @@ impl Reached {
             folders: if given.belongs { Vec::new() } else { given.folders },
             asked,
             until: if given.belongs { None } else { given.until },
+            rests_on_login: false,
         }
     }
 
@@ -64,6 +66,7 @@ impl Reached {
             folders: Vec::new(),
             asked: login.asked(),
             until: None,
+            rests_on_login: true,
         }
     }
 
@@ -77,6 +80,11 @@ impl Reached {
         let at = self.folders.binary_search_by_key(&folder, |(folder, _)| *folder).ok();
         let in_folder = at.and_then(|at| self.folders.get(at)).map(|(_, grant)| *grant);
         Grant::resolve(in_folder, self.grant, self.facts(is_drafts))
+    }
+
+    /// Whether what may be done is what the login says, in every folder: in a person's own mailbox. An application has what was given to it.
+    pub fn rests_on_login(&self) -> bool {
+        self.rests_on_login
     }
 
     /// When some of it ends, if it does.
@@ -103,7 +111,8 @@ impl Authenticator {
     /// # Errors
     /// [`AuthError::Refused`] when it is reached no more; [`AuthError::Unavailable`].
     pub async fn logged_in_to(&self, login: &Login) -> Result<Reached, AuthError> {
-        if login.principal.is_holder {
+        let is_person = matches!(login.principal.actor.kind, ActorKind::User(_));
+        if login.principal.is_holder && is_person {
             return Ok(Reached::own(login));
         }
         self.given(login, Reaching::Mailbox(login.principal.mailbox)).await?.pop().ok_or(AuthError::Refused)

@@ -141,7 +141,7 @@ pub(crate) struct Place {
     pub(crate) who: Who,
     pub(crate) key: MailboxKey,
     pub(crate) folder: FolderRow,
-    /// None in the actor's own mailbox.
+    /// None in a person's own mailbox.
     pub(crate) ground: Option<Box<Ground>>,
 }
 
@@ -194,8 +194,7 @@ impl Connection {
         if !who.may("l") {
             return Err(NONEXISTENT);
         }
-        let is_mine = who.is_holder && who.mailbox == self.logged_in()?.proof.principal.mailbox;
-        let ground = (!is_mine).then(|| Ground::new(reach.reached, &folder));
+        let ground = (!reach.reached.rests_on_login()).then(|| Ground::new(reach.reached, &folder));
         Ok(Place { who, key: reach.key, folder, ground })
     }
 
@@ -228,8 +227,7 @@ impl Connection {
     /// Refuses a folder that may not be made: `k` is asked where the lowest level stands that is there (RFC 4314 §4). What may not be listed
     /// takes no folders, and no other in its place.
     pub(crate) async fn must_take_folder(&self, reached: &Reached, local: &str) -> Result<(), Failure> {
-        // Who holds an applicative mailbox may have less than all rights there.
-        if reached.is_holder && reached.rights() == Rights::ALL {
+        if reached.rests_on_login() && reached.rights() == Rights::ALL {
             return Ok(());
         }
         let mailbox = reached.mailbox;
