@@ -568,3 +568,21 @@ async fn a_listener_that_requires_a_certificate_serves_nobody_without_one() {
     wire.send("b AUTHENTICATE EXTERNAL =").await;
     wire.until("b NO").await;
 }
+
+#[tokio::test]
+async fn an_application_that_writes_its_own_mailbox_replaces_drafts_and_removes_nothing_else() {
+    let demo = Demo::shared();
+    let app = App::new(&demo, "writes-only", &["writes.only"]);
+    demo.north().cli(&["application", "grant", app.name, app.mailbox(), "--role", "write"]).ok();
+    let mut imap = app.imap(&demo).await;
+    for (folder, rights) in [("INBOX", "lrswip"), ("Drafts", "lrswipted")] {
+        let told = imap.ok(&format!("MYRIGHTS {folder}")).await.text();
+        assert_eq!(told, format!("* MYRIGHTS \"{folder}\" \"{rights}\"\n"));
+        imap.append(folder, b"Subject: resultat\r\n\r\ntexte\r\n").await;
+        imap.ok(&format!("SELECT {folder}")).await;
+        let removed = imap.command("STORE 1 +FLAGS (\\Deleted)").await.status.starts_with("OK")
+            && imap.command("EXPUNGE").await.text().contains("* 1 EXPUNGE");
+        assert_eq!(removed, folder == "Drafts", "{folder}");
+    }
+    assert!(imap.command("CREATE Tri").await.status.starts_with("NO [NOPERM]"));
+}

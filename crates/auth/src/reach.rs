@@ -6,7 +6,8 @@
 use crate::login::{Asked, Login, PASSWORD_STANDS_MS};
 use crate::{AuthError, Authenticator, unavailable};
 use mail_types::{
-    ActorId, ActorKind, Address, FolderFacts, FolderId, Grant, MailboxId, MailboxKind, Rights, Role, Timestamp,
+    ActorId, ActorKind, Address, FolderFacts, FolderId, Grant, MailboxId, MailboxKind, Rights, Role,
+    Timestamp,
 };
 use std::time::Duration;
 use store::{GivenMailbox, Reaching};
