@@ -2,14 +2,14 @@
 
 use super::Folding;
 use super::folding::{casemapped, spaced, unaccented};
-use super::signature::{Signature, hashes};
+use super::signature::{Grams, Signature};
 use memchr::memmem::Finder;
 
 /// A text that is looked for: folded, with the bits that it has set in the signature of whatever holds it.
 #[derive(Clone)]
 pub struct Needle {
     finder: Box<Finder<'static>>,
-    hashes: Vec<u32>,
+    grams: Grams,
     is_empty: bool,
 }
 
@@ -38,23 +38,23 @@ impl Needle {
         let mut plain = String::with_capacity(mapped.len());
         unaccented(&mapped, &mut plain);
         // Signatures are of unaccented text, whatever is compared in the end: what differs without its accents differs with them.
-        let hashes = hashes(plain.as_bytes());
+        let grams = Grams::of(plain.as_bytes());
         let compared = if folding == Folding::Casemap { mapped } else { plain };
         Self {
             finder: Box::new(Finder::new(compared.as_bytes()).into_owned()),
-            hashes,
+            grams,
             is_empty: compared.is_empty(),
         }
     }
 
     /// Whether a message with that signature may hold it. False is certain.
     pub fn may_be_in(&self, signature: &Signature) -> bool {
-        signature.holds(&self.hashes)
+        signature.holds(&self.grams)
     }
 
     /// Whether any signature can rule it out.
     pub fn is_told(&self) -> bool {
-        !self.hashes.is_empty()
+        !self.grams.is_empty()
     }
 
     /// Whether it is nothing at all, which is everywhere.

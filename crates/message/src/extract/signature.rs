@@ -20,6 +20,8 @@ const OCTETS_MAX: usize = 64 * 1024;
 /// Hashes are told apart by so many of their bits in texts of up to [`SHORT_MAX`] octets, and in longer ones.
 const LOG2: [u32; 2] = [18, 20];
 const SHORT_MAX: usize = 16 * 1024;
+/// Those of three octets are fewer: they are told apart by so many bits less.
+const SHORT_LESS: u32 = 2;
 
 /// The signature of a message. It tells something of the text, and is to be kept as the text is.
 #[derive(Clone, PartialEq, Eq)]
@@ -39,37 +41,34 @@ impl Signature {
     /// The signature of unaccented text.
     pub(super) fn of(text: &[u8]) -> Self {
         let log2 = LOG2[usize::from(text.len() > SHORT_MAX)];
-        let mut seen = vec![0_u64; 1 << (log2 - 6)];
-        let mut different = 0;
-        grams(text, |hash| {
-            let at = (hash >> (32 - log2)) as usize;
-            let (word, bit) = (&mut seen[at / 64], 1 << (at % 64));
-            different += usize::from(*word & bit == 0);
-            *word |= bit;
-        });
-        let octets = (different * BITS_PER_HASH / 8).clamp(OCTETS_MIN, OCTETS_MAX);
+        let (mut long, mut short) = (Table::new(log2), Table::new(log2 - SHORT_LESS));
+        grams(text, |hash| long.set(hash), |hash| short.set(hash));
+        let octets = ((long.count() + 2 * short.count()) * BITS_PER_HASH / 8).clamp(OCTETS_MIN, OCTETS_MAX);
         let mut signature = Self { log2, array: vec![0; octets].into_boxed_slice() };
-        for (word, mut bits) in (0..).zip(seen) {
-            while bits != 0 {
-                let (octet, bit) = signature.place(word * 64 + u64::from(bits.trailing_zeros()));
-                signature.array[octet] |= bit;
-                bits &= bits - 1;
-            }
-        }
+        long.each(|hash| signature.set(hash));
+        short.each(|hash| twice(hash, log2).into_iter().for_each(|hash| signature.set(hash)));
         signature
     }
 
-    /// Whether a text that sets all of these may be in the message.
-    pub(super) fn holds(&self, hashes: &[u32]) -> bool {
-        hashes.iter().all(|hash| {
-            let (octet, bit) = self.place(u64::from(hash >> (32 - self.log2)));
+    /// Whether a text that has all of these may be in the message.
+    pub(super) fn holds(&self, grams: &Grams) -> bool {
+        let short = |hash: &u32| twice(hash >> (32 - self.log2 + SHORT_LESS), self.log2);
+        let is_set = |hash: u32| {
+            let (octet, bit) = self.place(hash);
             self.array[octet] & bit != 0
-        })
+        };
+        grams.long.iter().all(|hash| is_set(hash >> (32 - self.log2)))
+            && grams.short.iter().all(|hash| short(hash).into_iter().all(is_set))
     }
 
-    /// The octet of the array in which a hash has its bit, and the bit.
-    fn place(&self, start_of_hash: u64) -> (usize, u8) {
-        let at = (start_of_hash * (self.array.len() as u64 * 8)) >> self.log2;
+    fn set(&mut self, hash: u32) {
+        let (octet, bit) = self.place(hash);
+        self.array[octet] |= bit;
+    }
+
+    /// The octet of the array in which the first bits of a hash have their bit, and the bit.
+    fn place(&self, start_of_hash: u32) -> (usize, u8) {
+        let at = (u64::from(start_of_hash) * (self.array.len() as u64 * 8)) >> self.log2;
         ((at / 8) as usize, 1 << (at % 8))
     }
 
@@ -103,25 +102,90 @@ impl Signature {
     }
 }
 
-/// The hashes of the grams of unaccented text, each once.
-pub(super) fn hashes(text: &[u8]) -> Vec<u32> {
-    let mut hashes = Vec::new();
-    grams(text, |hash| hashes.push(hash));
-    hashes.sort_unstable();
-    hashes.dedup();
-    hashes
+/// The two hashes that the hash of a gram of three octets becomes.
+fn twice(short: u32, log2: u32) -> [u32; 2] {
+    let other = mixed(u64::from(short) + 1, 0x8ebc_6af0_9c88_c6e3) >> (64 - log2);
+    [short << SHORT_LESS, other as u32]
 }
 
-/// Gives the hash of each gram that is taken.
-fn grams(text: &[u8], mut take: impl FnMut(u32)) {
-    for window in text.array_windows::<8>() {
-        let gram = u64::from_le_bytes(*window);
-        if window[3] == b' ' || window[4] == b' ' {
-            take((mixed(gram, 0x9fb2_1c65_1e98_df25) >> 32) as u32);
+/// Which hashes there were, by their first bits.
+struct Table {
+    words: Vec<u64>,
+    shift: u32,
+}
+
+impl Table {
+    fn new(log2: u32) -> Self {
+        Self { words: vec![0; 1 << (log2 - 6)], shift: 32 - log2 }
+    }
+
+    fn set(&mut self, hash: u32) {
+        let at = (hash >> self.shift) as usize;
+        self.words[at / 64] |= 1 << (at % 64);
+    }
+
+    fn count(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    fn each(self, mut take: impl FnMut(u32)) {
+        for (word, mut bits) in (0_u32..).zip(self.words) {
+            while bits != 0 {
+                take(word * 64 + bits.trailing_zeros());
+                bits &= bits - 1;
+            }
         }
-        take_middle(gram, &mut take);
-        take_short(gram, &mut take);
-        take_shortest(gram, &mut take);
+    }
+}
+
+/// The hashes of the grams of a text, each once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Grams {
+    /// Those of four octets and more.
+    long: Vec<u32>,
+    /// Those of three octets.
+    short: Vec<u32>,
+}
+
+impl Grams {
+    /// Those of unaccented text.
+    pub(super) fn of(text: &[u8]) -> Self {
+        let mut found = Self::default();
+        grams(text, |hash| found.long.push(hash), |hash| found.short.push(hash));
+        for hashes in [&mut found.long, &mut found.short] {
+            hashes.sort_unstable();
+            hashes.dedup();
+        }
+        found
+    }
+
+    /// Whether there are none: the text is too short.
+    pub(super) fn is_empty(&self) -> bool {
+        self.long.is_empty() && self.short.is_empty()
+    }
+}
+
+/// Places of a text that are looked at together.
+const BLOCK: usize = 256;
+
+/// Gives the hash of each gram that is taken: those of four octets and more, and those of three.
+fn grams(text: &[u8], mut long: impl FnMut(u32), mut short: impl FnMut(u32)) {
+    let mut windows = text.array_windows::<8>();
+    let mut taken = [0; 2 * BLOCK];
+    while windows.len() > 0 {
+        // Whether these are taken depends on what the text says: a branch on it would be guessed wrong too often.
+        let mut count = 0;
+        for window in windows.by_ref().take(BLOCK) {
+            let gram = u64::from_le_bytes(*window);
+            long(four(gram));
+            short(three(gram));
+            taken[count] = eight(gram);
+            count += usize::from((window[3] == b' ') | (window[4] == b' '));
+            let (hash, is_taken) = six(gram);
+            taken[count] = hash;
+            count += usize::from(is_taken);
+        }
+        taken[..count].iter().for_each(|hash| long(*hash));
     }
     // The last seven places have no gram of eight.
     let tail = &text[text.len().saturating_sub(7)..];
@@ -130,36 +194,35 @@ fn grams(text: &[u8], mut take: impl FnMut(u32)) {
         let mut octets = [0; 8];
         octets[..rest.len()].copy_from_slice(rest);
         let gram = u64::from_le_bytes(octets);
-        if rest.len() >= 6 {
-            take_middle(gram, &mut take);
+        let (hash, is_taken) = six(gram);
+        if is_taken && rest.len() >= 6 {
+            long(hash);
         }
         if rest.len() >= 4 {
-            take_short(gram, &mut take);
+            long(four(gram));
         }
         if rest.len() >= 3 {
-            take_shortest(gram, &mut take);
+            short(three(gram));
         }
     }
 }
 
-/// Six octets, one time in four.
-fn take_middle(gram: u64, take: &mut impl FnMut(u32)) {
+fn eight(gram: u64) -> u32 {
+    (mixed(gram, 0x9fb2_1c65_1e98_df25) >> 32) as u32
+}
+
+/// One time in four.
+fn six(gram: u64) -> (u32, bool) {
     let mixed = mixed(gram & 0xffff_ffff_ffff, 0xd6e8_feb8_6659_fd93);
-    if mixed >> 62 == 0 {
-        take((mixed >> 20) as u32);
-    }
+    ((mixed >> 20) as u32, mixed >> 62 == 0)
 }
 
-/// Four octets.
-fn take_short(gram: u64, take: &mut impl FnMut(u32)) {
-    take(((gram & 0xffff_ffff).wrapping_mul(0xa076_1d64_78bd_642f) >> 32) as u32);
+fn four(gram: u64) -> u32 {
+    ((gram & 0xffff_ffff).wrapping_mul(0xa076_1d64_78bd_642f) >> 32) as u32
 }
 
-/// Three octets, twice.
-fn take_shortest(gram: u64, take: &mut impl FnMut(u32)) {
-    let mixed = mixed(gram & 0x00ff_ffff, 0xe703_7ed1_a0b4_28db);
-    take((mixed >> 32) as u32);
-    take(mixed as u32);
+fn three(gram: u64) -> u32 {
+    ((gram & 0x00ff_ffff).wrapping_mul(0xe703_7ed1_a0b4_28db) >> 32) as u32
 }
 
 fn mixed(gram: u64, odd: u64) -> u64 {
@@ -179,9 +242,9 @@ mod tests {
             let from = (from * text.len() as f64) as usize;
             let part = &text[from..text.len().min(from + length)];
             let signature = Signature::of(text);
-            prop_assert!(signature.holds(&hashes(part)));
+            prop_assert!(signature.holds(&Grams::of(part)));
             let again = Signature::decode(&signature.encode()).unwrap();
-            prop_assert!(again.holds(&hashes(part)));
+            prop_assert!(again.holds(&Grams::of(part)));
         }
     }
 
@@ -190,9 +253,9 @@ mod tests {
         let words = ["PATIENT", "DOSSIER", "RENDU", "COMPTE", "SERVICE", "AVIS", "MEDECIN", "BILAN"];
         let text: Vec<&str> = (0..1500_usize).map(|n| words[n * n / 7 % words.len()]).collect();
         let signature = Signature::of(text.join(" ").as_bytes());
-        assert!(!signature.holds(&hashes(b"CARDIOLOGIE")));
-        assert!(!signature.holds(&hashes(b"ZZZ")));
-        assert!(signature.holds(&hashes(b"ZZ")), "too short to be ruled out");
+        assert!(!signature.holds(&Grams::of(b"CARDIOLOGIE")));
+        assert!(!signature.holds(&Grams::of(b"ZZZ")));
+        assert!(signature.holds(&Grams::of(b"ZZ")), "too short to be ruled out");
     }
 
     #[test]
