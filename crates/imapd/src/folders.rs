@@ -15,12 +15,21 @@ impl Connection {
         must_be_name(&name)?;
         let special_use = match uses {
             [] => None,
-            [one] => Some(store::SpecialUse::named(one.as_str()).ok_or(NO_USE)?),
-            _ => return Err(NO_USE),
+            [one] => Some(self.use_there(&reach, one.as_str())?),
+            _ => return Err(ONE_USE),
         };
         let who = Who::at_large(&reach.reached);
         self.changing(who).create_folder(who.mailbox, &name, special_use).await?.map_err(refusal)?;
         Ok(Done::new("CREATE completed"))
+    }
+
+    /// The use of that name, for a folder of that mailbox. Uses are those of the session's own mailbox: LIST shows no others.
+    pub(crate) fn use_there(&self, reach: &Reach, name: &str) -> Result<store::SpecialUse, Failure> {
+        let special_use = store::SpecialUse::named(name).ok_or(NO_USE)?;
+        let is_own = reach.reached.mailbox == self.logged_in()?.proof.principal.mailbox;
+        // In drafts an editor may do more than elsewhere: nobody gives themselves that.
+        let may = !is_drafts_use(special_use) || Who::at_large(&reach.reached).may("te");
+        if is_own && may { Ok(special_use) } else { Err(NO_USE) }
     }
 
     /// DELETE. The selected folder may go too: it is then selected no more.
@@ -104,8 +113,13 @@ const ELSEWHERE: Failure = Failure::No(
     "A folder stays in its mailbox: create one in the other mailbox, move the messages there and delete this one",
 );
 
-/// RFC 6154 §3: its code is not among those of `imap-session`.
-const NO_USE: Failure = Failure::No(None, "[USEATTR] A folder cannot have this use here");
+const NO_USE: Failure = Failure::No(Some(Code::UseAttr), "A folder cannot have this use here");
+const ONE_USE: Failure = Failure::No(Some(Code::UseAttr), "A folder has one use here");
+pub(crate) const USE_TAKEN: Failure = Failure::No(Some(Code::UseAttr), "Another folder has this use");
+
+fn is_drafts_use(special_use: store::SpecialUse) -> bool {
+    special_use.0 == "\\Drafts"
+}
 
 fn refusal(error: FolderError) -> Failure {
     match error {
@@ -113,6 +127,7 @@ fn refusal(error: FolderError) -> Failure {
         FolderError::Exists => Failure::No(Some(Code::AlreadyExists), "The folder exists already"),
         FolderError::Forbidden => Failure::No(Some(Code::Cannot), "This folder cannot be changed so"),
         FolderError::TooMany => Failure::No(Some(Code::Limit), "Too many folders"),
+        FolderError::UseTaken => USE_TAKEN,
     }
 }
 

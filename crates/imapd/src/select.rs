@@ -145,14 +145,31 @@ impl Connection {
     ) -> Result<(), Failure> {
         let status =
             self.shared.store.folder_status(folder, who.private_seen_of).await?.ok_or(NONEXISTENT)?;
-        let limit = self.shared.message_size_max;
-        let mut values: Vec<_> = items.iter().map(|item| (*item, value(&status, limit, *item))).collect();
         // Not counted as messages come and go: it is asked for seldom.
-        if let Some((_, octets)) = values.iter_mut().find(|(item, _)| *item == StatusItem::DeletedStorage) {
-            *octets = self.shared.store.deleted_bytes(folder).await?;
-        }
-        response::status(&mut self.wire.out, name, self.decoder.is_utf8(), &values);
+        let deleted_bytes = if items.contains(&StatusItem::DeletedStorage) {
+            self.shared.store.deleted_bytes(folder).await?
+        } else {
+            0
+        };
+        self.tell_status(name, &status, deleted_bytes, items);
         Ok(())
+    }
+
+    /// `* STATUS`, from what is known.
+    pub(crate) fn tell_status(
+        &mut self,
+        name: &str,
+        status: &FolderStatus,
+        deleted_bytes: u64,
+        items: &[StatusItem],
+    ) {
+        let limit = self.shared.message_size_max;
+        let value = |item| match item {
+            StatusItem::DeletedStorage => deleted_bytes,
+            item => value(status, limit, item),
+        };
+        let values: Vec<_> = items.iter().map(|item| (*item, value(*item))).collect();
+        response::status(&mut self.wire.out, name, self.decoder.is_utf8(), &values);
     }
 }
 

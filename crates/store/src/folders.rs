@@ -88,6 +88,9 @@ pub enum FolderError {
     /// The mailbox has as many folders as it may have.
     #[error("too many folders")]
     TooMany,
+    /// Another folder has the use that was asked for.
+    #[error("another folder has this use")]
+    UseTaken,
 }
 
 impl Store {
@@ -163,7 +166,7 @@ impl Store {
         }))
     }
 
-    /// Makes a folder and the missing levels above it.
+    /// Makes a folder and the missing levels above it. A use that another folder has is not given twice.
     pub async fn create_folder(
         &self,
         mailbox: MailboxId,
@@ -253,7 +256,7 @@ fn folder_row((id, name, special_use, selectable): (i64, String, Option<String>,
     FolderRow { id: FolderId(id), name, special_use, selectable: selectable != 0 }
 }
 
-fn clip(value: i64) -> u32 {
+pub(crate) fn clip(value: i64) -> u32 {
     u32::try_from(value).unwrap_or(if value < 0 { 0 } else { u32::MAX })
 }
 
@@ -280,21 +283,34 @@ impl WriteTx {
         if count >= FOLDERS_MAX {
             return Ok(Err(FolderError::TooMany));
         }
+        let there = self.find_folder(mailbox, name).await?;
+        if there.as_ref().is_some_and(|folder| folder.selectable) {
+            return Ok(Err(FolderError::Exists));
+        }
+        if let Some(special_use) = special_use
+            && self.has_use(mailbox, special_use).await?
+        {
+            return Ok(Err(FolderError::UseTaken));
+        }
         for (end, _) in name.match_indices('/') {
             let parent = &name[..end];
             if self.find_folder(mailbox, parent).await?.is_none() {
                 self.insert_below(mailbox, parent, None).await?;
             }
         }
-        let folder = match self.find_folder(mailbox, name).await? {
-            Some(folder) if folder.selectable => return Ok(Err(FolderError::Exists)),
-            Some(folder) => {
-                on!(self.conn(), c => sqlx::query("UPDATE folders SET selectable = 1 WHERE id = $1").bind(folder.id.0).execute(&mut *c).await.map(|_| ()))?;
-                folder.id
-            }
-            None => self.insert_below(mailbox, name, special_use.map(|s| s.0)).await?,
+        let Some(folder) = there else {
+            return Ok(Ok(self.insert_below(mailbox, name, special_use.map(|s| s.0)).await?));
         };
-        Ok(Ok(folder))
+        on!(self.conn(), c => sqlx::query("UPDATE folders SET selectable = 1, special_use = $2 WHERE id = $1")
+            .bind(folder.id.0).bind(special_use.map(|s| s.0)).execute(&mut *c).await.map(|_| ()))?;
+        Ok(Ok(folder.id))
+    }
+
+    /// Whether a folder of the mailbox has that use.
+    async fn has_use(&mut self, mailbox: MailboxId, special_use: SpecialUse) -> Result<bool, Error> {
+        let found: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as("SELECT id FROM folders WHERE mailbox_id = $1 AND special_use = $2 LIMIT 1")
+            .bind(mailbox.0).bind(special_use.0).fetch_optional(&mut *c).await)?;
+        Ok(found.is_some())
     }
 
     /// A new row, in which is given what was given in the folder above it.

@@ -36,6 +36,7 @@ mod expunge;
 mod extracts;
 mod finding;
 mod flags;
+mod folder_statuses;
 mod folders;
 mod fsck;
 mod generations;

@@ -62,14 +62,26 @@ pub enum SpecialUse {
     Sent,
     /// `\Trash`
     Trash,
+    /// `\Important` (RFC 8457)
+    Important,
+    /// One that none of these RFCs names.
+    Unknown,
 }
 
 impl SpecialUse {
-    /// Every use, in the order of the RFC.
-    pub const ALL: [Self; 7] =
-        [Self::All, Self::Archive, Self::Drafts, Self::Flagged, Self::Junk, Self::Sent, Self::Trash];
+    /// Every use that has a name, in the order of the RFCs.
+    pub const ALL: [Self; 8] = [
+        Self::All,
+        Self::Archive,
+        Self::Drafts,
+        Self::Flagged,
+        Self::Junk,
+        Self::Sent,
+        Self::Trash,
+        Self::Important,
+    ];
 
-    /// The attribute on the wire.
+    /// The attribute on the wire; of an unknown one, no more than what it begins with.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::All => "\\All",
@@ -79,6 +91,8 @@ impl SpecialUse {
             Self::Junk => "\\Junk",
             Self::Sent => "\\Sent",
             Self::Trash => "\\Trash",
+            Self::Important => "\\Important",
+            Self::Unknown => "\\",
         }
     }
 

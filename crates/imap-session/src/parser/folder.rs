@@ -97,7 +97,8 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
 
 fn use_attribute(cursor: &mut Cursor<'_>) -> Parsed<SpecialUse> {
     cursor.expect(b'\\', "Expected a special use")?;
-    SpecialUse::named(&format!("\\{}", cursor.atom()?)).ok_or("[USEATTR] Unknown special use")
+    // RFC 6154 §3: grammatical, and refused with a code of its own.
+    Ok(SpecialUse::named(&format!("\\{}", cursor.atom()?)).unwrap_or(SpecialUse::Unknown))
 }
 
 /// `SP mailbox SP "(" status-att *(SP status-att) ")"`

@@ -60,9 +60,12 @@ fn selection(cursor: &mut Cursor<'_>) -> Parsed<ListSelection> {
             _ => return Err("Unknown selection option"),
         } = true;
     }
-    // RFC 5258 §3.1: RECURSIVEMATCH says how another option selects.
-    let selects = selection.subscribed || selection.special_use;
-    if selection.recursive_match && !selects { Err("RECURSIVEMATCH needs an option") } else { Ok(selection) }
+    // RFC 5258 §6: SUBSCRIBED is the only option that it can stand beside; REMOTE and SPECIAL-USE (RFC 6154 §6) are not of that kind.
+    if selection.recursive_match && !selection.subscribed {
+        Err("RECURSIVEMATCH needs SUBSCRIBED")
+    } else {
+        Ok(selection)
+    }
 }
 
 fn returning(cursor: &mut Cursor<'_>) -> Parsed<ListReturn> {

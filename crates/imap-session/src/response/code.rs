@@ -86,6 +86,8 @@ pub enum Code {
     UnknownCte,
     /// UNSEEN: sequence number of the first message not seen.
     Unseen(u32),
+    /// USEATTR (RFC 6154): the folder cannot have that use.
+    UseAttr,
 }
 
 impl fmt::Display for Code {
@@ -142,6 +144,7 @@ impl fmt::Display for Code {
             Self::UidNotSticky => "UIDNOTSTICKY",
             Self::Unavailable => "UNAVAILABLE",
             Self::UnknownCte => "UNKNOWN-CTE",
+            Self::UseAttr => "USEATTR",
         };
         f.write_str(word)
     }

@@ -6,6 +6,7 @@ mod acl;
 mod code;
 mod esearch;
 mod fetch;
+mod list;
 mod strings;
 mod thread;
 
@@ -17,6 +18,7 @@ pub use fetch::{
     Named, binary_label, body_section_label, fetch_begin, fetch_end, fetch_flags, fetch_modseq,
     internal_date, modseq, rfc822_label,
 };
+pub use list::{ListItem, list, list_with, lsub};
 use mail_types::SystemFlags;
 use std::ops::RangeInclusive;
 pub use strings::{
@@ -102,18 +104,6 @@ pub fn id(out: &mut Vec<u8>, fields: &[(&str, &str)]) {
         });
     }
     line_end(out);
-}
-
-/// `* LIST (attributes) "delimiter" name`. `name` is decoded; `utf8` says how to write it. No delimiter: a flat name.
-pub fn list(out: &mut Vec<u8>, attributes: &[&str], delimiter: Option<char>, name: &str, utf8: bool) {
-    out.extend_from_slice(b"* LIST ");
-    listed(out, attributes, delimiter, name, utf8);
-}
-
-/// `* LSUB …`, as [`list`].
-pub fn lsub(out: &mut Vec<u8>, attributes: &[&str], delimiter: Option<char>, name: &str, utf8: bool) {
-    out.extend_from_slice(b"* LSUB ");
-    listed(out, attributes, delimiter, name, utf8);
 }
 
 /// `* NAMESPACE personal other-users shared`: each a list of (prefix, delimiter), empty for NIL.
@@ -252,18 +242,6 @@ fn condition(out: &mut Vec<u8>, status: Status, code: Option<Code>, text: &str) 
     line_end(out);
 }
 
-fn listed(out: &mut Vec<u8>, attributes: &[&str], delimiter: Option<char>, name: &str, utf8: bool) {
-    strings::list(out, attributes, |out, attribute| strings::text(out, attribute));
-    out.push(b' ');
-    match delimiter {
-        Some(delimiter) => quoted_or_literal(out, delimiter.to_string().as_bytes()),
-        None => nil(out),
-    }
-    out.push(b' ');
-    astring_folder_name(out, name, utf8);
-    line_end(out);
-}
-
 fn counted(out: &mut Vec<u8>, count: u32, what: &str) {
     out.extend_from_slice(b"* ");
     number(out, u64::from(count));
@@ -304,8 +282,6 @@ mod tests {
     fn a_text_cannot_begin_a_line_of_its_own() {
         let line = written(|out| untagged(out, Status::Ok, None, "a\r\n* 1 EXPUNGE\r\né"));
         assert_eq!(line, "* OK a  * 1 EXPUNGE  ??\r\n");
-        let line = written(|out| list(out, &["\\Noselect"], Some('/'), "a\r\nb\"\\", true));
-        assert_eq!(line, "* LIST (\\Noselect) \"/\" {6}\r\na\r\nb\"\\\r\n");
     }
 
     #[test]
@@ -335,6 +311,5 @@ mod tests {
             written(|out| namespace(out, [&[("", '/')], &[], &[]], false)),
             "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n"
         );
-        assert_eq!(written(|out| lsub(out, &[], None, "Envoyés", true)), "* LSUB () NIL \"Envoyés\"\r\n");
     }
 }

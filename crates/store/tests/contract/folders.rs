@@ -5,6 +5,8 @@ use store::{FolderError, SpecialUse};
 
 on_both_engines!(
     a_folder_is_made_with_its_parents,
+    a_use_is_of_one_folder_and_free_again_when_it_goes,
+    the_counters_of_all_folders_are_those_of_each,
     a_deleted_folder_takes_its_messages_along,
     a_deleted_folder_with_children_stays_as_a_name,
     a_folder_made_again_has_another_validity,
@@ -34,10 +36,41 @@ async fn a_folder_is_made_with_its_parents(store: &Fixture) {
     make(store, &marie, "Été/2026/Août").await;
     assert_eq!(own_folders(store, &marie).await, ["Été", "Été/2026", "Été/2026/Août"]);
     assert_eq!(store.create_folder(marie.mailbox, "Été/2026", None).await.unwrap(), Err(FolderError::Exists));
-    store.create_folder(marie.mailbox, "Bin", SpecialUse::named("\\TRASH")).await.unwrap().unwrap();
+    assert!(store.folder(marie.mailbox, "été").await.unwrap().is_none());
+}
+
+async fn a_use_is_of_one_folder_and_free_again_when_it_goes(store: &Fixture) {
+    let marie = store.personal("marie").await;
+    let trash = SpecialUse::named("\\TRASH");
+    let taken = store.create_folder(marie.mailbox, "New/Bin", trash).await.unwrap();
+    assert_eq!(taken, Err(FolderError::UseTaken));
+    assert!(own_folders(store, &marie).await.is_empty(), "not even the level above it is made");
+    store.delete_folder(marie.mailbox, "Trash").await.unwrap().unwrap();
+    make(store, &marie, "Bin/Old").await;
+    store.delete_folder(marie.mailbox, "Bin").await.unwrap().unwrap();
+    store.create_folder(marie.mailbox, "Bin", trash).await.unwrap().unwrap();
     let row = store.folder(marie.mailbox, "Bin").await.unwrap().unwrap();
     assert_eq!(row.special_use.as_deref(), Some("\\Trash"));
-    assert!(store.folder(marie.mailbox, "bin").await.unwrap().is_none());
+    assert_eq!(SpecialUse::named("\\All"), None);
+}
+
+async fn the_counters_of_all_folders_are_those_of_each(store: &Fixture) {
+    let (marie, pierre) = (store.personal("marie").await, store.personal("pierre").await);
+    make(store, &marie, "A/B").await;
+    let a = store.folder_id(marie.mailbox, "A").await;
+    store.append_with(&marie, a, b"gone", mail_types::SystemFlags::DELETED, &["k"]).await.unwrap();
+    store.append_with(&marie, a, b"there", mail_types::SystemFlags::SEEN, &[]).await.unwrap();
+    store.deliver(&marie, b"new").await;
+    store.deliver(&pierre, b"elsewhere").await;
+    for reader in [None, Some(pierre.actor)] {
+        let all = store.folder_statuses(marie.mailbox, reader, true).await.unwrap();
+        assert_eq!(all.len(), 8);
+        for (folder, status) in &all {
+            assert_eq!(store.folder_status(*folder, reader).await.unwrap(), Some(*status));
+        }
+    }
+    let octets = store.deleted_bytes_in(marie.mailbox).await.unwrap();
+    assert_eq!(octets.into_iter().collect::<Vec<_>>(), [(a, store.deleted_bytes(a).await.unwrap())]);
 }
 
 async fn a_deleted_folder_takes_its_messages_along(store: &Fixture) {
