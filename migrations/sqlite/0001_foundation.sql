@@ -72,6 +72,8 @@ CREATE TABLE mailboxes (
     used_messages BIGINT NOT NULL DEFAULT 0,
     private_seen BIGINT NOT NULL DEFAULT 0,
     next_uid_validity BIGINT NOT NULL,
+    -- Number of the latest change of its annotations.
+    annotation_seq BIGINT NOT NULL DEFAULT 0,
     revision BIGINT NOT NULL DEFAULT 1,
     created_at_ms BIGINT NOT NULL,
     status_at_ms BIGINT NOT NULL,
@@ -268,6 +270,19 @@ CREATE TABLE subscriptions (
     name TEXT NOT NULL,
     PRIMARY KEY (mailbox_id, actor_id, name)
 );
+
+-- Annotations (RFC 5464) of a folder, or of the server (folder 0), for everybody who sees it (actor 0) or for one actor; sealed under the mailbox's key.
+-- One that was removed stays for a while, without a value, for sessions that have to be told.
+CREATE TABLE annotations (
+    mailbox_id BIGINT NOT NULL REFERENCES mailboxes (id),
+    folder_id BIGINT NOT NULL,
+    actor_id BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    value BLOB,
+    seq BIGINT NOT NULL,
+    PRIMARY KEY (mailbox_id, folder_id, actor_id, name)
+);
+CREATE INDEX annotations_by_seq ON annotations (mailbox_id, seq);
 
 CREATE TABLE folder_keywords (
     folder_id BIGINT NOT NULL REFERENCES folders (id) ON DELETE CASCADE,

@@ -157,7 +157,8 @@ async fn give(demo: &Demo, chief: &Mailbox, nurse: &Mailbox, role: &str) {
 async fn a_delegate_is_told_of_what_they_may_list_and_no_more() {
     let demo = Demo::shared();
     let site = demo.north();
-    let (owner, nurse) = (site.new_mailbox("liste.chef", "50M"), site.new_mailbox("liste.infirmiere", "50M"));
+    let nurse = site.new_mailbox("liste.infirmiere", "50M");
+    let owner = site.new_mailbox("liste.chef", "50M");
     let mut chief = Imap::login(&demo, site, &owner).await;
     give(&demo, &owner, &nurse, "write").await;
     for name in ["Secret/Shown", "Secret/Deep/Shown", "Open"] {

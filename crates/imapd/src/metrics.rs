@@ -103,6 +103,8 @@ pub(crate) fn command_word(body: &CommandBody) -> &'static str {
         CommandBody::GetQuota { .. } => "GETQUOTA",
         CommandBody::GetQuotaRoot { .. } => "GETQUOTAROOT",
         CommandBody::SetQuota => "SETQUOTA",
+        CommandBody::GetMetadata(_) => "GETMETADATA",
+        CommandBody::SetMetadata(_) => "SETMETADATA",
         CommandBody::Search(_) => "SEARCH",
         CommandBody::Sort(_) => "SORT",
         CommandBody::Thread(_) => "THREAD",

@@ -269,6 +269,8 @@ impl Connection {
             CommandBody::GetQuota { root } => self.quota(&root).await,
             CommandBody::GetQuotaRoot { folder } => self.quota_roots(&folder).await,
             CommandBody::SetQuota => self.set_quota(),
+            CommandBody::GetMetadata(asked) => self.get_metadata(&asked).await,
+            CommandBody::SetMetadata(asked) => self.set_metadata(asked).await,
             CommandBody::Close => self.close().await,
             CommandBody::Unselect => self.unselect().await,
             CommandBody::Expunge => self.expunge(None).await,

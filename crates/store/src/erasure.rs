@@ -79,9 +79,11 @@ impl WriteTx {
 
     async fn conclude_erasure(&mut self, mailbox: MailboxId) -> Result<(), Error> {
         let now = self.now.0;
-        for sql in
-            ["DELETE FROM grants WHERE mailbox_id = $1", "DELETE FROM subscriptions WHERE mailbox_id = $1"]
-        {
+        for sql in [
+            "DELETE FROM grants WHERE mailbox_id = $1",
+            "DELETE FROM subscriptions WHERE mailbox_id = $1",
+            "DELETE FROM annotations WHERE mailbox_id = $1",
+        ] {
             on!(self.conn(), c => sqlx::query(sql).bind(mailbox.0).execute(&mut *c).await.map(|_| ()))?;
         }
         on!(self.conn(), c => sqlx::query("UPDATE mailboxes SET erased_at_ms = $2, revision = revision + 1 WHERE id = $1")

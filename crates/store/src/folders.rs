@@ -306,6 +306,24 @@ impl WriteTx {
         Ok(Ok(folder.id))
     }
 
+    /// Gives a folder a use, or takes it away. False when another folder has it.
+    pub(crate) async fn set_use(
+        &mut self,
+        mailbox: MailboxId,
+        folder: FolderId,
+        special_use: Option<SpecialUse>,
+    ) -> Result<bool, Error> {
+        let taken: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as(
+            "SELECT id FROM folders WHERE mailbox_id = $1 AND special_use = $2 AND id <> $3 LIMIT 1")
+            .bind(mailbox.0).bind(special_use.map(|s| s.0)).bind(folder.0).fetch_optional(&mut *c).await)?;
+        if taken.is_some() {
+            return Ok(false);
+        }
+        on!(self.conn(), c => sqlx::query("UPDATE folders SET special_use = $2 WHERE id = $1")
+            .bind(folder.0).bind(special_use.map(|s| s.0)).execute(&mut *c).await.map(|_| ()))?;
+        Ok(true)
+    }
+
     /// Whether a folder of the mailbox has that use.
     async fn has_use(&mut self, mailbox: MailboxId, special_use: SpecialUse) -> Result<bool, Error> {
         let found: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as("SELECT id FROM folders WHERE mailbox_id = $1 AND special_use = $2 LIMIT 1")
@@ -378,6 +396,8 @@ impl WriteTx {
         self.tell_folder(mailbox, folder.id, "folder.removed", (Some(name), None), detail).await?;
         // Sessions on an empty folder have to learn of it too.
         self.changed(folder.id);
+        on!(self.conn(), c => sqlx::query("DELETE FROM annotations WHERE mailbox_id = $1 AND folder_id = $2")
+            .bind(mailbox.0).bind(folder.id.0).execute(&mut *c).await.map(|_| ()))?;
         if has_children {
             on!(self.conn(), c => sqlx::query("UPDATE folders SET selectable = 0, special_use = NULL WHERE id = $1")
                 .bind(folder.id.0).execute(&mut *c).await.map(|_| ()))?;
@@ -429,6 +449,7 @@ impl WriteTx {
                     self.give_as_in(folder.id, target).await?;
                     let moved = self.move_messages(mailbox, folder.id, target, None, None).await?;
                     let Ok(moved) = moved else { return Ok(Err(FolderError::TooMany)) };
+                    self.copy_annotations(mailbox, folder.id, target).await?;
                     let detail = format!("messages={} to={target}", moved.uids.len());
                     self.tell_folder(mailbox, folder.id, "folder.renamed", (Some(from), Some(to)), detail)
                         .await?;

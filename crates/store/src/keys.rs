@@ -42,6 +42,24 @@ impl MailboxKey {
         Ok(ContentKey::from_raw(unwrap_key(&self.key, &self.context(body), wrapped)?))
     }
 
+    /// Seals the value of an annotation of this mailbox. `context` is bound to it.
+    pub(crate) fn seal_annotation(&self, context: &[u8], value: &[u8]) -> Vec<u8> {
+        wrap(&self.annotations_key(), context, value)
+    }
+
+    /// Opens what [`seal_annotation`](Self::seal_annotation) made with the same context.
+    pub(crate) fn open_annotation(&self, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Error> {
+        Ok(unwrap(&self.annotations_key(), context, sealed)?.to_vec())
+    }
+
+    /// A key of its own, derived from the mailbox's.
+    fn annotations_key(&self) -> RawKey {
+        let mailbox = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, self.key.as_slice());
+        let mut key = RawKey::default();
+        key.copy_from_slice(aws_lc_rs::hmac::sign(&mailbox, b"vaguemestre annotations").as_ref());
+        key
+    }
+
     fn context(&self, body: BodyId) -> [u8; 24] {
         let mut context = [0; 24];
         context[..16].copy_from_slice(&body.0);

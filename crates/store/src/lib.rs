@@ -14,6 +14,7 @@ mod accept_many;
 mod acl;
 mod act;
 mod admin_roles;
+mod annotations;
 mod api_keys;
 mod append;
 mod applications;
@@ -87,6 +88,7 @@ pub use accept::{Acceptance, Accepted, Appended, LocalDelivery, RemoteDelivery, 
 pub use acl::{AclChange, AclEntry, AclError};
 pub use act::{Act, Via};
 pub use admin_roles::{AdminRoleRow, GivenAdminRole};
+pub use annotations::{ANNOTATION_MAX, Annotated, AnnotationChange, AnnotationError};
 pub use api_keys::{KeyError, KeyRow, KeySecret, KeyTerms};
 pub use append::{Append, NewMessage, Replaced};
 pub use applications::{ApplicationGrant, ApplicationRow};

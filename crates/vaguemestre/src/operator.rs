@@ -309,6 +309,7 @@ impl Operator {
             journal: self.journal.clone(),
             notices: self.config.notices.enabled.then(|| intake.clone()),
             search: self.parts.search.clone(),
+            admin: self.config.server.postmaster.as_deref().map(mail_uri),
             message_size_max: limits.message_size_max,
             passwords: section.passwords,
             compress: section.compress,
@@ -534,4 +535,17 @@ async fn prune_all(store: &Store, queue_keep_days: u32) -> Result<(), store::Err
     while store.prune_jobs(JOBS_KEEP_DAYS).await? > 0 {}
     while store.shrink().await? > 0 {}
     Ok(())
+}
+
+/// RFC 6068 §2.
+fn mail_uri(address: &str) -> String {
+    let mut uri = String::from("mailto:");
+    for octet in address.bytes() {
+        if octet.is_ascii_alphanumeric() || b"-._~@!$'*+".contains(&octet) {
+            uri.push(char::from(octet));
+        } else {
+            uri.push_str(&format!("%{octet:02X}"));
+        }
+    }
+    uri
 }

@@ -260,9 +260,7 @@ fn refusal(error: FolderError) -> Problem {
             "the mailbox has as many folders as it may have",
             "la boîte a autant de dossiers qu'elle peut en avoir",
         ),
-        FolderError::UseTaken => {
-            conflict("another folder has this use", "un autre dossier a déjà cet usage")
-        }
+        FolderError::UseTaken => conflict("another folder has this use", "un autre dossier a déjà cet usage"),
     }
 }
 

@@ -7,6 +7,7 @@
 mod append;
 mod fetch;
 mod list;
+mod metadata;
 mod search;
 mod select;
 mod sort;
@@ -18,6 +19,7 @@ pub use append::{AppendBegin, AppendData, AppendLiteral, AppendMessage, AppendSt
 pub use fetch::{FetchArguments, FetchItem, Partial, Section, SectionText};
 pub use list::{ListArguments, ListReturn, ListSelection, SpecialUse};
 use mail_types::{RightsChange, Secret};
+pub use metadata::{Depth, EntryName, GetMetadata, SetMetadata};
 pub use search::{Date, PartialRange, SearchArguments, SearchKey, SearchReturn};
 pub use select::{Resync, SelectParameters, SequenceMatch};
 pub use sort::{SortArguments, SortBy, SortKey, ThreadAlgorithm, ThreadArguments};
@@ -164,6 +166,10 @@ pub enum CommandBody {
     },
     /// RFC 9208 §4.1.1; what is asked for is not kept.
     SetQuota,
+    /// RFC 5464 §4.2
+    GetMetadata(GetMetadata),
+    /// RFC 5464 §4.3
+    SetMetadata(SetMetadata),
     /// RFC 3501 §6.4.1
     Check,
     /// RFC 3501 §6.4.2

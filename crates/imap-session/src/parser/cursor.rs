@@ -154,6 +154,12 @@ impl<'a> Cursor<'a> {
     }
 
     fn literal(&mut self) -> Parsed<Vec<u8>> {
+        let content = self.literal8()?;
+        if content.contains(&0) { Err("NUL in a literal") } else { Ok(content) }
+    }
+
+    /// What follows the `~` of a `literal8`: any octets.
+    pub(super) fn literal8(&mut self) -> Parsed<Vec<u8>> {
         const INVALID: &str = "Invalid literal";
         self.expect(b'{', INVALID)?;
         let size = usize::try_from(self.number()?).map_err(|_| INVALID)?;
@@ -161,8 +167,7 @@ impl<'a> Cursor<'a> {
         self.expect(b'}', INVALID)?;
         self.expect(b'\r', INVALID)?;
         self.expect(b'\n', INVALID)?;
-        let content = self.take(size).ok_or(INVALID)?;
-        if content.contains(&0) { Err("NUL in a literal") } else { Ok(content.to_vec()) }
+        self.take(size).map(<[u8]>::to_vec).ok_or(INVALID)
     }
 
     fn take(&mut self, count: usize) -> Option<&'a [u8]> {

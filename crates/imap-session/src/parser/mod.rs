@@ -11,6 +11,7 @@ mod fetch;
 mod flags;
 mod folder;
 mod list;
+mod metadata;
 mod quota;
 mod search;
 mod select;
@@ -151,6 +152,8 @@ fn plain_command(name: &str, cursor: &mut Cursor<'_>) -> Parsed<Option<CommandBo
         "GETACL" => CommandBody::GetAcl { folder: folder::spaced_name(cursor)? },
         "LISTRIGHTS" => acl::list_rights(cursor)?,
         "MYRIGHTS" => CommandBody::MyRights { folder: folder::spaced_name(cursor)? },
+        "GETMETADATA" => metadata::get(cursor)?,
+        "SETMETADATA" => metadata::set(cursor)?,
         "LIST" => list::list(cursor)?,
         "LSUB" => list::lsub(cursor)?,
         "SEARCH" => search::arguments(cursor, false)?,

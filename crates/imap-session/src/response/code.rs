@@ -48,6 +48,12 @@ pub enum Code {
     InUse,
     /// LIMIT
     Limit,
+    /// METADATA LONGENTRIES (RFC 5464): octets of the largest value that was left out.
+    MetadataLongEntries(u64),
+    /// METADATA MAXSIZE (RFC 5464): octets that a value may have.
+    MetadataMaxSize(u64),
+    /// METADATA TOOMANY (RFC 5464)
+    MetadataTooMany,
     /// MODIFIED (RFC 7162): numbers or UIDs, as the command named them, of messages that a conditional STORE left alone.
     Modified(Vec<u32>),
     /// NOMODSEQ (RFC 7162)
@@ -106,6 +112,8 @@ impl fmt::Display for Code {
             Self::Modified(numbers) => return write!(f, "MODIFIED {}", format_uids(numbers)),
             Self::Capability(names) => return write!(f, "CAPABILITY {names}"),
             Self::HighestModSeq(value) => return write!(f, "HIGHESTMODSEQ {value}"),
+            Self::MetadataLongEntries(size) => return write!(f, "METADATA LONGENTRIES {size}"),
+            Self::MetadataMaxSize(size) => return write!(f, "METADATA MAXSIZE {size}"),
             Self::UidNext(uid) => return write!(f, "UIDNEXT {uid}"),
             Self::UidValidity(validity) => return write!(f, "UIDVALIDITY {validity}"),
             Self::Unseen(sequence) => return write!(f, "UNSEEN {sequence}"),
@@ -130,6 +138,7 @@ impl fmt::Display for Code {
             Self::HasChildren => "HASCHILDREN",
             Self::InUse => "INUSE",
             Self::Limit => "LIMIT",
+            Self::MetadataTooMany => "METADATA TOOMANY",
             Self::NoModSeq => "NOMODSEQ",
             Self::NonExistent => "NONEXISTENT",
             Self::NoPerm => "NOPERM",
@@ -173,6 +182,9 @@ mod tests {
             (Code::PermanentFlags(SystemFlags::default(), vec![], false), "PERMANENTFLAGS ()"),
             (Code::Modified(vec![7, 9]), "MODIFIED 7,9"),
             (Code::Unseen(12), "UNSEEN 12"),
+            (Code::MetadataLongEntries(2199), "METADATA LONGENTRIES 2199"),
+            (Code::MetadataMaxSize(65536), "METADATA MAXSIZE 65536"),
+            (Code::MetadataTooMany, "METADATA TOOMANY"),
             (Code::ReadWrite, "READ-WRITE"),
             (Code::ExpungeIssued, "EXPUNGEISSUED"),
         ] {

@@ -7,6 +7,7 @@ mod code;
 mod esearch;
 mod fetch;
 mod list;
+mod metadata;
 mod strings;
 mod thread;
 
@@ -20,6 +21,7 @@ pub use fetch::{
 };
 pub use list::{ListItem, list, list_with, lsub};
 use mail_types::SystemFlags;
+pub use metadata::{metadata_begin, metadata_end, metadata_entry};
 use std::ops::RangeInclusive;
 pub use strings::{
     astring, astring_folder_name, flags, literal, literal_header, nil, nstring, number, quoted_or_literal,

@@ -7,6 +7,7 @@
 mod accept;
 mod acl;
 mod administrators;
+mod annotations;
 mod append;
 mod applications;
 mod audit;
