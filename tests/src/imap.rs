@@ -176,6 +176,22 @@ impl Imap {
         self.until_line("idle OK").await;
     }
 
+    /// Gives a command, with its tag, and does not wait for its answer.
+    pub async fn begin(&mut self, command: &str) {
+        self.write(command).await;
+    }
+
+    /// The same as [`Imap::until_line`], for a line that takes its time.
+    pub async fn wait_for_line(&mut self, beginning: &str, patience: Duration) {
+        loop {
+            let what = format!("{beginning}, after\n{}", self.dialogue);
+            let (line, _) = within_time(patience, &what, self.line()).await;
+            if line.starts_with(beginning.as_bytes()) {
+                return;
+            }
+        }
+    }
+
     /// Reads until a line begins like this.
     pub async fn until_line(&mut self, beginning: &str) {
         loop {

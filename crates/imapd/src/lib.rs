@@ -29,6 +29,7 @@
 
 mod acl;
 mod append;
+mod attending;
 mod binary;
 mod catenate;
 mod copy;

@@ -1,45 +1,46 @@
-//! The text of a message that has no extract, read from the message itself, within bounds. Nothing of it is kept.
+//! A message that has no extract (it came before there were any, or has very much text): looked for in the message itself, which is read piece by piece.
+//! Nothing of it is kept.
 
-use message::extract::{Extract, ExtractBuilder, Piece};
+use crate::search_key::{Facts, Key, Text};
+use crate::search_text::Ending;
+use message::extract::{Folding, Reading};
 use message::structure::Structure;
 use store::{BodyReader, Error};
 
-/// Octets of one header or text part that are searched.
-const PIECE_MAX: u64 = 4 * 1024 * 1024;
-/// Octets of all that is searched of a message.
-const PIECES_MAX: u64 = 16 * 1024 * 1024;
-/// Octets of text: decomposition may make a text longer than it came.
-const TEXT_MAX: usize = 64 * 1024 * 1024;
-/// A piece larger than this is decoded off the async threads.
-const INLINE_MAX: usize = 64 * 1024;
+/// Octets read at one time.
+const PIECE: u64 = 256 * 1024;
 
-/// The searchable text of a message.
-pub(crate) async fn read(reader: &mut BodyReader, structure: &Structure) -> Result<Extract, Error> {
-    let mut builder = ExtractBuilder::default();
-    let mut left = PIECES_MAX;
+/// Whether the criteria hold of a message of which everything else is known. A search that has ended is answered no: nobody hears it.
+///
+/// It works while it waits: it is for threads that may be kept.
+pub(crate) async fn holds(
+    reader: &mut BodyReader,
+    structure: &Structure,
+    (key, folding): (&Key, Folding),
+    facts: Facts<'_>,
+    ending: &Ending,
+) -> Result<bool, Error> {
+    let mut reading = Reading::new(key.sought(), folding);
+    let mut raw = Vec::new();
     for piece in structure.pieces() {
-        let range = piece.range.clone();
-        let end = range.end.min(range.start.saturating_add(PIECE_MAX.min(left)));
-        let mut raw = Vec::new();
-        reader.read(range.start, end, &mut raw).await?;
-        left -= raw.len() as u64;
-        builder = taken(builder, piece, raw).await?;
-        if builder.octets() > TEXT_MAX {
+        if reading.is_settled() {
             break;
         }
+        let mut at = piece.range.start;
+        reading.begin(&piece);
+        while at < piece.range.end && !reading.is_settled() {
+            if ending.has_come() {
+                return Ok(false);
+            }
+            let to = piece.range.end.min(at.saturating_add(PIECE));
+            raw.clear();
+            reader.read(at, to, &mut raw).await?;
+            reading.push(&raw);
+            at = to;
+        }
+        reading.end();
     }
-    structure.attachment_names().iter().for_each(|name| builder.push_text(name));
-    Ok(builder.finish())
-}
-
-async fn taken(mut builder: ExtractBuilder, piece: Piece, raw: Vec<u8>) -> Result<ExtractBuilder, Error> {
-    let is_large = raw.len() > INLINE_MAX;
-    let take = move || {
-        builder.push(&piece, &raw);
-        builder
-    };
-    if is_large {
-        return tokio::task::spawn_blocking(take).await.map_err(|_| Error::Closing);
-    }
-    Ok(take())
+    structure.attachment_names().iter().for_each(|name| reading.text(name));
+    let facts = Facts { text: Some(Text::Read(&reading)), ..facts };
+    Ok(key.holds(&facts).unwrap_or(false))
 }

@@ -7,7 +7,7 @@ use imap_session::command::{Date, SearchKey};
 use imap_session::sequence::{MessageSet, Ranges};
 use imap_session::view::Entry;
 use mail_types::{SystemFlags, Timestamp};
-use message::extract::{Extract, Folding, Needle, Signature};
+use message::extract::{Extract, Folding, Needle, Reading, Signature, Sought};
 
 const DAY: i64 = 86_400;
 
@@ -81,7 +81,16 @@ pub(crate) struct Facts<'m> {
     pub(crate) sent_day: Option<Option<i64>>,
     /// Rules texts out, and never says that one is there.
     pub(crate) signature: Option<&'m Signature>,
-    pub(crate) extract: Option<&'m Extract>,
+    pub(crate) text: Option<Text<'m>>,
+}
+
+/// The text of a message.
+#[derive(Clone, Copy)]
+pub(crate) enum Text<'m> {
+    /// As it is kept.
+    Extract(&'m Extract),
+    /// What was found while the message was read.
+    Read(&'m Reading<'m>),
 }
 
 /// What a row says.
@@ -223,18 +232,48 @@ impl Key {
             Self::Larger(size) => facts.row.map(|row| row.size > *size),
             Self::Smaller(size) => facts.row.map(|row| row.size < *size),
             Self::Sent(days) => facts.sent_day.map(|day| day.is_some_and(|day| days.hold(day))),
-            Self::Field(name, value) => match facts.extract {
-                Some(extract) => Some(extract.field_holds(name, value)),
+            Self::Field(name, value) => match facts.text {
+                Some(Text::Extract(extract)) => Some(extract.field_holds(name, value)),
+                Some(Text::Read(reading)) => Some(reading.has_found(value)),
                 None => ruled_out(facts, [value]),
             },
-            Self::Body(text) => match facts.extract {
-                Some(extract) => Some(extract.body_holds(text)),
+            Self::Body(text) => match facts.text {
+                Some(Text::Extract(extract)) => Some(extract.body_holds(text)),
+                Some(Text::Read(reading)) => Some(reading.has_found(text)),
                 None => ruled_out(facts, [text]),
             },
-            Self::Text(in_header, in_body) => match facts.extract {
-                Some(extract) => Some(extract.header_holds(in_header) || extract.body_holds(in_body)),
+            Self::Text(in_header, in_body) => match facts.text {
+                Some(Text::Extract(extract)) => {
+                    Some(extract.header_holds(in_header) || extract.body_holds(in_body))
+                }
+                Some(Text::Read(reading)) => {
+                    Some(reading.has_found(in_header) || reading.has_found(in_body))
+                }
                 None => ruled_out(facts, [in_header, in_body]),
             },
+        }
+    }
+
+    /// The texts that are looked for, each where it is.
+    pub(crate) fn sought(&self) -> Vec<Sought<'_>> {
+        match self {
+            Self::And(keys) => keys.iter().flat_map(Self::sought).collect(),
+            Self::Or(one, other) => [one.sought(), other.sought()].concat(),
+            Self::Not(key) => key.sought(),
+            Self::Field(name, value) => vec![Sought::Field(name, value)],
+            Self::Body(text) => vec![Sought::Body(text)],
+            Self::Text(in_header, in_body) => vec![Sought::Header(in_header), Sought::Body(in_body)],
+            _ => Vec::new(),
+        }
+    }
+
+    /// How many keys there are in it.
+    pub(crate) fn count(&self) -> usize {
+        match self {
+            Self::And(keys) => keys.iter().map(Self::count).sum(),
+            Self::Or(one, other) => one.count() + other.count(),
+            Self::Not(key) => key.count(),
+            _ => 1,
         }
     }
 }
@@ -278,7 +317,7 @@ mod tests {
         Entry { uid: 7, flags: SystemFlags::SEEN, keywords: 2, modseq: ModSeq(5), recent: false };
 
     const KNOWN: Facts<'_> =
-        Facts { seq: 1, entry: &ENTRY, row: None, sent_day: None, signature: None, extract: None };
+        Facts { seq: 1, entry: &ENTRY, row: None, sent_day: None, signature: None, text: None };
 
     fn body(text: &str) -> Key {
         Key::Body(Needle::in_body(text, Folding::Unaccented))
@@ -309,7 +348,7 @@ mod tests {
         let signature = extract.signature();
         let opened = extract.opened(Folding::Unaccented);
         let passed = Facts { signature: Some(&signature), ..KNOWN };
-        let read = Facts { extract: Some(&opened), ..passed };
+        let read = Facts { text: Some(Text::Extract(&opened)), ..passed };
         for (text, told, found) in
             [("hiver", None, true), ("printemps", Some(false), false), ("été", None, false)]
         {

@@ -1,5 +1,6 @@
 //! What is told of the messages that a search found, and what `$` stands for (RFC 4731, RFC 5182, RFC 9394 §3.1, §3.2).
 
+use crate::search::Found;
 use crate::sets::uid_ranges;
 use crate::state::{Connection, Failure, Selected};
 use imap_session::command::SearchReturn;
@@ -15,8 +16,8 @@ impl Connection {
     pub(crate) fn found_or_forgotten(
         &mut self,
         returning: Option<SearchReturn>,
-        found: Result<Vec<Message>, Failure>,
-    ) -> Result<Vec<Message>, Failure> {
+        found: Result<Found, Failure>,
+    ) -> Result<Found, Failure> {
         let is_no = matches!(found, Err(Failure::No(..) | Failure::Store(_)));
         if is_no
             && returning.is_some_and(|returning| returning.save)
@@ -25,6 +26,16 @@ impl Connection {
             selected.saved = Ranges::default();
         }
         found
+    }
+
+    /// What is not known to be all that was looked for is not kept.
+    pub(crate) fn forgotten_if_incomplete(&mut self, returning: Option<SearchReturn>, found: &Found) {
+        if found.unreadable > 0
+            && returning.is_some_and(|returning| returning.save)
+            && let Some(selected) = self.selected.as_deref_mut()
+        {
+            selected.saved = Ranges::default();
+        }
     }
 
     /// Tells what is asked of the messages found, in the order in which they stand, and keeps what is to be kept of them.

@@ -1,29 +1,83 @@
-//! The texts of messages: their signatures first, which rule most out, then the extracts of the few that are left.
+//! What rows, structures and texts say of messages: of the texts their signatures first, which rule most out, then the extracts of the few that are left,
+//! and the messages themselves where there is no extract.
 //!
 //! Pages are read and opened a few at a time, each on a thread of its own, in turn with those of other sessions: a long search takes the
 //! processors and the readers of the database from nobody. What was found of a page is all that is kept of it.
 
-use crate::search_key::{Facts, Key, RowFacts};
+use crate::attending::Progress;
+use crate::search::stride;
+use crate::search_content;
+use crate::search_key::{Depth, Facts, Key, RowFacts, Text};
+use crate::search_return::Message;
 use crate::search_signatures::{Known, Signatures};
+use crate::sets::page_len;
 use crate::state::Failure;
 use imap_session::view::Entry;
 use mail_types::{FolderId, Uid};
 use message::extract::{Extract, Folding, Signature};
+use message::structure::Structure;
 use std::sync::Arc;
-use store::{ContentKey, Error, MailboxKey, SearchRow, Searched, Store};
+use std::sync::atomic::{AtomicBool, Ordering};
+use store::{ContentKey, Error, MailboxKey, MessageRow, SearchRow, Searched, Store, WithBody};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// Pages of one search that are under way at one time.
 const PAGES_MAX: usize = 2;
-/// Signatures of one page.
-const SIGNATURES: usize = 256;
-/// Extracts of one page: each may be as long as an extract may be.
-const EXTRACTS: usize = 32;
-/// Messages that are judged by what is in memory before others have a turn.
-const STRIDE: usize = 4096;
 /// Octets of signatures that are gathered before they are shared.
 const GATHERED_MAX: usize = 8 * 1024 * 1024;
+
+/// What is read of the messages of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Looked {
+    Rows,
+    Structures,
+    Signatures,
+    Extracts,
+    /// The messages themselves.
+    Content,
+}
+
+impl Looked {
+    /// Messages of one page, and numbers passed over between two of them where they are read as a range.
+    fn page_bounds(self) -> (u32, u32) {
+        match self {
+            Self::Rows => (512, 16),
+            Self::Structures => (256, 4),
+            Self::Signatures => (256, u32::MAX),
+            // Each may be as long as an extract may be.
+            Self::Extracts => (32, u32::MAX),
+            // Each may have a container in its row.
+            Self::Content => (16, 0),
+        }
+    }
+}
+
+/// Rows of a page.
+enum Rows {
+    Messages(Vec<MessageRow>),
+    Searched(Vec<SearchRow>),
+}
+
+/// Whether a search has ended: nobody waits any more for what it finds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ending(Arc<AtomicBool>);
+
+impl Ending {
+    pub(crate) fn has_come(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Ends the work of a search when it is dropped.
+struct EndsWith(Ending);
+
+impl Drop for EndsWith {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// What all searches of a process share.
 #[derive(Clone, Debug)]
@@ -44,7 +98,7 @@ impl SearchEngine {
     }
 }
 
-/// A message whose text is asked for, with what is known of it.
+/// A message that is not decided, with what is known of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) seq: u32,
@@ -54,15 +108,13 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    pub(crate) fn facts(&self) -> Facts<'_> {
-        Facts {
-            seq: self.seq,
-            entry: &self.entry,
-            row: self.row,
-            sent_day: self.sent_day,
-            signature: None,
-            extract: None,
-        }
+    fn message(&self) -> Message {
+        (self.seq, self.entry.uid)
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        let Self { seq, entry, row, sent_day } = self;
+        Facts { seq: *seq, entry, row: *row, sent_day: *sent_day, signature: None, text: None }
     }
 }
 
@@ -81,37 +133,76 @@ struct Page {
     signatures: Vec<(u32, Arc<Signature>)>,
 }
 
-/// What the texts of messages gave.
+/// What a search found.
 #[derive(Default)]
 pub(crate) struct Outcome {
-    /// For which the criteria hold.
-    pub(crate) found: Vec<Asked>,
-    /// That have no extract.
-    pub(crate) without: Vec<Asked>,
+    /// Messages for which the criteria hold.
+    pub(crate) found: Vec<Message>,
     pub(crate) unreadable: u64,
 }
 
-/// A search among the texts of one folder.
+/// A search among the messages of one folder.
 pub(crate) struct TextSearch {
-    pub(crate) engine: SearchEngine,
-    pub(crate) store: Store,
-    pub(crate) folder: FolderId,
     pub(crate) key: Arc<Key>,
-    pub(crate) mailbox_key: MailboxKey,
+    engine: SearchEngine,
+    store: Store,
+    folder: FolderId,
+    mailbox_key: MailboxKey,
+    progress: Arc<Progress>,
+    ending: Ending,
 }
 
 impl TextSearch {
-    /// Decides what can be decided without the messages themselves. Dropped, it ends at once.
-    pub(crate) async fn run(self, asked: Vec<Asked>) -> Result<Outcome, Failure> {
+    pub(crate) fn new(
+        engine: SearchEngine,
+        store: Store,
+        folder: FolderId,
+        (key, mailbox_key): (Arc<Key>, MailboxKey),
+        progress: Arc<Progress>,
+    ) -> Self {
+        Self { key, engine, store, folder, mailbox_key, progress, ending: Ending::default() }
+    }
+
+    /// So many messages are decided already.
+    pub(crate) fn decided(&self, count: usize) {
+        self.progress.add(count as u64);
+    }
+
+    /// Decides the messages. Dropped, it ends: what works on a page gives its turn back once it does no more.
+    pub(crate) async fn run(self, asked: Vec<Asked>, outcome: &mut Outcome) -> Result<(), Failure> {
+        let _ends = EndsWith(self.ending.clone());
         let search = Arc::new(self);
-        let mut outcome = Outcome::default();
-        let left = if search.key.is_told_by_signatures() {
-            search.clone().by_signature(asked, &mut outcome).await?
-        } else {
-            asked
-        };
-        search.by_extract(left, &mut outcome).await?;
-        Ok(outcome)
+        let key = &search.key;
+        let mut left = asked;
+        for (depth, looked) in [(Depth::Row, Looked::Rows), (Depth::Structure, Looked::Structures)] {
+            if key.looks_at(depth) {
+                left = search.clone().by(looked, left, outcome).await?;
+            }
+        }
+        if key.is_told_by_signatures() {
+            left = search.clone().by_signature(left, outcome).await?;
+        }
+        for looked in [Looked::Extracts, Looked::Content] {
+            left = search.clone().by(looked, left, outcome).await?;
+        }
+        Ok(())
+    }
+
+    /// Those that are not decided by that.
+    async fn by(
+        self: Arc<Self>,
+        looked: Looked,
+        asked: Vec<Asked>,
+        outcome: &mut Outcome,
+    ) -> Result<Vec<Asked>, Failure> {
+        let mut left = Vec::new();
+        let mut pages = Pages::new(self.clone(), asked, looked);
+        while let Some(page) = pages.next().await? {
+            self.take(page.verdicts, outcome, &mut left);
+        }
+        // Pages are done in any order.
+        left.sort_unstable_by_key(|asked: &Asked| asked.seq);
+        Ok(left)
     }
 
     /// Those that their signatures do not decide.
@@ -121,24 +212,23 @@ impl TextSearch {
         outcome: &mut Outcome,
     ) -> Result<Vec<Asked>, Failure> {
         let known = self.engine.signatures.of(self.folder);
-        let (mut left, mut unknown) = (Vec::new(), Vec::new());
+        let (mut left, mut unknown, stride) = (Vec::new(), Vec::new(), stride(&self.key));
         for (at, message) in asked.into_iter().enumerate() {
-            if at % STRIDE == STRIDE - 1 {
+            if at % stride == stride - 1 {
                 tokio::task::yield_now().await;
             }
             match signature_of(&known, message.entry.uid) {
                 None => unknown.push(message),
                 Some(signature) => {
-                    match self.key.holds(&Facts { signature: Some(signature), ..message.facts() }) {
-                        Some(true) => outcome.found.push(message),
-                        Some(false) => {}
-                        None => left.push(message),
-                    }
+                    let holds = self.key.holds(&Facts { signature: Some(signature), ..message.facts() });
+                    let verdict = holds.map_or(Verdict::Open, Verdict::Decided);
+                    self.take(vec![(message, verdict)], outcome, &mut left);
                 }
             }
         }
         drop(known);
         self.read_signatures(unknown, &mut left, outcome).await?;
+        left.sort_unstable_by_key(|asked: &Asked| asked.seq);
         Ok(left)
     }
 
@@ -150,7 +240,7 @@ impl TextSearch {
     ) -> Result<(), Failure> {
         let mut gathered = Vec::new();
         let mut octets = 0;
-        let mut pages = Pages::new(self.clone(), unknown, Searched::Signatures, SIGNATURES);
+        let mut pages = Pages::new(self.clone(), unknown, Looked::Signatures);
         while let Some(page) = pages.next().await? {
             octets += page.signatures.iter().map(|(_, signature)| signature.octets()).sum::<usize>();
             gathered.extend(page.signatures);
@@ -158,7 +248,7 @@ impl TextSearch {
                 self.share(std::mem::take(&mut gathered));
                 octets = 0;
             }
-            outcome.take(page.verdicts, left);
+            self.take(page.verdicts, outcome, left);
         }
         self.share(gathered);
         Ok(())
@@ -171,34 +261,83 @@ impl TextSearch {
         }
     }
 
-    async fn by_extract(self: Arc<Self>, asked: Vec<Asked>, outcome: &mut Outcome) -> Result<(), Failure> {
-        let mut without = Vec::new();
-        let mut pages = Pages::new(self, asked, Searched::Extracts, EXTRACTS);
-        while let Some(page) = pages.next().await? {
-            outcome.take(page.verdicts, &mut without);
+    fn take(
+        &self,
+        verdicts: impl IntoIterator<Item = (Asked, Verdict)>,
+        outcome: &mut Outcome,
+        open: &mut Vec<Asked>,
+    ) {
+        for (asked, verdict) in verdicts {
+            match verdict {
+                Verdict::Open => {
+                    open.push(asked);
+                    continue;
+                }
+                Verdict::Decided(true) => outcome.found.push(asked.message()),
+                Verdict::Decided(false) => {}
+                Verdict::Unreadable => outcome.unreadable += 1,
+            }
+            self.progress.add(1);
         }
-        outcome.without = without;
-        Ok(())
     }
 
-    /// Reads a page and judges its messages, when it is its turn.
-    async fn page(self: Arc<Self>, asked: Vec<Asked>, kind: Searched) -> Result<Page, Failure> {
-        let _turn = self.engine.turns.clone().acquire_owned().await.map_err(|_| Error::Closing)?;
-        let uids: Vec<Uid> = asked.iter().map(|message| Uid(message.entry.uid)).collect();
-        let rows = self.store.search_rows(self.folder, &uids, kind).await?;
-        let judge = move || self.judge(asked, &rows, kind);
+    /// Reads a page and judges its messages, when it is its turn. The turn lasts as long as the work, whoever still waits for it.
+    async fn page(self: Arc<Self>, asked: Vec<Asked>, looked: Looked) -> Result<Page, Failure> {
+        let turn = self.engine.turns.clone().acquire_owned().await.map_err(|_| Error::Closing)?;
+        let rows = self.rows(&asked, looked).await?;
+        let handle = Handle::current();
+        let judge = move || {
+            let page = self.judge(asked, rows, looked, &handle);
+            drop(turn);
+            page
+        };
         Ok(tokio::task::spawn_blocking(judge).await.map_err(|_| Error::Closing)?)
     }
 
-    fn judge(&self, asked: Vec<Asked>, rows: &[SearchRow], kind: Searched) -> Page {
+    async fn rows(&self, asked: &[Asked], looked: Looked) -> Result<Rows, Failure> {
+        let with = match looked {
+            Looked::Rows => WithBody::No,
+            Looked::Structures => WithBody::Structure,
+            Looked::Content => WithBody::Content,
+            Looked::Signatures | Looked::Extracts => {
+                let kind =
+                    if looked == Looked::Signatures { Searched::Signatures } else { Searched::Extracts };
+                let uids: Vec<Uid> = asked.iter().map(|message| Uid(message.entry.uid)).collect();
+                return Ok(Rows::Searched(self.store.search_rows(self.folder, &uids, kind).await?));
+            }
+        };
+        let (Some(first), Some(last)) = (asked.first(), asked.last()) else {
+            return Ok(Rows::Messages(Vec::new()));
+        };
+        let (first, last) = (Uid(first.entry.uid), Uid(last.entry.uid));
+        let (span, _) = looked.page_bounds();
+        Ok(Rows::Messages(self.store.messages(self.folder, first, last, span, with).await?))
+    }
+
+    fn judge(&self, asked: Vec<Asked>, rows: Rows, looked: Looked, handle: &Handle) -> Page {
         let mut page = Page::default();
-        for message in asked {
+        let (mut messages, texts) = match rows {
+            Rows::Messages(rows) => (rows, Vec::new()),
+            Rows::Searched(rows) => (Vec::new(), rows),
+        };
+        for mut message in asked {
+            if self.ending.has_come() {
+                break;
+            }
             let uid = message.entry.uid;
-            // A message that is no more is not found.
-            let Ok(at) = rows.binary_search_by_key(&uid, |row| row.uid.0) else { continue };
-            let judged = match kind {
-                Searched::Signatures => self.by_its_signature(&message, &rows[at], &mut page.signatures),
-                Searched::Extracts => self.by_its_extract(&message, &rows[at]),
+            let row = messages.binary_search_by_key(&uid, |row| row.uid.0).ok();
+            let row = row.and_then(|at| messages.get_mut(at));
+            let text = texts.binary_search_by_key(&uid, |row| row.uid.0).ok();
+            let judged = match (looked, row, text.and_then(|at| texts.get(at))) {
+                (Looked::Rows, Some(row), _) => Ok(self.by_its_row(&mut message, row)),
+                (Looked::Structures, Some(row), _) => self.by_its_structure(&mut message, row),
+                (Looked::Content, Some(row), _) => handle.block_on(self.by_its_content(&mut message, row)),
+                (Looked::Signatures, _, Some(row)) => {
+                    self.by_its_signature(&message, row, &mut page.signatures)
+                }
+                (Looked::Extracts, _, Some(row)) => self.by_its_extract(&message, row),
+                // A message that is no more is not found.
+                _ => continue,
             };
             let verdict = judged.unwrap_or_else(|error| {
                 tracing::error!(folder = %self.folder, uid, %error, "a message could not be searched");
@@ -207,6 +346,34 @@ impl TextSearch {
             page.verdicts.push((message, verdict));
         }
         page
+    }
+
+    fn by_its_row(&self, message: &mut Asked, row: &MessageRow) -> Verdict {
+        message.row = Some(RowFacts {
+            size: row.size.into(),
+            internal_secs: row.internal_date.secs(),
+            saved_secs: row.saved_at.secs(),
+        });
+        self.key.holds(&message.facts()).map_or(Verdict::Open, Verdict::Decided)
+    }
+
+    fn by_its_structure(&self, message: &mut Asked, row: &MessageRow) -> Result<Verdict, Error> {
+        let key = self.mailbox_key.unwrap(row.body, &row.wrapped_key)?;
+        message.sent_day = Some(structure(row, &key)?.sent_date());
+        Ok(self.by_its_row(message, row))
+    }
+
+    async fn by_its_content(&self, message: &mut Asked, row: &mut MessageRow) -> Result<Verdict, Error> {
+        let key = self.mailbox_key.unwrap(row.body, &row.wrapped_key)?;
+        let structure = structure(row, &key)?;
+        message.sent_day = Some(structure.sent_date());
+        if let Verdict::Decided(holds) = self.by_its_row(message, row) {
+            return Ok(Verdict::Decided(holds));
+        }
+        let mut reader = self.store.content(row, &key).await?;
+        let look = (&*self.key, self.engine.folding);
+        let holds = search_content::holds(&mut reader, &structure, look, message.facts(), &self.ending);
+        Ok(Verdict::Decided(holds.await?))
     }
 
     fn content_key(&self, row: &SearchRow) -> Result<ContentKey, Error> {
@@ -234,22 +401,13 @@ impl TextSearch {
         let extract = Extract::decode(stored)
             .map_err(|_| Error::Inconsistent("the text extract is not readable"))?
             .opened(self.engine.folding);
-        let facts = Facts { extract: Some(&extract), ..message.facts() };
+        let facts = Facts { text: Some(Text::Extract(&extract)), ..message.facts() };
         Ok(Verdict::Decided(self.key.holds(&facts).unwrap_or(false)))
     }
 }
 
-impl Outcome {
-    fn take(&mut self, verdicts: Vec<(Asked, Verdict)>, open: &mut Vec<Asked>) {
-        for (message, verdict) in verdicts {
-            match verdict {
-                Verdict::Decided(true) => self.found.push(message),
-                Verdict::Decided(false) => {}
-                Verdict::Open => open.push(message),
-                Verdict::Unreadable => self.unreadable += 1,
-            }
-        }
-    }
+fn structure(row: &MessageRow, key: &ContentKey) -> Result<Structure, Error> {
+    Structure::decode(&row.structure(key)?).map_err(|_| Error::Inconsistent("the structure is not readable"))
 }
 
 fn signature_of(known: &Known, uid: u32) -> Option<&Signature> {
@@ -260,27 +418,38 @@ fn signature_of(known: &Known, uid: u32) -> Option<&Signature> {
 /// The pages of a search, some of them under way. Dropped, they end.
 struct Pages {
     search: Arc<TextSearch>,
-    kind: Searched,
-    size: usize,
+    looked: Looked,
     left: std::vec::IntoIter<Asked>,
     under_way: JoinSet<Result<Page, Failure>>,
 }
 
 impl Pages {
-    fn new(search: Arc<TextSearch>, asked: Vec<Asked>, kind: Searched, size: usize) -> Self {
-        Self { search, kind, size, left: asked.into_iter(), under_way: JoinSet::new() }
+    fn new(search: Arc<TextSearch>, asked: Vec<Asked>, looked: Looked) -> Self {
+        Self { search, looked, left: asked.into_iter(), under_way: JoinSet::new() }
     }
 
     /// The next that is done.
     async fn next(&mut self) -> Result<Option<Page>, Failure> {
         while self.under_way.len() < PAGES_MAX && self.left.len() > 0 {
-            let page: Vec<Asked> = self.left.by_ref().take(self.size).collect();
-            self.under_way.spawn(self.search.clone().page(page, self.kind));
+            let count = self.page_len();
+            let page: Vec<Asked> = self.left.by_ref().take(count).collect();
+            self.under_way.spawn(self.search.clone().page(page, self.looked));
         }
         match self.under_way.join_next().await {
             None => Ok(None),
             Some(Ok(page)) => page.map(Some),
             Some(Err(_)) => Err(Error::Closing.into()),
         }
+    }
+
+    fn page_len(&self) -> usize {
+        let (span, gap) = self.looked.page_bounds();
+        let longest = usize::try_from(span).unwrap_or(usize::MAX);
+        let left = self.left.as_slice().get(..longest).unwrap_or(self.left.as_slice());
+        if gap == u32::MAX {
+            return left.len();
+        }
+        let numbers: Vec<Message> = left.iter().map(Asked::message).collect();
+        page_len(&numbers, span, gap).max(1)
     }
 }

@@ -277,7 +277,7 @@ impl Connection {
             CommandBody::UidExpunge { uids } => self.expunge(Some(&uids)).await,
             CommandBody::Search(arguments) => self.search(tag, arguments).await,
             CommandBody::Sort(arguments) => self.sort(tag, arguments).await,
-            CommandBody::Thread(arguments) => self.thread(arguments).await,
+            CommandBody::Thread(arguments) => self.thread(tag, arguments).await,
             CommandBody::Fetch(arguments) => self.fetch(arguments).await,
             CommandBody::Store(arguments) => self.store_flags(arguments).await,
             CommandBody::Copy { by_uid, set, folder } => self.copy(&set, by_uid, &folder).await,

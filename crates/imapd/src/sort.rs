@@ -1,8 +1,9 @@
 //! SORT (RFC 5256 §3, RFC 5267 §3, RFC 5957): what a search found, by keys that are read from sealed structures and forgotten again.
 
 use crate::enable::Extension;
+use crate::search::Found;
 use crate::search_return::{Message, numbers};
-use crate::state::{Answer, Connection, Done, Failure};
+use crate::state::{Answer, Connection, Failure};
 use imap_session::command::{SearchKey, SortArguments, SortBy, SortKey};
 use imap_session::response;
 use message::extract::casemap;
@@ -37,25 +38,27 @@ impl Connection {
         if asks_modseq {
             self.turn_on(Extension::CondStore);
         }
-        let found = self.sorted(&charset, criteria, order).await;
+        let found = self.sorted(tag, &charset, criteria, order).await;
         let found = self.found_or_forgotten(returning, found)?;
         match returning {
-            Some(returning) => self.return_found(tag, by_uid, returning, &found, asks_modseq),
+            Some(returning) => self.return_found(tag, by_uid, returning, &found.messages, asks_modseq),
             None => {
-                let highest = self.highest_modseq(&found).filter(|_| asks_modseq);
-                response::sort(&mut self.wire.out, &numbers(&found, by_uid), highest);
+                let highest = self.highest_modseq(&found.messages).filter(|_| asks_modseq);
+                response::sort(&mut self.wire.out, &numbers(&found.messages, by_uid), highest);
             }
         }
-        Ok(Done::new("SORT completed"))
+        self.forgotten_if_incomplete(returning, &found);
+        found.ended("SORT completed")
     }
 
     async fn sorted(
         &mut self,
+        tag: &str,
         charset: &str,
         criteria: SearchKey,
         order: Vec<SortKey>,
-    ) -> Result<Vec<Message>, Failure> {
-        let found = self.matching(Some(charset), criteria).await?;
+    ) -> Result<Found, Failure> {
+        let Found { messages: found, unreadable } = self.matching(tag, Some(charset), criteria).await?;
         let mut rows = Vec::with_capacity(found.len());
         let is_long = found.len() > INLINE_MAX;
         let with_structure = order.iter().any(|key| !matches!(key.by, SortBy::Arrival | SortBy::Size));
@@ -68,12 +71,13 @@ impl Connection {
             rows.sort_unstable_by(|one, other| compare(&order, one, other));
             rows.into_iter().map(|row| row.message).collect()
         };
-        if is_long {
-            return tokio::task::spawn_blocking(sort)
-                .await
-                .map_err(|_| Failure::Store(store::Error::Closing));
-        }
-        Ok(sort())
+        let messages = if is_long {
+            let sorted = tokio::task::spawn_blocking(sort).await;
+            sorted.map_err(|_| Failure::Store(store::Error::Closing))?
+        } else {
+            sort()
+        };
+        Ok(Found { messages, unreadable })
     }
 }
 

@@ -76,9 +76,20 @@ impl<'c> Watch<'c> {
 
     /// Whether a message may be sent further whose literal has begun.
     pub(crate) async fn may_go_on(&mut self) -> bool {
-        if !self.vigil.as_deref_mut().is_some_and(Vigil::is_due) {
-            return true;
+        !self.vigil.as_deref_mut().is_some_and(Vigil::is_due) || self.still_stands().await
+    }
+
+    /// Returns when what it rests on does not stand any more.
+    pub(crate) async fn fallen(&mut self) {
+        loop {
+            due(self.vigil.as_deref_mut()).await;
+            if !self.still_stands().await {
+                return;
+            }
         }
+    }
+
+    async fn still_stands(&mut self) -> bool {
         self.is_owed = true;
         let mut proof = self.proof.clone();
         let asked = self.authenticator.still_stands(&mut proof, self.peer).await;

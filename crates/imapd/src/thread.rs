@@ -3,7 +3,7 @@
 use crate::enable::Extension;
 use crate::search_return::Message;
 use crate::sort::{INLINE_MAX, bounded_casemap, sent};
-use crate::state::{Answer, Connection, Done, Failure};
+use crate::state::{Answer, Connection, Failure};
 use imap_session::command::{ThreadAlgorithm, ThreadArguments};
 use imap_session::response;
 use imap_session::thread::{self, Threadable};
@@ -17,14 +17,13 @@ const ANCESTORS_MAX: usize = 1_000_000;
 
 impl Connection {
     /// THREAD.
-    pub(crate) async fn thread(&mut self, arguments: ThreadArguments) -> Answer {
+    pub(crate) async fn thread(&mut self, tag: &str, arguments: ThreadArguments) -> Answer {
         let ThreadArguments { by_uid, algorithm, charset, criteria } = arguments;
         if criteria.names_modseq() {
             self.turn_on(Extension::CondStore);
         }
-        let found = self.matching(Some(&charset), criteria).await?;
-        let messages = self.threadable(&found, by_uid).await?;
-        drop(found);
+        let found = self.matching(tag, Some(&charset), criteria).await?;
+        let messages = self.threadable(&found.messages, by_uid).await?;
         let is_long = messages.len() > INLINE_MAX;
         let threads = move || match algorithm {
             ThreadAlgorithm::OrderedSubject => thread::ordered_subject(&messages),
@@ -37,7 +36,7 @@ impl Connection {
             threads()
         };
         response::thread(&mut self.wire.out, &forest);
-        Ok(Done::new("THREAD completed"))
+        found.ended("THREAD completed")
     }
 
     async fn threadable(&self, found: &[Message], by_uid: bool) -> Result<Vec<Threadable>, Failure> {

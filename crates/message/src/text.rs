@@ -8,7 +8,7 @@ use encoding_rs::{Encoding as Charset, UTF_8, WINDOWS_1252};
 use std::borrow::Cow;
 
 pub use crate::body_decoder::BodyDecoder;
-pub use crate::html::strip_html;
+pub use crate::html::{HtmlText, strip_html};
 
 /// How a body is encoded for transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,14 +43,18 @@ pub fn decode_body(raw: &[u8], encoding: Encoding, charset: Option<&str>) -> Str
 
 const QUOTES: [char; 4] = [' ', '\t', '\'', '"'];
 
-pub(crate) fn decode_charset(bytes: &[u8], charset: Option<&str>) -> String {
+/// The charset of that label; none where bytes are read as what they look like.
+pub(crate) fn declared_charset(charset: Option<&str>) -> Option<&'static Charset> {
     // Some senders quote the label with apostrophes. A charset that is known only to be refused is read as an unknown one, so that
     // its ASCII is found.
     let named =
         charset.and_then(|label| Charset::for_label_no_replacement(label.trim_matches(QUOTES).as_bytes()));
     // The WHATWG table makes us-ascii a label of Windows-1252, but senders that write it often send UTF-8.
-    let declared = named.filter(|found| *found != WINDOWS_1252 || !is_ascii_label(charset));
-    let decoded: Cow<'_, str> = match declared {
+    named.filter(|found| *found != WINDOWS_1252 || !is_ascii_label(charset))
+}
+
+pub(crate) fn decode_charset(bytes: &[u8], charset: Option<&str>) -> String {
+    let decoded: Cow<'_, str> = match declared_charset(charset) {
         Some(charset) => charset.decode(bytes).0,
         None => UTF_8
             .decode_without_bom_handling_and_without_replacement(bytes)

@@ -44,6 +44,8 @@ pub enum Code {
     HasChildren,
     /// HIGHESTMODSEQ (RFC 7162)
     HighestModSeq(u64),
+    /// INPROGRESS (RFC 9585): the tag of a command that is at work, and how many messages of how many it is done with, where that is known.
+    InProgress(String, Option<(u64, u64)>),
     /// INUSE
     InUse,
     /// LIMIT
@@ -136,6 +138,7 @@ impl fmt::Display for Code {
             Self::Expired => "EXPIRED",
             Self::ExpungeIssued => "EXPUNGEISSUED",
             Self::HasChildren => "HASCHILDREN",
+            Self::InProgress(tag, told) => return in_progress(f, tag, *told),
             Self::InUse => "INUSE",
             Self::Limit => "LIMIT",
             Self::MetadataTooMany => "METADATA TOOMANY",
@@ -156,6 +159,19 @@ impl fmt::Display for Code {
             Self::UseAttr => "USEATTR",
         };
         f.write_str(word)
+    }
+}
+
+/// A tag that could end the code early is not repeated.
+fn in_progress(f: &mut fmt::Formatter<'_>, tag: &str, told: Option<(u64, u64)>) -> fmt::Result {
+    if tag.contains(|c: char| !c.is_ascii_graphic() || matches!(c, ']' | '"' | '\\')) {
+        write!(f, "INPROGRESS (NIL ")?;
+    } else {
+        write!(f, "INPROGRESS (\"{tag}\" ")?;
+    }
+    match told {
+        Some((done, goal)) => write!(f, "{done} {goal})"),
+        None => f.write_str("NIL NIL)"),
     }
 }
 
@@ -187,6 +203,8 @@ mod tests {
             (Code::MetadataTooMany, "METADATA TOOMANY"),
             (Code::ReadWrite, "READ-WRITE"),
             (Code::ExpungeIssued, "EXPUNGEISSUED"),
+            (Code::InProgress("A001".into(), Some((454, 1000))), "INPROGRESS (\"A001\" 454 1000)"),
+            (Code::InProgress("a]".into(), None), "INPROGRESS (NIL NIL NIL)"),
         ] {
             assert_eq!(code.to_string(), text);
         }

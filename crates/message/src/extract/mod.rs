@@ -4,7 +4,7 @@
 //! the names of attachments; its text parts, decoded, tags of HTML left out. All is casemapped, so that searching is looking for octets. It is
 //! made at delivery by a [`TextScanner`], kept sealed, and opened for those messages that their [`Signature`] does not rule out.
 //!
-//! A message with more than [`KEPT_MAX`] octets of headers and text has none: it is read anew, piece by piece, with an [`ExtractBuilder`].
+//! A message with more than [`KEPT_MAX`] octets of headers and text has none: a [`Reading`] looks for the same texts in it while it is read, piece by piece.
 //!
 //! Deviations: a text part under a charset that is not known is read as [`decode_body`] reads it; of attachments only the names are searched.
 //!
@@ -12,6 +12,7 @@
 
 mod folding;
 mod needle;
+mod reading;
 mod scanner;
 mod signature;
 
@@ -23,6 +24,7 @@ use std::borrow::Cow;
 
 pub use folding::{Folding, casemap};
 pub use needle::Needle;
+pub use reading::{Reading, Sought};
 pub use scanner::{Gathered, KEPT_MAX, TextScanner};
 pub use signature::Signature;
 

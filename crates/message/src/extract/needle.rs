@@ -62,6 +62,10 @@ impl Needle {
         self.is_empty
     }
 
+    pub(super) fn octets(&self) -> usize {
+        self.finder.needle().len()
+    }
+
     pub(super) fn is_in(&self, text: &str) -> bool {
         self.finder.find(text.as_bytes()).is_some()
     }

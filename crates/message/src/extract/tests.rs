@@ -104,6 +104,62 @@ fn whole(raw: &[u8]) -> Extract {
     builder.finish()
 }
 
+/// What a reading finds in a message, read so many octets at a time.
+fn read<'k>(raw: &[u8], size: usize, sought: &[Sought<'k>], folding: Folding) -> Reading<'k> {
+    let mut scanner = StructureScanner::new();
+    scanner.push(raw);
+    let structure = scanner.finish();
+    let mut reading = Reading::new(sought.to_vec(), folding);
+    for piece in structure.pieces() {
+        reading.begin(&piece);
+        raw[piece.range.start as usize..piece.range.end as usize].chunks(size).for_each(|part| reading.push(part));
+        reading.end();
+    }
+    structure.attachment_names().iter().for_each(|name| reading.text(name));
+    reading
+}
+
+#[test]
+fn a_reading_finds_what_stands_past_every_bound_and_across_them() {
+    let header = "Subject: loin\r\nContent-Type: text/plain\r\n\r\n";
+    let line = "une ligne assez longue pour compter\r\n".repeat(200_000);
+    let letter = format!("{header}{line}xanthochromique{line}");
+    let (there, absent, across) =
+        (in_body("XANTHOchromique"), in_body("xanthochromie"), in_body("compter\r\nxanthochromiqueune ligne"));
+    let sought = [&there, &absent, &across].map(Sought::Body);
+    let reading = read(letter.as_bytes(), 65_536, &sought, Folding::Unaccented);
+    assert_eq!([&there, &absent, &across].map(|needle| reading.has_found(needle)), [true, false, true]);
+}
+
+#[test]
+fn a_field_of_any_length_is_read_to_its_end() {
+    let words = "mot =?utf-8?Q?=C3=A9t=C3=A9?= =?utf-8?Q?_dernier?=\r\n ".repeat(60_000);
+    let letter = format!("To: a@b.fr\r\nX-Long: {words}au bout\r\nSubject: apres\r\n\r\ncorps\r\n");
+    let needles = ["au bout", "ete dernier mot", "mot ete dernier mot ete", "apres", "corps"].map(in_header);
+    let sought: Vec<_> = needles.iter().map(|needle| Sought::Field("x-long", needle)).collect();
+    let reading = read(letter.as_bytes(), 65_536, &sought, Folding::Unaccented);
+    assert_eq!(needles.each_ref().map(|needle| reading.has_found(needle)), [true, true, true, false, false]);
+    let sought = needles.each_ref().map(Sought::Header);
+    let reading = read(letter.as_bytes(), 65_536, &sought, Folding::Unaccented);
+    assert_eq!(needles.each_ref().map(|needle| reading.has_found(needle)), [true, true, true, true, false]);
+}
+
+#[test]
+fn what_is_not_utf8_to_its_end_is_read_as_what_it_looks_like() {
+    for (body, text, is_there) in [
+        (&b"d\xc3\xa9but et fin"[..], "début", true),
+        (b"d\xc3\xa9but et fin \xe9t\xe9", "début", false),
+        (b"d\xc3\xa9but et fin \xe9t\xe9", "fin été", true),
+        (b"debut et fin \xe9t\xe9", "debut et fin", true),
+    ] {
+        let letter = [b"Content-Type: text/plain\r\n\r\n", body].concat();
+        let needle = Needle::in_body(text, Folding::Casemap);
+        let reading = read(&letter, 3, &[Sought::Body(&needle)], Folding::Casemap);
+        assert_eq!(reading.has_found(&needle), is_there, "{text}");
+        assert_eq!(whole(&letter).body_holds(&needle), is_there, "{text}");
+    }
+}
+
 fn lines() -> impl Strategy<Value = String> {
     let line = prop::sample::select(vec![
         "--a",
@@ -132,6 +188,29 @@ proptest! {
         let (structure, kept) = gathered(raw.as_bytes(), size);
         if let Some(extract) = kept.extract(&structure) {
             prop_assert_eq!(extract, whole(raw.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn a_reading_finds_what_the_extract_of_the_whole_holds(
+        raw in lines(),
+        size in 1_usize..40,
+        texts in prop::collection::vec(
+            prop::sample::select(vec!["", "x", "-", "subject: ete", "ete", "hello", "content-type", "a", "ag", "e: t", "\r\n", "x y\nx y"]),
+            1..6
+        ),
+    ) {
+        let extract = whole(raw.as_bytes()).opened(Folding::Unaccented);
+        let needles: Vec<_> = texts.iter().map(|text| (in_body(text), in_header(text), in_header(text))).collect();
+        let mut sought = Vec::new();
+        for (body, header, field) in &needles {
+            sought.extend([Sought::Body(body), Sought::Header(header), Sought::Field("Subject", field)]);
+        }
+        let reading = read(raw.as_bytes(), size, &sought, Folding::Unaccented);
+        for (body, header, field) in &needles {
+            prop_assert_eq!(reading.has_found(body), extract.body_holds(body));
+            prop_assert_eq!(reading.has_found(header), extract.header_holds(header));
+            prop_assert_eq!(reading.has_found(field), extract.field_holds("Subject", field));
         }
     }
 

@@ -1,0 +1,136 @@
+//! A command that takes long while its client waits: whether the client is still there and may still have the answer, and that it hears of progress
+//! (RFC 9585).
+
+use crate::place::Ground;
+use crate::standing::{Shown, Watch};
+use crate::state::{Failure, Login};
+use crate::transport::Wire;
+use auth::Authenticator;
+use imap_session::decoder::Decoder;
+use imap_session::response::{self, Code, Status};
+use listener::Vigil;
+use std::future::pending;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+
+/// How long a command goes on for a client that said that it will say nothing more.
+const AFTERMATH: Duration = Duration::from_secs(2);
+/// Between two tellings of progress. RFC 9585 §4: no more than once in ten seconds or so.
+const PROGRESS: Duration = Duration::from_secs(10);
+
+/// How far a command has come, in messages.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    done: AtomicU64,
+    /// Zero when it is not known.
+    goal: u64,
+}
+
+impl Progress {
+    /// Of so many messages none is done.
+    pub(crate) fn of(goal: u64) -> Self {
+        Self { done: AtomicU64::new(0), goal }
+    }
+
+    /// So many more are done.
+    pub(crate) fn add(&self, count: u64) {
+        self.done.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// What is done, and of how many, where that is known. What is done is less than the goal as long as the command is not (RFC 9585 §3).
+    fn told(&self) -> Option<(u64, u64)> {
+        let last = self.goal.checked_sub(1)?;
+        Some((self.done.load(Ordering::Relaxed).min(last), self.goal))
+    }
+}
+
+/// What a long command looks after while it works.
+pub(crate) struct Attending<'c> {
+    wire: &'c mut Wire,
+    decoder: &'c mut Decoder,
+    /// None before a login.
+    watch: Option<Watch<'c>>,
+    client: Client,
+}
+
+/// What is heard of the client.
+enum Client {
+    Listening,
+    /// It will say nothing more, and hears the answer if that comes soon.
+    Leaving(Instant),
+    /// It sent more commands, which wait. Nobody listens any more: they must not be read ahead.
+    Busy,
+}
+
+impl<'c> Attending<'c> {
+    pub(crate) fn new(
+        wire: &'c mut Wire,
+        decoder: &'c mut Decoder,
+        vigil: Option<&'c mut Vigil>,
+        authenticator: &'c Authenticator,
+        login: Option<&'c Login>,
+        shown: Option<&'c Shown>,
+        ground: Option<Box<Ground>>,
+    ) -> Self {
+        let peer = shown.map(|shown| &shown.peer);
+        let watch = login.map(|login| Watch::new(vigil, authenticator, &login.proof, peer, ground));
+        Self { wire, decoder, watch, client: Client::Listening }
+    }
+
+    /// What comes of the work, and whether the session was asked about meanwhile and is to be judged as a whole. The work ends where it stands
+    /// when the client is gone or lost its access: that is [`Failure::Lost`].
+    pub(crate) async fn to<T>(
+        mut self,
+        tag: &str,
+        done: &Progress,
+        work: impl Future<Output = T>,
+    ) -> (Result<T, Failure>, bool) {
+        let mut work = pin!(work);
+        let mut progress = interval_at(Instant::now() + PROGRESS, PROGRESS);
+        progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let Self { wire, decoder, watch, client } = &mut self;
+            tokio::select! {
+                biased;
+                came = &mut work => return (Ok(came), self.is_owed()),
+                () = gone(wire, decoder, client) => return (Err(Failure::Lost), false),
+                () = fallen(watch) => return (Err(Failure::Lost), true),
+                _ = progress.tick() => {
+                    let code = Code::InProgress(tag.to_owned(), done.told());
+                    response::untagged(&mut wire.out, Status::Ok, Some(code), "Still at work");
+                    if wire.flush().await.is_err() {
+                        return (Err(Failure::Lost), false);
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_owed(&mut self) -> bool {
+        self.watch.as_mut().is_some_and(Watch::is_due)
+    }
+}
+
+/// Ends when the client is gone. May be cancelled without loss.
+async fn gone(wire: &mut Wire, decoder: &mut Decoder, client: &mut Client) {
+    loop {
+        match client {
+            Client::Busy => pending().await,
+            Client::Leaving(until) => return sleep_until(*until).await,
+            Client::Listening => match wire.read_into(decoder).await {
+                Ok(0) => *client = Client::Leaving(Instant::now() + AFTERMATH),
+                Ok(_) => *client = Client::Busy,
+                Err(_) => return,
+            },
+        }
+    }
+}
+
+async fn fallen(watch: &mut Option<Watch<'_>>) {
+    match watch {
+        Some(watch) => watch.fallen().await,
+        None => pending().await,
+    }
+}
