@@ -91,11 +91,11 @@ struct Measure {
 }
 
 async fn measure(
+    watch: &mut Watch<'_>,
     reader: &mut BodyReader,
-    range: &Range<u64>,
-    encoding: Encoding,
+    (range, encoding): (&Range<u64>, Encoding),
     wanted: &Range<u64>,
-) -> Result<Measure, store::Error> {
+) -> Result<Measure, Trouble> {
     let mut measure = Measure { total: 0, has_nul: false, held: Some(Vec::new()) };
     let mut pieces = Pieces::new(range, encoding);
     while let Some(piece) = pieces.next(reader).await? {
@@ -106,6 +106,9 @@ async fn measure(
             held.extend_from_slice(octets);
             held
         });
+        if !watch.may_go_on().await {
+            return Err(Trouble::Lost);
+        }
     }
     Ok(measure)
 }
@@ -119,12 +122,13 @@ fn within<'p>(piece: &'p [u8], at: u64, wanted: &Range<u64>) -> &'p [u8] {
 /// The number of BINARY.SIZE.
 pub(crate) async fn write_size(
     wire: &mut Wire,
+    watch: &mut Watch<'_>,
     reader: &mut BodyReader,
     decoding: Decoding,
 ) -> Result<(), Trouble> {
     let size = match decoding {
         Decoding::Part(range, Encoding::Identity) => range.end - range.start,
-        Decoding::Part(range, encoding) => measure(reader, &range, encoding, &(0..0)).await?.total,
+        Decoding::Part(range, encoding) => measure(watch, reader, (&range, encoding), &(0..0)).await?.total,
         Decoding::Nowhere | Decoding::Unknown => 0,
     };
     response::number(&mut wire.out, size);
@@ -144,7 +148,7 @@ pub(crate) async fn write(
         return Ok(());
     };
     let wanted = clip(0..u64::MAX, partial);
-    let measure = measure(reader, &range, encoding, &wanted).await?;
+    let measure = measure(watch, reader, (&range, encoding), &wanted).await?;
     let wanted = clip(0..measure.total, partial);
     if measure.has_nul {
         wire.out.push(b'~');

@@ -10,8 +10,11 @@ use imap_session::sequence::MessageSet;
 use mail_types::FolderId;
 use store::{Crossing, KEYWORDS_MAX, Moved};
 
+/// Ranges removed in one unit of work: a long one keeps every other writer waiting.
+const RANGES_MAX: usize = 500;
+
 impl Connection {
-    /// COPY, all or nothing.
+    /// COPY, all or nothing: one unit of work, whose statements are as many as the messages ask for, not the ranges.
     pub(crate) async fn copy(&mut self, set: &MessageSet, by_uid: bool, target: &str) -> Answer {
         const DONE: &str = "COPY completed";
         let messages = self.addressed(set, by_uid).await?;
@@ -95,8 +98,15 @@ impl Connection {
             Some(uids) => Some(uid_ranges(&selected.resolve(uids, true)?)),
             None => None,
         };
-        if ranges.as_ref().is_none_or(|ranges| !ranges.is_empty()) {
-            self.changing(who).expunge(who.mailbox, selected.folder, ranges).await?;
+        let (store, folder) = (self.changing(who), selected.folder);
+        match ranges {
+            None => store.expunge(who.mailbox, folder, None).await?,
+            // Each part lasts by itself; the change log tells how far it came.
+            Some(ranges) => {
+                for part in ranges.chunks(RANGES_MAX) {
+                    store.expunge(who.mailbox, folder, Some(part.to_vec())).await?;
+                }
+            }
         }
         Ok(Done::new(DONE))
     }

@@ -15,7 +15,7 @@ use imap_session::sequence::MessageSet;
 use mail_types::{ModSeq, SystemFlags, Uid};
 use message::structure::Structure;
 use std::ops::Range;
-use store::{BodyReader, ContentKey, FlagAction, MessageRow, Store};
+use store::{BodyReader, ContentKey, FlagAction, FlagChange, MessageRow, Store};
 
 /// Octets of a large section opened at one time.
 const PIECE: u64 = 256 * 1024;
@@ -227,16 +227,21 @@ impl Fetch<'_> {
             // Rows that were not asked for lie between those that were.
             let Some(&(seq, _)) = asked.next_if(|(_, each)| *each == uid) else { continue };
             found += 1;
-            let is_newly_seen = newly_seen.binary_search(&uid).is_ok();
-            self.message_or_nothing(seq, &mut row, is_newly_seen).await?;
+            let change = newly_seen.binary_search_by_key(&row.uid, |change| change.uid);
+            let change = change.ok().and_then(|at| newly_seen.get(at));
+            if let Some(change) = change {
+                self.selected.view.note_flags(uid, change.flags, change.keywords, change.modseq);
+            }
+            self.message_or_nothing(seq, &mut row, change.is_some()).await?;
             self.wire.spill().await?;
         }
         self.gone += page.len().saturating_sub(found);
         Ok(())
     }
 
-    /// Sets `\Seen` on those of the page that do not have it; which they were, ascending.
-    async fn mark_seen(&mut self, page: &[(u32, u32)]) -> Result<Vec<u32>, Failure> {
+    /// Sets `\Seen` on those of the page that do not have it. What changed of which, ascending; the session takes each in when it tells of it, and what it
+    /// comes not to tell of is told from the change log.
+    async fn mark_seen(&mut self, page: &[(u32, u32)]) -> Result<Vec<FlagChange>, Failure> {
         let view = &self.selected.view;
         let is_unseen = |uid| view.entry(uid).is_some_and(|entry| !entry.flags.contains(SystemFlags::SEEN));
         let unseen: Vec<(u32, u32)> = page.iter().copied().filter(|(_, uid)| is_unseen(*uid)).collect();
@@ -249,7 +254,7 @@ impl Fetch<'_> {
             .store
             .store_flags(folder, private, ranges, FlagAction::Add, SystemFlags::SEEN, Vec::new())
             .await;
-        let changed = match changed {
+        let mut changed = match changed {
             // What can be read is read: the messages stay unseen.
             Err(error @ store::Error::Full(_)) => {
                 tracing::error!(%error, "messages that are read could not be marked as seen");
@@ -260,13 +265,8 @@ impl Fetch<'_> {
         if changed.iter().any(|change| self.selected.lacks_name(change.keywords)) {
             learn_keywords(self.selected, self.store, &mut self.wire.out).await?;
         }
-        let mut uids = Vec::new();
-        for change in changed {
-            self.selected.view.note_flags(change.uid.0, change.flags, change.keywords, change.modseq);
-            uids.push(change.uid.0);
-        }
-        uids.sort_unstable();
-        Ok(uids)
+        changed.sort_unstable_by_key(|change| change.uid);
+        Ok(changed)
     }
 
     /// Writes a message whole or not at all. When part of it was sent already, the connection cannot go on.
@@ -283,6 +283,7 @@ impl Fetch<'_> {
             // Told before anything of the message is written.
             Err(Trouble::Undecodable) => {
                 self.undecodable = true;
+                self.flags_alone(seq, row.uid.0, is_newly_seen);
                 Ok(())
             }
             Err(Trouble::Unreadable(error)) => {
@@ -292,8 +293,21 @@ impl Fetch<'_> {
                     return Err(Failure::Lost);
                 }
                 self.wire.out.truncate(start);
+                self.flags_alone(seq, row.uid.0, is_newly_seen);
                 Ok(())
             }
+        }
+    }
+
+    /// Of a message that is not written, that it is seen all the same.
+    fn flags_alone(&mut self, seq: u32, uid: u32, is_newly_seen: bool) {
+        if is_newly_seen {
+            self.begin(seq, uid);
+            if self.plan.named(seq, uid).has_item() {
+                self.wire.out.push(b' ');
+            }
+            self.flags(uid);
+            self.end(uid);
         }
     }
 
@@ -435,7 +449,7 @@ impl Fetch<'_> {
                 FetchItem::Binary { partial, .. } => {
                     binary::write(self.wire, &mut self.watch, reader, decoding, *partial).await
                 }
-                _ => binary::write_size(self.wire, reader, decoding).await,
+                _ => binary::write_size(self.wire, &mut self.watch, reader, decoding).await,
             };
         }
         let family: Section;

@@ -20,6 +20,8 @@ const PARTS_MAX: usize = 1000;
 const OCTETS_MAX: u64 = 256 * 1024 * 1024;
 /// Octets after which further messages are not held in memory, however small each is.
 const HELD_MAX: u64 = 16 * 1024 * 1024;
+/// Octets of what is held of all messages together, in memory whatever is done: structures, which grow with headers and parts.
+const HELD_TOGETHER_MAX: usize = 64 * 1024 * 1024;
 /// Messages that are sealed at one time.
 const SEALING_MAX: usize = 4;
 
@@ -52,6 +54,8 @@ pub(crate) struct Gathering {
     /// Whole, in order; the youngest are being sealed.
     sealing: VecDeque<Sealing>,
     sealed: Vec<NewMessage>,
+    /// Octets that the sealed ones hold in memory.
+    held: usize,
 }
 
 struct Current {
@@ -71,7 +75,8 @@ impl Gathering {
     /// Of messages of at most `message_size_max` octets, for which there is `room` together.
     pub(crate) fn new(store: &Store, message_size_max: u64, room: u64) -> Self {
         let (sealing, sealed) = (VecDeque::new(), Vec::new());
-        Self { store: store.clone(), message_size_max, room, octets: 0, current: None, sealing, sealed }
+        let store = store.clone();
+        Self { store, message_size_max, room, octets: 0, current: None, sealing, sealed, held: 0 }
     }
 
     /// A message begins; the one before is whole.
@@ -141,6 +146,10 @@ impl Gathering {
     async fn settle_first(&mut self) -> Result<(), Failure> {
         let Some(Sealing { message, body }) = self.sealing.pop_front() else { return Ok(()) };
         let body = body.await.map_err(|_| store::Error::Inconsistent("a message was not sealed"))??;
+        self.held += body.held();
+        if self.held > HELD_TOGETHER_MAX {
+            return Err(TOO_BIG_TOGETHER);
+        }
         let Incoming { flags: FlagList { system: flags, keywords }, internal_date, .. } = message;
         self.sealed.push(NewMessage { body, flags, keywords, internal_date });
         Ok(())

@@ -28,11 +28,25 @@ impl Connection {
         let mut asked = permitted(who, arguments.action, arguments.flags)?;
         asked.unchanged_since = arguments.unchanged_since.map(ModSeq);
         let mut outcome = Outcome::default();
+        let mut done_to = 0;
+        let mut failure = None;
         for chunk in uid_ranges(&messages).chunks(RANGES_MAX) {
-            self.store_ranges(who, &asked, chunk.to_vec(), &mut outcome).await?;
+            match self.store_ranges(who, &asked, chunk.to_vec(), &mut outcome).await {
+                Ok(()) => done_to = chunk.last().map_or(0, |range| range.1),
+                Err(failed) => {
+                    failure = Some(failed);
+                    break;
+                }
+            }
         }
         outcome.surprises.sort_unstable();
         outcome.modified.sort_unstable();
+        if let Some(failure) = failure {
+            // What was changed all the same is told, whatever the client wanted to hear: it cannot know how far it came.
+            let done = messages.partition_point(|(_, uid)| *uid <= done_to);
+            self.tell_stored(messages.get(..done).unwrap_or_default(), by_uid, false, &outcome).await?;
+            return Err(failure);
+        }
         // The change log is read after the change: what it lacks was there to be changed.
         let forced = asked.unchanged_since.is_some() || (!silent && !by_uid);
         self.tell_changes(Telling { forced, by_uid, ..Telling::default() }).await?;

@@ -69,7 +69,7 @@ impl Store {
             Some(replaced) if replaced.mailbox != target => Touches::from([target, replaced.mailbox]),
             _ => Touches::from(target),
         };
-        let kib = append.messages.iter().map(|message| message.body.inline_kib()).sum();
+        let kib = append.messages.iter().map(|message| message.body.held_kib()).sum();
         let append = Arc::new(append);
         self.write_weighing(kib, touches, move |tx| {
             let append = append.clone();

@@ -98,11 +98,16 @@ impl SealedBody {
         &self.key
     }
 
-    /// KiB that it holds in memory while it waits for its transaction.
-    pub(crate) fn inline_kib(&self) -> u32 {
-        let octets = self.place.container().map_or(0, <[u8]>::len)
-            + self.search.as_ref().map_or(0, SealedSearch::octets);
-        u32::try_from(octets / 1024).unwrap_or(u32::MAX).saturating_add(1)
+    /// Octets that it holds in memory while it waits for its transaction.
+    pub fn held(&self) -> usize {
+        self.place.container().map_or(0, <[u8]>::len)
+            + self.structure.len()
+            + self.search.as_ref().map_or(0, SealedSearch::octets)
+    }
+
+    /// The same in KiB.
+    pub(crate) fn held_kib(&self) -> u32 {
+        u32::try_from(self.held() / 1024).unwrap_or(u32::MAX).saturating_add(1)
     }
 
     /// Who answers for a container outside its row. The writer takes it along: it keeps the container before COMMIT is sent, because after that the

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 
 /// Rows of one SQLite statement: far below its bound on parameters, and few enough texts for the statement cache.
 pub(crate) const ROWS_MAX: usize = 64;
+/// Octets of the bodies of one PostgreSQL statement, which its protocol bounds at 1 GiB and which is held twice while it is sent.
+const OCTETS_MAX: usize = 16 * 1024 * 1024;
 
 /// A body about to be written.
 pub(crate) struct BodyRow<'a> {
@@ -21,6 +23,16 @@ pub(crate) struct BodyRow<'a> {
 impl<'a> BodyRow<'a> {
     pub(crate) fn of(body: &'a SealedBody) -> Self {
         Self { body, size: i64::try_from(body.size()).unwrap_or(i64::MAX) }
+    }
+
+    /// As many of the first as one statement takes: one at least.
+    fn part(bodies: &[Self]) -> usize {
+        let mut octets = 0;
+        let fits = bodies.iter().take_while(|row| {
+            octets += row.body.held();
+            octets <= OCTETS_MAX
+        });
+        fits.count().max(1).min(bodies.len())
     }
 }
 
@@ -201,8 +213,11 @@ async fn reserve_postgres(
     growth: &Growth,
     now: i64,
 ) -> Result<Vec<Reserved>, sqlx::Error> {
-    if !bodies.is_empty() {
-        insert_bodies_postgres(c, bodies, now).await?;
+    let mut rest = bodies;
+    while !rest.is_empty() {
+        let (part, later) = rest.split_at(BodyRow::part(rest));
+        insert_bodies_postgres(c, part, now).await?;
+        rest = later;
     }
     if growth.folders.is_empty() {
         return Ok(Vec::new());

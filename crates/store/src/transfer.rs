@@ -1,7 +1,7 @@
 //! Messages that enter a folder from another: COPY, MOVE. Each is one unit of work, whatever the number of messages. What comes from outside is
 //! in [`append`](crate::append).
 
-use crate::dialect::on;
+use crate::dialect::{Conn, answered, on};
 use crate::flags::Ranges;
 use crate::messages::body_id;
 use crate::rows::{BodyRow, MessageEntry};
@@ -259,16 +259,43 @@ impl WriteTx {
     /// The messages in `ranges`, by UID.
     pub(crate) async fn sources(&mut self, folder: FolderId, ranges: &Ranges) -> Result<Vec<Source>, Error> {
         let mut sources = Vec::new();
-        for &(first, last) in ranges {
-            let rows: Vec<Source> = on!(self.conn(), c => sqlx::query_as(
-                "SELECT uid, body_id AS body, wrapped_key, size_bytes AS size, internal_date_ms AS internal_date, flags, keywords FROM messages \
-                 WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 ORDER BY uid")
-                .bind(folder.0).bind(i64::from(first)).bind(i64::from(last)).fetch_all(&mut *c).await)?;
+        for ranges in ranges.chunks(RANGES_MAX) {
+            let rows: Vec<Source> = match self.conn() {
+                Conn::Sqlite(c) => {
+                    let pairs: Vec<String> =
+                        ranges.iter().map(|(first, last)| format!("[{first},{last}]")).collect();
+                    let sql = sources!("json_each($2) AS r", "json_extract(r.value, '$[0]') AND json_extract(r.value, '$[1]')");
+                    sqlx::query_as(sql).bind(folder.0).bind(format!("[{}]", pairs.join(","))).fetch_all(c).await?
+                }
+                Conn::Postgres(c, is_stuck) => {
+                    let (first, last): (Vec<i64>, Vec<i64>) =
+                        ranges.iter().map(|(first, last)| (i64::from(*first), i64::from(*last))).unzip();
+                    let sql = sources!("UNNEST($2::BIGINT[], $3::BIGINT[]) AS r (first, last)", "r.first AND r.last");
+                    answered(is_stuck, sqlx::query_as(sql).bind(folder.0).bind(first).bind(last).fetch_all(c)).await?
+                }
+            };
             sources.extend(rows);
         }
         Ok(sources)
     }
 }
+
+/// Ranges of one statement.
+const RANGES_MAX: usize = 1000;
+
+/// Each range is looked up by the key of the table: the join begins with the ranges.
+macro_rules! sources {
+    ($ranges:literal, $within:literal) => {
+        concat!(
+            "SELECT m.uid, m.body_id AS body, m.wrapped_key, m.size_bytes AS size, m.internal_date_ms AS internal_date, m.flags, m.keywords FROM ",
+            $ranges,
+            " CROSS JOIN messages m WHERE m.folder_id = $1 AND m.uid BETWEEN ",
+            $within,
+            " ORDER BY m.uid"
+        )
+    };
+}
+use sources;
 
 /// A message about to be copied.
 #[derive(sqlx::FromRow)]

@@ -9,7 +9,7 @@ pub struct FetchArguments {
     pub by_uid: bool,
     /// Which messages.
     pub set: MessageSet,
-    /// At least one; macros are expanded, duplicates are kept.
+    /// At least one; macros are expanded, and each is there once.
     pub items: Vec<FetchItem>,
     /// RFC 7162 CHANGEDSINCE: only messages of a larger modification sequence.
     pub changed_since: Option<u64>,
@@ -79,6 +79,21 @@ impl FetchItem {
                 | Self::BodySection { peek: false, .. }
                 | Self::Binary { peek: false, .. }
         )
+    }
+
+    /// Whether both are one item of the answer: whether it is seen by it is not told there.
+    pub(crate) fn is_answered_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::BodySection { section, partial, .. },
+                Self::BodySection { section: other, partial: other_partial, .. },
+            ) => (section, partial) == (other, other_partial),
+            (
+                Self::Binary { part, partial, .. },
+                Self::Binary { part: other, partial: other_partial, .. },
+            ) => (part, partial) == (other, other_partial),
+            _ => self == other,
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{parser, sasl};
 use buffer::{Buffer, Discarded, Line};
 pub use input::Input;
 pub use limits::Limits;
-use literal::{Announced, announced};
+use literal::{Announced, announced, announced_at_end};
 use mail_types::Secret;
 use std::collections::VecDeque;
 use zeroize::Zeroize;
@@ -430,7 +430,7 @@ impl Decoder {
                 if self.discarded > self.limits.discard_max {
                     return self.fatal(FATAL_DISCARD);
                 }
-                self.state = match announced(&tail) {
+                self.state = match announced_at_end(&tail) {
                     Some(Announced { size, synchronising: false, .. }) => State::DiscardLiteral(size),
                     _ => State::Line,
                 };

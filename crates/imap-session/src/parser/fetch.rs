@@ -22,11 +22,25 @@ pub(super) fn arguments(cursor: &mut Cursor<'_>, by_uid: bool) -> Parsed<Command
     if items.is_empty() || items.len() > ITEMS_MAX {
         return Err("Too few or too many items");
     }
+    let items = each_once(items);
     let Modifiers { changed_since, vanished } = modifiers(cursor)?;
     if vanished && !(by_uid && changed_since.is_some()) {
         return Err("VANISHED needs UID FETCH and CHANGEDSINCE");
     }
     Ok(CommandBody::Fetch(FetchArguments { by_uid, set, items, changed_since, vanished }))
+}
+
+/// A client that asks twice hears once; what sets `\\Seen` in one of both places sets it.
+fn each_once(items: Vec<FetchItem>) -> Vec<FetchItem> {
+    let mut once: Vec<FetchItem> = Vec::with_capacity(items.len());
+    for item in items {
+        match once.iter_mut().find(|known| known.is_answered_as(&item)) {
+            Some(known) if item.sets_seen() => *known = item,
+            Some(_) => {}
+            None => once.push(item),
+        }
+    }
+    once
 }
 
 fn macro_items(cursor: &mut Cursor<'_>) -> Option<Vec<FetchItem>> {

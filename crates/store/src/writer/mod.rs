@@ -149,7 +149,7 @@ impl Writers {
         acceptance: Arc<Acceptance>,
     ) -> Result<Accepted, Error> {
         let (caller, answer) = oneshot::channel();
-        let (touches, kib) = (Touches::of(&acceptance), acceptance.body.inline_kib());
+        let (touches, kib) = (Touches::of(&acceptance), acceptance.body.held_kib());
         self.submit(&touches, kib, |room| {
             Box::new(AcceptUnit { act, acceptance, outcome: None, caller, room })
         })
