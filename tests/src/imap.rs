@@ -164,6 +164,17 @@ impl Imap {
         }
     }
 
+    /// APPEND of many messages in one command, which need not wait.
+    pub async fn append_all(&mut self, folder: &str, letters: &[String]) {
+        let mut command = format!("all APPEND {folder}");
+        for letter in letters {
+            let _ = write!(command, " {{{}+}}\r\n{letter}", letter.len());
+        }
+        self.stream.write_all(format!("{command}\r\n").as_bytes()).await.expect("the server reads");
+        self.stream.flush().await.expect("the server reads");
+        self.until_line("all OK").await;
+    }
+
     /// Begins to idle.
     pub async fn idle(&mut self) {
         self.write("idle IDLE").await;

@@ -1,5 +1,4 @@
 //! Searches that take long: they end with their client, with its right, and tell that they go on; and what they cannot read they do not pass over in silence.
-#![expect(clippy::unwrap_used, reason = "what goes wrong here fails the scenario")]
 
 use scenarios::{Api, Demo, Imap, Mailbox, Operator, now, within};
 use serde_json::json;

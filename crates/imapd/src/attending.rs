@@ -13,11 +13,11 @@ use std::future::pending;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 /// How long a command goes on for a client that said that it will say nothing more.
 const AFTERMATH: Duration = Duration::from_secs(2);
-/// Between two tellings of progress. RFC 9585 §4: no more than once in ten seconds or so.
+/// Between two tellings of progress.
 const PROGRESS: Duration = Duration::from_secs(10);
 
 /// How far a command has come, in messages.
@@ -43,6 +43,43 @@ impl Progress {
     fn told(&self) -> Option<(u64, u64)> {
         let last = self.goal.checked_sub(1)?;
         Some((self.done.load(Ordering::Relaxed).min(last), self.goal))
+    }
+}
+
+/// Tells the client of a command that it is at work.
+pub(crate) struct Reports<'t> {
+    tag: &'t str,
+    due: Instant,
+}
+
+impl<'t> Reports<'t> {
+    /// Of the command of that tag, which begins.
+    pub(crate) fn of(tag: &'t str) -> Self {
+        Self { tag, due: Instant::now() + PROGRESS }
+    }
+
+    /// What comes of work that is finished whoever still waits for it.
+    pub(crate) async fn during<T>(
+        &mut self,
+        wire: &mut Wire,
+        done: &Progress,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Failure> {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                came = &mut work => return Ok(came),
+                () = sleep_until(self.due) => self.tell(wire, done).await?,
+            }
+        }
+    }
+
+    async fn tell(&mut self, wire: &mut Wire, done: &Progress) -> Result<(), Failure> {
+        let code = Code::InProgress(self.tag.to_owned(), done.told());
+        response::untagged(&mut wire.out, Status::Ok, Some(code), "Still at work");
+        self.due = Instant::now() + PROGRESS;
+        wire.flush().await
     }
 }
 
@@ -88,8 +125,7 @@ impl<'c> Attending<'c> {
         work: impl Future<Output = T>,
     ) -> (Result<T, Failure>, bool) {
         let mut work = pin!(work);
-        let mut progress = interval_at(Instant::now() + PROGRESS, PROGRESS);
-        progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reports = Reports::of(tag);
         loop {
             let Self { wire, decoder, watch, client } = &mut self;
             tokio::select! {
@@ -97,11 +133,9 @@ impl<'c> Attending<'c> {
                 came = &mut work => return (Ok(came), self.is_owed()),
                 () = gone(wire, decoder, client) => return (Err(Failure::Lost), false),
                 () = fallen(watch) => return (Err(Failure::Lost), true),
-                _ = progress.tick() => {
-                    let code = Code::InProgress(tag.to_owned(), done.told());
-                    response::untagged(&mut wire.out, Status::Ok, Some(code), "Still at work");
-                    if wire.flush().await.is_err() {
-                        return (Err(Failure::Lost), false);
+                () = sleep_until(reports.due) => {
+                    if let Err(failure) = reports.tell(wire, done).await {
+                        return (Err(failure), false);
                     }
                 }
             }

@@ -1,6 +1,7 @@
 //! COPY, MOVE, EXPUNGE and their UID forms (RFC 3501 §6.4.3, §6.4.7; RFC 4315; RFC 6851).
 
 use crate::append::refused;
+use crate::attending::{Progress, Reports};
 use crate::place::Place;
 use crate::sets::uid_ranges;
 use crate::state::{Answer, Connection, Done, Failure, GONE, Selected, TOO_MANY_KEYWORDS};
@@ -15,7 +16,12 @@ const RANGES_MAX: usize = 500;
 
 impl Connection {
     /// COPY, all or nothing: one unit of work, whose statements are as many as the messages ask for, not the ranges.
-    pub(crate) async fn copy(&mut self, set: &MessageSet, by_uid: bool, target: &str) -> Answer {
+    pub(crate) async fn copy(
+        &mut self,
+        tag: &str,
+        (set, by_uid): (&MessageSet, bool),
+        target: &str,
+    ) -> Answer {
         const DONE: &str = "COPY completed";
         let messages = self.addressed(set, by_uid).await?;
         let target = self.target(target).await?;
@@ -26,7 +32,8 @@ impl Connection {
         let crossing = crossing(selected, &target);
         let count = names_numbers(set, by_uid).then_some(messages.len());
         let store = self.changing_both(selected.who, target.who);
-        let moved = store.copy_across(crossing, uid_ranges(&messages), count).await?;
+        let copying = store.copy_across(crossing, uid_ranges(&messages), count);
+        let moved = Reports::of(tag).during(&mut self.wire, &Progress::default(), copying).await??;
         Ok(match copied(moved.map_err(refused)?) {
             Some(code) => Done::with(code, DONE),
             None => Done::new(DONE),
@@ -34,7 +41,12 @@ impl Connection {
     }
 
     /// MOVE. COPYUID comes first, then the EXPUNGEs, which the change log tells (RFC 6851 §4.3).
-    pub(crate) async fn move_to(&mut self, set: &MessageSet, by_uid: bool, target: &str) -> Answer {
+    pub(crate) async fn move_to(
+        &mut self,
+        tag: &str,
+        (set, by_uid): (&MessageSet, bool),
+        target: &str,
+    ) -> Answer {
         let selected = self.selected()?;
         let who = selected.who;
         selected.must_be_writable()?;
@@ -48,11 +60,15 @@ impl Connection {
             let store = self.changing_both(who, target.who);
             // Flags that may not be set there stay behind (RFC 4314 §4).
             let takes_all = target.who.mailbox == who.mailbox && target.who.may("swt");
-            let moved = if takes_all {
-                store.move_to(who.mailbox, selected.folder, target.id(), ranges, count).await?
-            } else {
-                store.move_across(crossing(selected, &target), ranges, count).await?
+            let (folder, crossing) = (selected.folder, crossing(selected, &target));
+            let moving = async {
+                if takes_all {
+                    store.move_to(who.mailbox, folder, target.id(), ranges, count).await
+                } else {
+                    store.move_across(crossing, ranges, count).await
+                }
             };
+            let moved = Reports::of(tag).during(&mut self.wire, &Progress::default(), moving).await??;
             if let Some(code) = copied(moved.map_err(refused)?) {
                 response::untagged(&mut self.wire.out, Status::Ok, Some(code), "Moved");
             }
@@ -88,7 +104,7 @@ impl Connection {
     }
 
     /// EXPUNGE, of all that is marked or of these only. The change log tells what went.
-    pub(crate) async fn expunge(&mut self, uids: Option<&MessageSet>) -> Answer {
+    pub(crate) async fn expunge(&mut self, tag: &str, uids: Option<&MessageSet>) -> Answer {
         const DONE: &str = "EXPUNGE completed";
         let selected = self.selected()?;
         let who = selected.who;
@@ -99,14 +115,15 @@ impl Connection {
             None => None,
         };
         let (store, folder) = (self.changing(who), selected.folder);
-        match ranges {
-            None => store.expunge(who.mailbox, folder, None).await?,
-            // Each part lasts by itself; the change log tells how far it came.
-            Some(ranges) => {
-                for part in ranges.chunks(RANGES_MAX) {
-                    store.expunge(who.mailbox, folder, Some(part.to_vec())).await?;
-                }
-            }
+        // Each part lasts by itself; the change log tells how far it came.
+        let parts: Vec<Option<Vec<(u32, u32)>>> = match ranges {
+            None => vec![None],
+            Some(ranges) => ranges.chunks(RANGES_MAX).map(|part| Some(part.to_vec())).collect(),
+        };
+        let mut reports = Reports::of(tag);
+        for part in parts {
+            let removing = store.expunge(who.mailbox, folder, part);
+            reports.during(&mut self.wire, &Progress::default(), removing).await??;
         }
         Ok(Done::new(DONE))
     }

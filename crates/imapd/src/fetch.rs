@@ -3,6 +3,7 @@
 use crate::binary::{self, Decoding};
 use crate::enable::Extension;
 use crate::fetch_plan::Plan;
+use crate::preview;
 use crate::section::{Place, clip, locate};
 use crate::sets::{page_len, uid_ranges};
 use crate::standing::Watch;
@@ -39,6 +40,9 @@ impl Connection {
         }
         let selected = self.selected()?;
         let mut messages = selected.resolve(&arguments.set, arguments.by_uid)?;
+        if let Some(partial) = arguments.partial {
+            messages = messages.get(partial.of(messages.len())).unwrap_or_default().to_vec();
+        }
         if let Some(since) = arguments.changed_since {
             // What changed meanwhile is told from the change log, after this.
             let view = &selected.view;
@@ -301,14 +305,11 @@ impl Fetch<'_> {
 
     /// Of a message that is not written, that it is seen all the same.
     fn flags_alone(&mut self, seq: u32, uid: u32, is_newly_seen: bool) {
-        if is_newly_seen {
-            self.begin(seq, uid);
-            if self.plan.named(seq, uid).has_item() {
-                self.wire.out.push(b' ');
-            }
-            self.flags(uid);
-            self.end(uid);
-        }
+        let Some(entry) = self.selected.view.entry(uid).filter(|_| is_newly_seen) else { return };
+        let keywords = keyword_names(&self.selected.keywords, entry.keywords);
+        let recent = entry.recent && self.plan.tells_recent();
+        let (named, modseq) = self.plan.unasked(seq, entry);
+        response::fetch_flags(&mut self.wire.out, named, entry.flags, keywords, recent, modseq);
     }
 
     async fn message(&mut self, seq: u32, row: &mut MessageRow, is_newly_seen: bool) -> Result<(), Trouble> {
@@ -348,7 +349,7 @@ impl Fetch<'_> {
             opened.structure =
                 Some(structure.map_err(|_| store::Error::Inconsistent("the structure is not readable"))?);
         }
-        if is_content {
+        if is_content && self.plan.reads(row.is_at_hand()) {
             opened.reader = Some(self.store.content(row, &key).await?);
         }
         Ok(opened)
@@ -412,6 +413,9 @@ impl Fetch<'_> {
                 out.extend_from_slice(b"RFC822.SIZE ");
                 response::number(out, row.size.into());
             }
+            (Some(FetchItem::EmailId), Some(row)) => {
+                response::email_id(out, self.selected.key.content_name(row.body));
+            }
             _ => return false,
         }
         true
@@ -421,6 +425,12 @@ impl Fetch<'_> {
     fn structure_item(&mut self, at: usize, structure: Option<&Structure>) -> Result<bool, Trouble> {
         const MISSING: store::Error = store::Error::Inconsistent("the structure was not read");
         let item = self.plan.items.get(at);
+        if let (Some(FetchItem::ThreadId), Some(structure)) = (item, structure) {
+            let key = &self.selected.key;
+            let root = structure.thread_root();
+            response::thread_id(&mut self.wire.out, root.map(|root| key.thread_name(&root)));
+            return Ok(true);
+        }
         if !matches!(item, Some(FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure)) {
             return Ok(false);
         }
@@ -437,8 +447,12 @@ impl Fetch<'_> {
 
     async fn section_item(&mut self, at: usize, opened: &mut Opened) -> Result<(), Trouble> {
         const MISSING: store::Error = store::Error::Inconsistent("the content was not read");
-        let reader = opened.reader.as_mut().ok_or(MISSING)?;
         let Some(item) = self.plan.items.get(at) else { return Ok(()) };
+        if let FetchItem::Preview { .. } = item {
+            let structure = opened.structure.as_ref().ok_or(MISSING)?;
+            return preview::write(self.wire, opened.reader.as_mut(), structure).await;
+        }
+        let reader = opened.reader.as_mut().ok_or(MISSING)?;
         let out = &mut self.wire.out;
         if let FetchItem::Binary { part, .. } | FetchItem::BinarySize { part } = item {
             response::binary_label(out, item);

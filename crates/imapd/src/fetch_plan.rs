@@ -4,6 +4,7 @@ use crate::enable::{Enabled, Extension};
 use crate::state::Selected;
 use imap_session::command::{FetchArguments, FetchItem, Section, SectionText};
 use imap_session::response::{self, Named};
+use imap_session::view::Entry;
 use store::WithBody;
 
 /// The items of one FETCH, with what they cost.
@@ -47,6 +48,12 @@ impl Plan {
         }
     }
 
+    /// How a response that was not asked for names a message, and the modification sequence that it tells.
+    pub(crate) fn unasked(&self, seq: u32, entry: &Entry) -> (Named, Option<u64>) {
+        let by_uid = self.by_uid || self.items.contains(&FetchItem::Uid);
+        (self.enabled.named(by_uid, seq, entry.uid), self.enabled.modseq(entry))
+    }
+
     pub(crate) fn tells_recent(&self) -> bool {
         self.enabled.tells_recent()
     }
@@ -54,6 +61,12 @@ impl Plan {
     /// FLAGS is shown though it is not among the items, because fetching changed them.
     pub(crate) fn adds_flags(&self) -> bool {
         !self.items.contains(&FetchItem::Flags)
+    }
+
+    /// Whether the octets of a message are read that are not at hand: not for a preview that may be left out.
+    pub(crate) fn reads(&self, is_at_hand: bool) -> bool {
+        let is_due = |item: &FetchItem| need(item) == Some(WithBody::Content) && *item != LAZY;
+        is_at_hand || self.items.iter().any(is_due)
     }
 
     /// Numbers from the first to the last message of a page, and numbers passed over within it.
@@ -67,17 +80,24 @@ impl Plan {
     }
 }
 
+const LAZY: FetchItem = FetchItem::Preview { lazy: true };
+
 fn need(item: &FetchItem) -> Option<WithBody> {
     match item {
         FetchItem::Flags | FetchItem::Uid | FetchItem::ModSeq => None,
-        FetchItem::InternalDate | FetchItem::SaveDate | FetchItem::Rfc822Size => Some(WithBody::No),
-        FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure => Some(WithBody::Structure),
+        FetchItem::InternalDate | FetchItem::SaveDate | FetchItem::Rfc822Size | FetchItem::EmailId => {
+            Some(WithBody::No)
+        }
+        FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure | FetchItem::ThreadId => {
+            Some(WithBody::Structure)
+        }
         FetchItem::Rfc822
         | FetchItem::Rfc822Header
         | FetchItem::Rfc822Text
         | FetchItem::BodySection { .. }
         | FetchItem::Binary { .. }
-        | FetchItem::BinarySize { .. } => Some(WithBody::Content),
+        | FetchItem::BinarySize { .. }
+        | FetchItem::Preview { .. } => Some(WithBody::Content),
     }
 }
 
@@ -95,6 +115,8 @@ fn needs_structure(item: &FetchItem) -> bool {
         FetchItem::Envelope
         | FetchItem::Body
         | FetchItem::BodyStructure
+        | FetchItem::ThreadId
+        | FetchItem::Preview { .. }
         | FetchItem::Binary { .. }
         | FetchItem::BinarySize { .. } => true,
         FetchItem::BodySection { section, .. } => is_part(section),

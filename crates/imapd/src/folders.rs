@@ -19,8 +19,9 @@ impl Connection {
             _ => return Err(ONE_USE),
         };
         let who = Who::at_large(&reach.reached);
-        self.changing(who).create_folder(who.mailbox, &name, special_use).await?.map_err(refusal)?;
-        Ok(Done::new("CREATE completed"))
+        let created = self.changing(who).create_folder(who.mailbox, &name, special_use).await?;
+        let folder = created.map_err(refusal)?;
+        Ok(Done::with(Code::MailboxId(folder.0.unsigned_abs()), "CREATE completed"))
     }
 
     /// The use of that name, for a folder of that mailbox. Uses are those of the session's own mailbox: LIST shows no others.

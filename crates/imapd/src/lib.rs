@@ -48,6 +48,7 @@ mod lsub;
 mod metadata;
 mod metrics;
 mod place;
+mod preview;
 mod quota;
 mod resync;
 mod search;

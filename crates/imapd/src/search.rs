@@ -119,11 +119,11 @@ async fn by_view(selected: &Selected, key: &Key, found: &mut Vec<Message>) -> Ve
         if gone && view.is_gone(entry.uid) {
             continue;
         }
-        let facts = Facts { seq, entry, row: None, sent_day: None, signature: None, text: None };
+        let facts = Facts { seq, entry, row: None, structure: None, signature: None, text: None };
         match key.holds(&facts) {
             Some(true) => found.push((seq, entry.uid)),
             Some(false) => {}
-            None => undecided.push(Asked { seq, entry: *entry, row: None, sent_day: None }),
+            None => undecided.push(Asked { seq, entry: *entry, row: None, structure: None }),
         }
     }
     undecided

@@ -4,6 +4,7 @@
 
 use crate::state::Selected;
 use imap_session::command::{Date, SearchKey};
+use imap_session::response::ObjectId;
 use imap_session::sequence::{MessageSet, Ranges};
 use imap_session::view::Entry;
 use mail_types::{SystemFlags, Timestamp};
@@ -34,6 +35,10 @@ pub(crate) enum Key {
     Larger(u64),
     Smaller(u64),
     Sent(Days),
+    /// RFC 8474; none is what no message has.
+    EmailId(Option<u128>),
+    /// RFC 8474; none is what no message has.
+    ThreadId(Option<u128>),
     /// Field name, and what it holds.
     Field(String, Needle),
     Body(Needle),
@@ -77,8 +82,7 @@ pub(crate) struct Facts<'m> {
     pub(crate) seq: u32,
     pub(crate) entry: &'m Entry,
     pub(crate) row: Option<RowFacts>,
-    /// Day of the Date field, where there is one.
-    pub(crate) sent_day: Option<Option<i64>>,
+    pub(crate) structure: Option<StructureFacts>,
     /// Rules texts out, and never says that one is there.
     pub(crate) signature: Option<&'m Signature>,
     pub(crate) text: Option<Text<'m>>,
@@ -99,6 +103,17 @@ pub(crate) struct RowFacts {
     pub(crate) size: u64,
     pub(crate) internal_secs: i64,
     pub(crate) saved_secs: i64,
+    /// Where identifiers are looked for.
+    pub(crate) email_id: Option<u128>,
+}
+
+/// What a structure says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StructureFacts {
+    /// Day of the Date field, where there is one.
+    pub(crate) sent_day: Option<i64>,
+    /// Where identifiers are looked for and the message has one.
+    pub(crate) thread_id: Option<u128>,
 }
 
 impl Key {
@@ -161,6 +176,8 @@ impl Key {
                 Self::Uid(selected.saved.clone())
             }
             SearchKey::ModSeq(least) => Self::ModSeq(least),
+            SearchKey::EmailId(id) => Self::EmailId(ObjectId::message(&id)),
+            SearchKey::ThreadId(id) => Self::ThreadId(ObjectId::thread(&id)),
         }
     }
 
@@ -174,8 +191,9 @@ impl Key {
             | Self::InternalFrom(_)
             | Self::Saved(_)
             | Self::Larger(_)
-            | Self::Smaller(_) => Depth::Row,
-            Self::Sent(_) => Depth::Structure,
+            | Self::Smaller(_)
+            | Self::EmailId(_) => Depth::Row,
+            Self::Sent(_) | Self::ThreadId(_) => Depth::Structure,
             Self::Field(..) | Self::Body(_) | Self::Text(..) => Depth::Text,
             Self::All
             | Self::Flag(_)
@@ -231,7 +249,11 @@ impl Key {
             Self::Saved(days) => facts.row.map(|row| days.hold(row.saved_secs.div_euclid(DAY))),
             Self::Larger(size) => facts.row.map(|row| row.size > *size),
             Self::Smaller(size) => facts.row.map(|row| row.size < *size),
-            Self::Sent(days) => facts.sent_day.map(|day| day.is_some_and(|day| days.hold(day))),
+            Self::Sent(days) => {
+                facts.structure.map(|structure| structure.sent_day.is_some_and(|day| days.hold(day)))
+            }
+            Self::EmailId(id) => facts.row.map(|row| id.is_some() && row.email_id == *id),
+            Self::ThreadId(id) => facts.structure.map(|structure| id.is_some() && structure.thread_id == *id),
             Self::Field(name, value) => match facts.text {
                 Some(Text::Extract(extract)) => Some(extract.field_holds(name, value)),
                 Some(Text::Read(reading)) => Some(reading.has_found(value)),
@@ -246,9 +268,7 @@ impl Key {
                 Some(Text::Extract(extract)) => {
                     Some(extract.header_holds(in_header) || extract.body_holds(in_body))
                 }
-                Some(Text::Read(reading)) => {
-                    Some(reading.has_found(in_header) || reading.has_found(in_body))
-                }
+                Some(Text::Read(reading)) => Some(reading.has_found(in_header) || reading.has_found(in_body)),
                 None => ruled_out(facts, [in_header, in_body]),
             },
         }
@@ -264,6 +284,16 @@ impl Key {
             Self::Body(text) => vec![Sought::Body(text)],
             Self::Text(in_header, in_body) => vec![Sought::Header(in_header), Sought::Body(in_body)],
             _ => Vec::new(),
+        }
+    }
+
+    /// Whether messages are looked for by identifiers, which are made for it.
+    pub(crate) fn names_objects(&self) -> bool {
+        match self {
+            Self::And(keys) => keys.iter().any(Self::names_objects),
+            Self::Or(one, other) => one.names_objects() || other.names_objects(),
+            Self::Not(key) => key.names_objects(),
+            key => matches!(key, Self::EmailId(_) | Self::ThreadId(_)),
         }
     }
 
@@ -317,7 +347,7 @@ mod tests {
         Entry { uid: 7, flags: SystemFlags::SEEN, keywords: 2, modseq: ModSeq(5), recent: false };
 
     const KNOWN: Facts<'_> =
-        Facts { seq: 1, entry: &ENTRY, row: None, sent_day: None, signature: None, text: None };
+        Facts { seq: 1, entry: &ENTRY, row: None, structure: None, signature: None, text: None };
 
     fn body(text: &str) -> Key {
         Key::Body(Needle::in_body(text, Folding::Unaccented))

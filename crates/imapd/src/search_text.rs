@@ -7,7 +7,7 @@
 use crate::attending::Progress;
 use crate::search::stride;
 use crate::search_content;
-use crate::search_key::{Depth, Facts, Key, RowFacts, Text};
+use crate::search_key::{Depth, Facts, Key, RowFacts, StructureFacts, Text};
 use crate::search_return::Message;
 use crate::search_signatures::{Known, Signatures};
 use crate::sets::page_len;
@@ -48,8 +48,8 @@ impl Looked {
             Self::Signatures => (256, u32::MAX),
             // Each may be as long as an extract may be.
             Self::Extracts => (32, u32::MAX),
-            // Each may have a container in its row.
-            Self::Content => (16, 0),
+            // Each may be as long as a message may be, and others wait for the turn.
+            Self::Content => (4, 0),
         }
     }
 }
@@ -104,7 +104,7 @@ pub(crate) struct Asked {
     pub(crate) seq: u32,
     pub(crate) entry: Entry,
     pub(crate) row: Option<RowFacts>,
-    pub(crate) sent_day: Option<Option<i64>>,
+    pub(crate) structure: Option<StructureFacts>,
 }
 
 impl Asked {
@@ -113,8 +113,8 @@ impl Asked {
     }
 
     fn facts(&self) -> Facts<'_> {
-        let Self { seq, entry, row, sent_day } = self;
-        Facts { seq: *seq, entry, row: *row, sent_day: *sent_day, signature: None, text: None }
+        let Self { seq, entry, row, structure } = self;
+        Facts { seq: *seq, entry, row: *row, structure: *structure, signature: None, text: None }
     }
 }
 
@@ -148,6 +148,8 @@ pub(crate) struct TextSearch {
     store: Store,
     folder: FolderId,
     mailbox_key: MailboxKey,
+    /// Identifiers are made of messages, because some are looked for.
+    names_objects: bool,
     progress: Arc<Progress>,
     ending: Ending,
 }
@@ -160,7 +162,9 @@ impl TextSearch {
         (key, mailbox_key): (Arc<Key>, MailboxKey),
         progress: Arc<Progress>,
     ) -> Self {
-        Self { key, engine, store, folder, mailbox_key, progress, ending: Ending::default() }
+        let names_objects = key.names_objects();
+        let ending = Ending::default();
+        Self { key, engine, store, folder, mailbox_key, names_objects, progress, ending }
     }
 
     /// So many messages are decided already.
@@ -222,7 +226,7 @@ impl TextSearch {
                 Some(signature) => {
                     let holds = self.key.holds(&Facts { signature: Some(signature), ..message.facts() });
                     let verdict = holds.map_or(Verdict::Open, Verdict::Decided);
-                    self.take(vec![(message, verdict)], outcome, &mut left);
+                    self.take([(message, verdict)], outcome, &mut left);
                 }
             }
         }
@@ -353,20 +357,27 @@ impl TextSearch {
             size: row.size.into(),
             internal_secs: row.internal_date.secs(),
             saved_secs: row.saved_at.secs(),
+            email_id: self.names_objects.then(|| self.mailbox_key.content_name(row.body)),
         });
         self.key.holds(&message.facts()).map_or(Verdict::Open, Verdict::Decided)
     }
 
     fn by_its_structure(&self, message: &mut Asked, row: &MessageRow) -> Result<Verdict, Error> {
         let key = self.mailbox_key.unwrap(row.body, &row.wrapped_key)?;
-        message.sent_day = Some(structure(row, &key)?.sent_date());
+        message.structure = Some(self.told_by(&structure(row, &key)?));
         Ok(self.by_its_row(message, row))
+    }
+
+    fn told_by(&self, structure: &Structure) -> StructureFacts {
+        let root = if self.names_objects { structure.thread_root() } else { None };
+        let thread_id = root.map(|root| self.mailbox_key.thread_name(&root));
+        StructureFacts { sent_day: structure.sent_date(), thread_id }
     }
 
     async fn by_its_content(&self, message: &mut Asked, row: &mut MessageRow) -> Result<Verdict, Error> {
         let key = self.mailbox_key.unwrap(row.body, &row.wrapped_key)?;
         let structure = structure(row, &key)?;
-        message.sent_day = Some(structure.sent_date());
+        message.structure = Some(self.told_by(&structure));
         if let Verdict::Decided(holds) = self.by_its_row(message, row) {
             return Ok(Verdict::Decided(holds));
         }

@@ -95,6 +95,7 @@ impl Connection {
         // The rows may be newer than the counters.
         let after_last = selected.view.entries().last().map_or(0, |entry| entry.uid.saturating_add(1));
         say(Code::UidNext(status.uid_next.max(after_last)), "Predicted next UID");
+        say(Code::MailboxId(selected.folder.0.unsigned_abs()), "Identifier of the folder");
         say(permanent_flags(selected), "Flags that can be changed");
         say(Code::HighestModSeq(selected.modseq.0), "Highest modification sequence");
         response::folder_flags(out, SYSTEM, selected.keywords.iter().map(String::as_str));
@@ -226,6 +227,7 @@ fn value(status: &FolderStatus, append_limit: u64, item: StatusItem) -> u64 {
         StatusItem::HighestModSeq => status.modseq.0,
         StatusItem::Deleted => status.deleted.into(),
         StatusItem::AppendLimit => append_limit,
+        StatusItem::MailboxId => status.id.0.unsigned_abs(),
         // Told apart.
         StatusItem::DeletedStorage => 0,
     }

@@ -273,15 +273,15 @@ impl Connection {
             CommandBody::SetMetadata(asked) => self.set_metadata(asked).await,
             CommandBody::Close => self.close().await,
             CommandBody::Unselect => self.unselect().await,
-            CommandBody::Expunge => self.expunge(None).await,
-            CommandBody::UidExpunge { uids } => self.expunge(Some(&uids)).await,
+            CommandBody::Expunge => self.expunge(tag, None).await,
+            CommandBody::UidExpunge { uids } => self.expunge(tag, Some(&uids)).await,
             CommandBody::Search(arguments) => self.search(tag, arguments).await,
             CommandBody::Sort(arguments) => self.sort(tag, arguments).await,
             CommandBody::Thread(arguments) => self.thread(tag, arguments).await,
             CommandBody::Fetch(arguments) => self.fetch(arguments).await,
-            CommandBody::Store(arguments) => self.store_flags(arguments).await,
-            CommandBody::Copy { by_uid, set, folder } => self.copy(&set, by_uid, &folder).await,
-            CommandBody::Move { by_uid, set, folder } => self.move_to(&set, by_uid, &folder).await,
+            CommandBody::Store(arguments) => self.store_flags(tag, arguments).await,
+            CommandBody::Copy { by_uid, set, folder } => self.copy(tag, (&set, by_uid), &folder).await,
+            CommandBody::Move { by_uid, set, folder } => self.move_to(tag, (&set, by_uid), &folder).await,
             // Answered before they come here.
             CommandBody::Logout
             | CommandBody::StartTls

@@ -1,5 +1,6 @@
 //! STORE (RFC 3501 §6.4.6; rights after RFC 4314 §4).
 
+use crate::attending::{Progress, Reports};
 use crate::enable::Extension;
 use crate::place::Who;
 use crate::sets::uid_ranges;
@@ -16,7 +17,7 @@ const RANGES_MAX: usize = 500;
 
 impl Connection {
     /// STORE.
-    pub(crate) async fn store_flags(&mut self, arguments: StoreArguments) -> Answer {
+    pub(crate) async fn store_flags(&mut self, tag: &str, arguments: StoreArguments) -> Answer {
         if arguments.unchanged_since.is_some() {
             self.turn_on(Extension::CondStore);
         }
@@ -30,9 +31,16 @@ impl Connection {
         let mut outcome = Outcome::default();
         let mut done_to = 0;
         let mut failure = None;
+        let (mut reports, progress) = (Reports::of(tag), Progress::of(messages.len() as u64));
         for chunk in uid_ranges(&messages).chunks(RANGES_MAX) {
-            match self.store_ranges(who, &asked, chunk.to_vec(), &mut outcome).await {
-                Ok(()) => done_to = chunk.last().map_or(0, |range| range.1),
+            let storing = self.store_ranges(who, &asked, chunk.to_vec(), (&mut reports, &progress));
+            match storing.await.map(|part| outcome.add(part)) {
+                Ok(()) => {
+                    let before = messages.partition_point(|(_, uid)| *uid <= done_to);
+                    done_to = chunk.last().map_or(done_to, |range| range.1);
+                    let done = messages.partition_point(|(_, uid)| *uid <= done_to);
+                    progress.add((done - before) as u64);
+                }
                 Err(failed) => {
                     failure = Some(failed);
                     break;
@@ -63,13 +71,14 @@ impl Connection {
         who: Who,
         asked: &FlagStore,
         ranges: Vec<(u32, u32)>,
-        outcome: &mut Outcome,
-    ) -> Result<(), Failure> {
+        (reports, progress): (&mut Reports<'_>, &Progress),
+    ) -> Result<Outcome, Failure> {
         let store = self.changing(who);
         let Self { selected, wire, .. } = self;
         let selected = selected.as_deref_mut().ok_or(NO_FOLDER)?;
-        let stored =
-            store.store_flags_if(selected.folder, who.private_seen_of, ranges, asked.clone()).await?;
+        let mut outcome = Outcome::default();
+        let storing = store.store_flags_if(selected.folder, who.private_seen_of, ranges, asked.clone());
+        let stored = reports.during(wire, progress, storing).await??;
         let FlagsStored { changes, modified } = stored.ok_or(TOO_MANY_KEYWORDS)?;
         let is_known = |name: &String| selected.keywords.iter().any(|known| known.eq_ignore_ascii_case(name));
         let are_new = asked.action != FlagAction::Remove && !asked.keywords.iter().all(is_known);
@@ -87,7 +96,7 @@ impl Connection {
             selected.view.note_flags(uid, change.flags, change.keywords, change.modseq);
         }
         outcome.modified.extend(modified.iter().map(|uid| uid.0));
-        Ok(())
+        Ok(outcome)
     }
 
     /// Answers for every message addressed, changed or not. RFC 3501 §6.4.6: silence is about what the client asked, not about what others did;
@@ -127,6 +136,11 @@ struct Outcome {
 }
 
 impl Outcome {
+    fn add(&mut self, part: Self) {
+        self.surprises.extend(part.surprises);
+        self.modified.extend(part.modified);
+    }
+
     /// Whether the client has to hear of the message whatever it asked.
     fn is_news(&self, uid: u32) -> bool {
         self.surprises.binary_search(&uid).is_ok() || self.modified.binary_search(&uid).is_ok()

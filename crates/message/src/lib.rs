@@ -39,6 +39,7 @@ pub mod extract;
 pub mod header;
 pub mod notice;
 pub mod originator;
+pub mod preview;
 pub mod structure;
 pub mod subject;
 pub mod submission;

@@ -29,6 +29,15 @@ impl Store {
 /// Messages that are about to go: how many, their octets, how many are seen and deleted, and the first and last UID.
 type Leaving = (i64, i64, i64, i64, Option<i64>, Option<i64>);
 
+/// What left a folder.
+#[derive(Clone, Copy, Default)]
+struct Gone {
+    count: i64,
+    size: i64,
+    seen: i64,
+    deleted: i64,
+}
+
 impl WriteTx {
     /// Removes messages as [`WriteTx::remove`] does, and tells of it when somebody does who does not hold the mailbox.
     pub(crate) async fn remove_told(
@@ -58,7 +67,8 @@ impl WriteTx {
         only_deleted: bool,
     ) -> Result<i64, Error> {
         let mask = if only_deleted { DELETED } else { 0 };
-        let (mut modseq, mut removed) = (None, 0);
+        let (mut modseq, mut gone) = (None, Gone::default());
+        let is_seen_apart = self.has_private_seen(folder).await?;
         for &(first, last) in ranges {
             let (first, last) = (i64::from(first), i64::from(last));
             let (count, size, seen, deleted, first, last): Leaving = on!(self.conn(), c => sqlx::query_as(
@@ -71,20 +81,38 @@ impl WriteTx {
                 Some(modseq) => modseq,
                 None => *modseq.insert(self.next_modseq(folder).await?),
             };
-            removed += count;
-            self.forget_private_seen(folder, (first, last), mask).await?;
+            gone.count += count;
+            gone.size += size;
+            gone.seen += seen;
+            gone.deleted += deleted;
+            if is_seen_apart {
+                self.forget_private_seen(folder, (first, last), mask).await?;
+            }
             self.log_and_delete(folder, (first, last), mask, modseq).await?;
-            on!(self.conn(), c => sqlx::query(
-                "UPDATE folders SET message_count = message_count - $2, size_bytes = size_bytes - $3, seen_count = seen_count - $4, deleted_count = deleted_count - $5 WHERE id = $1")
-                .bind(folder.0).bind(count).bind(size).bind(seen).bind(deleted).execute(&mut *c).await.map(|_| ()))?;
-            on!(self.conn(), c => sqlx::query(
-                "UPDATE mailboxes SET used_bytes = used_bytes - $2, used_messages = used_messages - $3 WHERE id = $1")
-                .bind(mailbox.0).bind(size).bind(count).execute(&mut *c).await.map(|_| ()))?;
         }
         if modseq.is_some() {
+            self.count_gone(mailbox, folder, gone).await?;
             self.changed(folder);
         }
-        Ok(removed)
+        Ok(gone.count)
+    }
+
+    async fn count_gone(&mut self, mailbox: MailboxId, folder: FolderId, gone: Gone) -> Result<(), Error> {
+        let Gone { count, size, seen, deleted } = gone;
+        on!(self.conn(), c => sqlx::query(
+            "UPDATE folders SET message_count = message_count - $2, size_bytes = size_bytes - $3, seen_count = seen_count - $4, deleted_count = deleted_count - $5 WHERE id = $1")
+            .bind(folder.0).bind(count).bind(size).bind(seen).bind(deleted).execute(&mut *c).await.map(|_| ()))?;
+        on!(self.conn(), c => sqlx::query(
+            "UPDATE mailboxes SET used_bytes = used_bytes - $2, used_messages = used_messages - $3 WHERE id = $1")
+            .bind(mailbox.0).bind(size).bind(count).execute(&mut *c).await.map(|_| ()))?;
+        Ok(())
+    }
+
+    /// Whether any actor has a `\Seen` of their own in the folder.
+    async fn has_private_seen(&mut self, folder: FolderId) -> Result<bool, Error> {
+        let row: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as("SELECT uid FROM seen WHERE folder_id = $1 LIMIT 1")
+            .bind(folder.0).fetch_optional(&mut *c).await)?;
+        Ok(row.is_some())
     }
 
     async fn log_and_delete(

@@ -60,6 +60,27 @@ impl MailboxKey {
         key
     }
 
+    /// What names the content of a message in this mailbox, in whatever folders it is (RFC 8474 EMAILID). Without the key it can be neither guessed nor
+    /// compared with that of another mailbox.
+    pub fn content_name(&self, body: BodyId) -> u128 {
+        self.name(b"vaguemestre name: content", &body.0)
+    }
+
+    /// What names a thread in this mailbox, by the Message-ID that it begins with (RFC 8474 THREADID).
+    pub fn thread_name(&self, first: &[u8]) -> u128 {
+        self.name(b"vaguemestre name: thread", first)
+    }
+
+    fn name(&self, label: &[u8], named: &[u8]) -> u128 {
+        let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, self.key.as_slice());
+        let mut context = aws_lc_rs::hmac::Context::with_key(&key);
+        context.update(label);
+        context.update(named);
+        let mut first = [0; 16];
+        first.iter_mut().zip(context.sign().as_ref()).for_each(|(octet, named)| *octet = *named);
+        u128::from_be_bytes(first)
+    }
+
     fn context(&self, body: BodyId) -> [u8; 24] {
         let mut context = [0; 24];
         context[..16].copy_from_slice(&body.0);

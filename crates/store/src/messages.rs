@@ -86,6 +86,11 @@ pub struct MessageRow {
 }
 
 impl MessageRow {
+    /// Whether the content can be read without asking another machine for it.
+    pub fn is_at_hand(&self) -> bool {
+        self.place.as_deref().is_some_and(|place| place != "object")
+    }
+
     /// Opens the structure; the row must have been read with it.
     pub fn structure(&self, key: &ContentKey) -> Result<Vec<u8>, Error> {
         let sealed = self.structure.as_deref().ok_or(Error::Inconsistent("the body has no structure"))?;

@@ -10,6 +10,22 @@ use crate::{Error, MailboxKey, Store};
 use mail_types::{ActorId, FolderId, MailboxId, SystemFlags, Timestamp, Uid, UidValidity};
 use std::collections::{BTreeMap, HashMap};
 
+/// Ranges of one statement.
+const RANGES_MAX: usize = 1000;
+
+/// Each range is looked up by the key of the table: the join begins with the ranges.
+macro_rules! sources {
+    ($ranges:literal, $within:literal) => {
+        concat!(
+            "SELECT m.uid, m.body_id AS body, m.wrapped_key, m.size_bytes AS size, m.internal_date_ms AS internal_date, m.flags, m.keywords FROM ",
+            $ranges,
+            " CROSS JOIN messages m WHERE m.folder_id = $1 AND m.uid BETWEEN ",
+            $within,
+            " ORDER BY m.uid"
+        )
+    };
+}
+
 /// Why messages were not let in; nothing was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -264,14 +280,25 @@ impl WriteTx {
                 Conn::Sqlite(c) => {
                     let pairs: Vec<String> =
                         ranges.iter().map(|(first, last)| format!("[{first},{last}]")).collect();
-                    let sql = sources!("json_each($2) AS r", "json_extract(r.value, '$[0]') AND json_extract(r.value, '$[1]')");
-                    sqlx::query_as(sql).bind(folder.0).bind(format!("[{}]", pairs.join(","))).fetch_all(c).await?
+                    let sql = sources!(
+                        "json_each($2) AS r",
+                        "json_extract(r.value, '$[0]') AND json_extract(r.value, '$[1]')"
+                    );
+                    sqlx::query_as(sql)
+                        .bind(folder.0)
+                        .bind(format!("[{}]", pairs.join(",")))
+                        .fetch_all(c)
+                        .await?
                 }
                 Conn::Postgres(c, is_stuck) => {
                     let (first, last): (Vec<i64>, Vec<i64>) =
                         ranges.iter().map(|(first, last)| (i64::from(*first), i64::from(*last))).unzip();
-                    let sql = sources!("UNNEST($2::BIGINT[], $3::BIGINT[]) AS r (first, last)", "r.first AND r.last");
-                    answered(is_stuck, sqlx::query_as(sql).bind(folder.0).bind(first).bind(last).fetch_all(c)).await?
+                    let sql = sources!(
+                        "UNNEST($2::BIGINT[], $3::BIGINT[]) AS r (first, last)",
+                        "r.first AND r.last"
+                    );
+                    answered(is_stuck, sqlx::query_as(sql).bind(folder.0).bind(first).bind(last).fetch_all(c))
+                        .await?
                 }
             };
             sources.extend(rows);
@@ -279,23 +306,6 @@ impl WriteTx {
         Ok(sources)
     }
 }
-
-/// Ranges of one statement.
-const RANGES_MAX: usize = 1000;
-
-/// Each range is looked up by the key of the table: the join begins with the ranges.
-macro_rules! sources {
-    ($ranges:literal, $within:literal) => {
-        concat!(
-            "SELECT m.uid, m.body_id AS body, m.wrapped_key, m.size_bytes AS size, m.internal_date_ms AS internal_date, m.flags, m.keywords FROM ",
-            $ranges,
-            " CROSS JOIN messages m WHERE m.folder_id = $1 AND m.uid BETWEEN ",
-            $within,
-            " ORDER BY m.uid"
-        )
-    };
-}
-use sources;
 
 /// A message about to be copied.
 #[derive(sqlx::FromRow)]

@@ -1,5 +1,6 @@
-//! FETCH (RFC 3501 §6.4.5, RFC 7162 §3.1.4).
+//! FETCH (RFC 3501 §6.4.5, RFC 7162 §3.1.4, RFC 8474, RFC 8970, RFC 9394 §3.3).
 
+use super::PartialRange;
 use crate::sequence::MessageSet;
 
 /// What to fetch, of which messages.
@@ -13,6 +14,8 @@ pub struct FetchArguments {
     pub items: Vec<FetchItem>,
     /// RFC 7162 CHANGEDSINCE: only messages of a larger modification sequence.
     pub changed_since: Option<u64>,
+    /// RFC 9394 PARTIAL: only these of the set, by their place among them. What did not change is left out afterwards.
+    pub partial: Option<PartialRange>,
     /// RFC 7162 VANISHED: tell also which UIDs of the set are gone since. Only with UID and `changed_since`.
     pub vanished: bool,
 }
@@ -44,6 +47,15 @@ pub enum FetchItem {
     Uid,
     /// MODSEQ (RFC 7162)
     ModSeq,
+    /// PREVIEW (RFC 8970): the first words.
+    Preview {
+        /// LAZY: only where that costs little.
+        lazy: bool,
+    },
+    /// EMAILID (RFC 8474)
+    EmailId,
+    /// THREADID (RFC 8474)
+    ThreadId,
     /// `BODY[section]<partial>`
     BodySection {
         /// Which octets.
@@ -92,6 +104,7 @@ impl FetchItem {
                 Self::Binary { part, partial, .. },
                 Self::Binary { part: other, partial: other_partial, .. },
             ) => (part, partial) == (other, other_partial),
+            (Self::Preview { .. }, Self::Preview { .. }) => true,
             _ => self == other,
         }
     }

@@ -163,6 +163,10 @@ pub enum SearchKey {
     Sequence(MessageSet),
     /// UID
     Uid(MessageSet),
+    /// EMAILID (RFC 8474): what a client was told, or a text of that form.
+    EmailId(String),
+    /// THREADID (RFC 8474): the same.
+    ThreadId(String),
     /// MODSEQ (RFC 7162): that value or larger. The entry name and type are not kept: flags have one value here.
     ModSeq(u64),
 }

@@ -23,10 +23,12 @@ pub enum StatusItem {
     AppendLimit,
     /// DELETED-STORAGE (RFC 9208): octets of the messages marked to be removed.
     DeletedStorage,
+    /// MAILBOXID (RFC 8474)
+    MailboxId,
 }
 
 impl StatusItem {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Messages,
         Self::Recent,
         Self::UidNext,
@@ -37,6 +39,7 @@ impl StatusItem {
         Self::Deleted,
         Self::AppendLimit,
         Self::DeletedStorage,
+        Self::MailboxId,
     ];
 
     /// The word on the wire.
@@ -52,6 +55,7 @@ impl StatusItem {
             Self::Deleted => "DELETED",
             Self::AppendLimit => "APPENDLIMIT",
             Self::DeletedStorage => "DELETED-STORAGE",
+            Self::MailboxId => "MAILBOXID",
         }
     }
 

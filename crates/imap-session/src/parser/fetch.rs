@@ -1,7 +1,7 @@
-//! FETCH (RFC 3501 `fetch`, RFC 7162 `fetch-modifier`).
+//! FETCH (RFC 3501 `fetch`, RFC 7162 and RFC 9394 `fetch-modifier`).
 
-use super::{Cursor, Parsed, spaced_set};
-use crate::command::{CommandBody, FetchArguments, FetchItem, Partial, Section, SectionText};
+use super::{Cursor, Parsed, search, spaced_set};
+use crate::command::{CommandBody, FetchArguments, FetchItem, Partial, PartialRange, Section, SectionText};
 
 /// Each item may cost the whole message in the answer.
 const ITEMS_MAX: usize = 256;
@@ -23,11 +23,11 @@ pub(super) fn arguments(cursor: &mut Cursor<'_>, by_uid: bool) -> Parsed<Command
         return Err("Too few or too many items");
     }
     let items = each_once(items);
-    let Modifiers { changed_since, vanished } = modifiers(cursor)?;
+    let Modifiers { changed_since, partial, vanished } = modifiers(cursor)?;
     if vanished && !(by_uid && changed_since.is_some()) {
         return Err("VANISHED needs UID FETCH and CHANGEDSINCE");
     }
-    Ok(CommandBody::Fetch(FetchArguments { by_uid, set, items, changed_since, vanished }))
+    Ok(CommandBody::Fetch(FetchArguments { by_uid, set, items, changed_since, partial, vanished }))
 }
 
 /// A client that asks twice hears once; what sets `\\Seen` in one of both places sets it.
@@ -35,7 +35,7 @@ fn each_once(items: Vec<FetchItem>) -> Vec<FetchItem> {
     let mut once: Vec<FetchItem> = Vec::with_capacity(items.len());
     for item in items {
         match once.iter_mut().find(|known| known.is_answered_as(&item)) {
-            Some(known) if item.sets_seen() => *known = item,
+            Some(known) if item.sets_seen() || item == (FetchItem::Preview { lazy: false }) => *known = item,
             Some(_) => {}
             None => once.push(item),
         }
@@ -59,6 +59,7 @@ fn macro_items(cursor: &mut Cursor<'_>) -> Option<Vec<FetchItem>> {
 #[derive(Default)]
 struct Modifiers {
     changed_since: Option<u64>,
+    partial: Option<PartialRange>,
     vanished: bool,
 }
 
@@ -72,12 +73,17 @@ fn modifiers(cursor: &mut Cursor<'_>) -> Parsed<Modifiers> {
                     cursor.space()?;
                     modifiers.changed_since = Some(cursor.number()?);
                 }
+                "PARTIAL" if modifiers.partial.is_some() => return Err("PARTIAL may be given once"),
+                "PARTIAL" => {
+                    cursor.space()?;
+                    modifiers.partial = Some(search::partial_range(cursor)?);
+                }
                 "VANISHED" => modifiers.vanished = true,
                 _ => return Err("Unknown modifier"),
             }
             Ok(())
         })?;
-        if modifiers.changed_since.is_none() && !modifiers.vanished {
+        if modifiers.changed_since.is_none() && modifiers.partial.is_none() && !modifiers.vanished {
             return Err("Missing modifier");
         }
     }
@@ -98,6 +104,9 @@ fn item(cursor: &mut Cursor<'_>) -> Parsed<FetchItem> {
         b"BODYSTRUCTURE" => FetchItem::BodyStructure,
         b"UID" => FetchItem::Uid,
         b"MODSEQ" => FetchItem::ModSeq,
+        b"PREVIEW" => FetchItem::Preview { lazy: is_lazy(cursor) },
+        b"EMAILID" => FetchItem::EmailId,
+        b"THREADID" => FetchItem::ThreadId,
         b"BODY" if cursor.eat(b'[') => body_section(cursor, false)?,
         b"BODY" => FetchItem::Body,
         b"BODY.PEEK" => {
@@ -109,6 +118,16 @@ fn item(cursor: &mut Cursor<'_>) -> Parsed<FetchItem> {
         b"BINARY.SIZE" => FetchItem::BinarySize { part: binary_part(cursor)? },
         _ => return Err("Unknown item"),
     })
+}
+
+/// `[SP "(" "LAZY" ")"]`; what else is in parentheses there are modifiers of the command.
+fn is_lazy(cursor: &mut Cursor<'_>) -> bool {
+    let mut ahead = cursor.clone();
+    let is_lazy = ahead.eat(b' ') && ahead.eat(b'(') && ahead.eat_word("LAZY") && ahead.eat(b')');
+    if is_lazy {
+        *cursor = ahead;
+    }
+    is_lazy
 }
 
 /// The rest of `BODY[`: `section "]" ["<" number "." nz-number ">"]`

@@ -169,6 +169,8 @@ impl Keys<'_, '_> {
             "SMALLER" => Key::Smaller(self.number()?),
             "UID" => Key::Uid(super::spaced_set(self.cursor)?),
             "MODSEQ" => Key::ModSeq(self.mod_sequence()?),
+            "EMAILID" => Key::EmailId(self.object_id()?),
+            "THREADID" => Key::ThreadId(self.object_id()?),
             "NOT" => Key::Not(Box::new(self.operand(depth)?)),
             "OR" => Key::Or(Box::new(self.operand(depth)?), Box::new(self.operand(depth)?)),
             _ => return Err("Unknown search key"),
@@ -193,6 +195,14 @@ impl Keys<'_, '_> {
         self.cursor.space()?;
         let word = self.cursor.atom()?;
         if is_keyword(word) { Ok(word.to_owned()) } else { Err("Invalid keyword") }
+    }
+
+    /// RFC 8474 `objectid = 1*255(ALPHA / DIGIT / "_" / "-")`
+    fn object_id(&mut self) -> Parsed<String> {
+        self.cursor.space()?;
+        let id = self.cursor.take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        let id = std::str::from_utf8(id).unwrap_or_default();
+        if id.is_empty() || id.len() > 255 { Err("Invalid object identifier") } else { Ok(id.to_owned()) }
     }
 
     fn date(&mut self) -> Parsed<crate::command::Date> {

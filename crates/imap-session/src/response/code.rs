@@ -1,6 +1,6 @@
 //! Response codes (RFC 3501 §7.1, RFC 5530 and extensions).
 
-use super::strings;
+use super::{ObjectId, strings};
 use crate::sequence::format_uids;
 use mail_types::SystemFlags;
 use std::fmt;
@@ -56,6 +56,8 @@ pub enum Code {
     MetadataMaxSize(u64),
     /// METADATA TOOMANY (RFC 5464)
     MetadataTooMany,
+    /// MAILBOXID (RFC 8474): the number of a folder.
+    MailboxId(u64),
     /// MODIFIED (RFC 7162): numbers or UIDs, as the command named them, of messages that a conditional STORE left alone.
     Modified(Vec<u32>),
     /// NOMODSEQ (RFC 7162)
@@ -111,6 +113,7 @@ impl fmt::Display for Code {
             // A URL that could end the code early is not repeated: BADURL without it says enough.
             Self::BadUrl(url) if url.contains(|c: char| !c.is_ascii_graphic() || c == ']') => "BADURL",
             Self::BadUrl(url) => return write!(f, "BADURL {url}"),
+            Self::MailboxId(number) => return write!(f, "MAILBOXID ({})", ObjectId::Folder(*number)),
             Self::Modified(numbers) => return write!(f, "MODIFIED {}", format_uids(numbers)),
             Self::Capability(names) => return write!(f, "CAPABILITY {names}"),
             Self::HighestModSeq(value) => return write!(f, "HIGHESTMODSEQ {value}"),
@@ -201,6 +204,7 @@ mod tests {
             (Code::MetadataLongEntries(2199), "METADATA LONGENTRIES 2199"),
             (Code::MetadataMaxSize(65536), "METADATA MAXSIZE 65536"),
             (Code::MetadataTooMany, "METADATA TOOMANY"),
+            (Code::MailboxId(7), "MAILBOXID (F7)"),
             (Code::ReadWrite, "READ-WRITE"),
             (Code::ExpungeIssued, "EXPUNGEISSUED"),
             (Code::InProgress("A001".into(), Some((454, 1000))), "INPROGRESS (\"A001\" 454 1000)"),

@@ -8,6 +8,7 @@ mod esearch;
 mod fetch;
 mod list;
 mod metadata;
+mod object_id;
 mod strings;
 mod thread;
 
@@ -22,6 +23,7 @@ pub use fetch::{
 pub use list::{ListItem, list, list_with, lsub};
 use mail_types::SystemFlags;
 pub use metadata::{metadata_begin, metadata_end, metadata_entry};
+pub use object_id::{ObjectId, email_id, thread_id};
 use std::ops::RangeInclusive;
 pub use strings::{
     astring, astring_folder_name, flags, literal, literal_header, nil, nstring, number, quoted_or_literal,
@@ -130,7 +132,7 @@ pub fn namespace(out: &mut Vec<u8>, classes: [&[(&str, char)]; 3], utf8: bool) {
     line_end(out);
 }
 
-/// `* STATUS name (ITEM value …)`
+/// `* STATUS name (ITEM value …)`; MAILBOXID from the number of the folder.
 pub fn status(out: &mut Vec<u8>, name: &str, utf8: bool, items: &[(StatusItem, u64)]) {
     out.extend_from_slice(b"* STATUS ");
     astring_folder_name(out, name, utf8);
@@ -138,7 +140,12 @@ pub fn status(out: &mut Vec<u8>, name: &str, utf8: bool, items: &[(StatusItem, u
     strings::list(out, items, |out, (item, value)| {
         out.extend_from_slice(item.as_str().as_bytes());
         out.push(b' ');
-        number(out, *value);
+        match item {
+            StatusItem::MailboxId => {
+                out.extend_from_slice(format!("({})", ObjectId::Folder(*value)).as_bytes());
+            }
+            _ => number(out, *value),
+        }
     });
     line_end(out);
 }
@@ -308,6 +315,10 @@ mod tests {
         assert_eq!(
             written(|out| status(out, "Envoyés", false, &items)),
             "* STATUS \"Envoy&AOk-s\" (MESSAGES 231 UIDNEXT 44292)\r\n"
+        );
+        assert_eq!(
+            written(|out| status(out, "INBOX", false, &[(StatusItem::MailboxId, 7)])),
+            "* STATUS \"INBOX\" (MAILBOXID (F7))\r\n"
         );
         assert_eq!(
             written(|out| namespace(out, [&[("", '/')], &[], &[]], false)),

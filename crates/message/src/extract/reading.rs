@@ -193,7 +193,13 @@ impl<'k> Reading<'k> {
     }
 
     /// Looks through the fields that are whole, and takes them away. True after the last: a header ends at its first empty line.
-    fn fields(&mut self, held: &mut Vec<u8>, field: &mut Option<Field>, is_header: bool, is_end: bool) -> bool {
+    fn fields(
+        &mut self,
+        held: &mut Vec<u8>,
+        field: &mut Option<Field>,
+        is_header: bool,
+        is_end: bool,
+    ) -> bool {
         let (mut rest, mut is_over) = (held.as_slice(), false);
         while !rest.is_empty() {
             if field.is_none() && Blocks::new(rest).next().is_none() {
@@ -312,8 +318,7 @@ impl Lane {
         let needed = self.decoder.max_utf8_buffer_length(octets.len()).unwrap_or(octets.len() * 3 + 16);
         text.reserve(needed);
         if is_strict {
-            let (result, _) =
-                self.decoder.decode_to_string_without_replacement(octets, &mut text, is_end);
+            let (result, _) = self.decoder.decode_to_string_without_replacement(octets, &mut text, is_end);
             self.is_wrong = result != DecoderResult::InputEmpty;
         } else {
             // There is room for all of it.

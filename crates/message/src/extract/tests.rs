@@ -112,7 +112,9 @@ fn read<'k>(raw: &[u8], size: usize, sought: &[Sought<'k>], folding: Folding) ->
     let mut reading = Reading::new(sought.to_vec(), folding);
     for piece in structure.pieces() {
         reading.begin(&piece);
-        raw[piece.range.start as usize..piece.range.end as usize].chunks(size).for_each(|part| reading.push(part));
+        raw[piece.range.start as usize..piece.range.end as usize]
+            .chunks(size)
+            .for_each(|part| reading.push(part));
         reading.end();
     }
     structure.attachment_names().iter().for_each(|name| reading.text(name));
@@ -124,8 +126,11 @@ fn a_reading_finds_what_stands_past_every_bound_and_across_them() {
     let header = "Subject: loin\r\nContent-Type: text/plain\r\n\r\n";
     let line = "une ligne assez longue pour compter\r\n".repeat(200_000);
     let letter = format!("{header}{line}xanthochromique{line}");
-    let (there, absent, across) =
-        (in_body("XANTHOchromique"), in_body("xanthochromie"), in_body("compter\r\nxanthochromiqueune ligne"));
+    let (there, absent, across) = (
+        in_body("XANTHOchromique"),
+        in_body("xanthochromie"),
+        in_body("compter\r\nxanthochromiqueune ligne"),
+    );
     let sought = [&there, &absent, &across].map(Sought::Body);
     let reading = read(letter.as_bytes(), 65_536, &sought, Folding::Unaccented);
     assert_eq!([&there, &absent, &across].map(|needle| reading.has_found(needle)), [true, false, true]);

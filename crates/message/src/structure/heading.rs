@@ -45,6 +45,14 @@ impl Structure {
         self.references = Some(kept_of_header(header));
     }
 
+    /// The Message-ID with which the message's thread begins, as far as the message tells: the first of its ancestors, or its own. None where it names
+    /// none, or where its ancestors are not known.
+    pub fn thread_root(&self) -> Option<Vec<u8>> {
+        self.references.as_ref()?;
+        let Heading { message_id, references, .. } = self.heading();
+        references.into_iter().next().or(message_id)
+    }
+
     /// What sorts and threads the message.
     pub fn heading(&self) -> Heading {
         let envelope = Value::parse(&self.envelope).unwrap_or(Value::Nil);
@@ -123,6 +131,20 @@ mod tests {
         assert_eq!(texts(&both.references), ["1@a", "2@a"]);
         let only_reply = heading("In-Reply-To: your letter of Monday <8@a> <9@a>\r\nReferences: none\r\n");
         assert_eq!((texts(&only_reply.references), only_reply.message_id), (vec!["8@a"], None));
+    }
+
+    #[test]
+    fn a_thread_begins_with_the_first_that_a_message_names() {
+        let root = |header: &str| {
+            let mut scanner = StructureScanner::new();
+            scanner.push(header.as_bytes());
+            scanner.push(b"\r\n");
+            scanner.finish().thread_root().map(|root| String::from_utf8(root).unwrap())
+        };
+        assert_eq!(root("Message-ID: <1@a>\r\n").as_deref(), Some("1@a"));
+        assert_eq!(root("Message-ID: <2@a>\r\nIn-Reply-To: <1@a>\r\n").as_deref(), Some("1@a"));
+        assert_eq!(root("Message-ID: <3@a>\r\nReferences: <1@a> <2@a>\r\n").as_deref(), Some("1@a"));
+        assert_eq!(root("Subject: x\r\n"), None);
     }
 
     #[test]
