@@ -42,7 +42,7 @@ fn init_makes_an_operator_without_fault_and_is_fine_twice() {
         before
     );
     operator.cli(&["migrate"]).ok();
-    operator.cli(&["migrate"]).ok();
+    assert_eq!(operator.cli(&["migrate", "--json"]).json()["migrated"], true);
 }
 
 #[test]

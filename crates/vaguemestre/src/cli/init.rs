@@ -3,11 +3,12 @@
 //! The certificates come from a development authority made on the spot, so that `serve` starts and can be tried; they are to be replaced by
 //! those of the health PKI. Until then no real operator believes this one, nor this one them.
 
-use super::print;
+use super::{Global, print};
 use anyhow::{Context, Result};
 use clap::Args;
 use mail_types::Domain;
 use pki::development::{DevelopmentPki, SubjectAttributes};
+use serde_json::json;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -28,7 +29,7 @@ pub(crate) struct InitArguments {
     store_url: String,
 }
 
-pub(super) async fn run(arguments: InitArguments) -> Result<ExitCode> {
+pub(super) async fn run(global: &Global, arguments: InitArguments) -> Result<ExitCode> {
     let domain: Domain = arguments.domain.parse().context("--domain")?;
     let dir = &arguments.dir;
     make_private_dir(dir)?;
@@ -55,6 +56,10 @@ pub(super) async fn run(arguments: InitArguments) -> Result<ExitCode> {
     let store = Store::open(&options).await?;
     store.add_domain(domain.clone()).await?;
     store.close().await;
+    if global.json {
+        print::json(&json!({"config": file, "domain": domain.to_string(), "developmentCertificates": is_development}));
+        return Ok(ExitCode::SUCCESS);
+    }
     print::line(&format!("{} is ready. Next:", file.display()));
     print::line(
         "  1. replace tls/ and trust/ (development certificates) by those of the health PKI and its white list",

@@ -197,12 +197,17 @@ async fn obey(global: &Global, command: Command) -> Result<ExitCode> {
         global.is_here(name)?;
     }
     match command {
-        Command::Init(arguments) => init::run(arguments).await,
+        Command::Init(arguments) => init::run(global, arguments).await,
         Command::Demo(arguments) => crate::demo::run(arguments).await,
         Command::CheckConfig => check_config::run(global).await,
         Command::Serve => serve::run(global.load()?).await,
         Command::Migrate => {
             Store::create(&crate::operator::store_options(&global.load()?)?).await?;
+            if global.json {
+                print::json(&serde_json::json!({"migrated": true}));
+            } else {
+                print::line("The store is as this version needs it.");
+            }
             Ok(ExitCode::SUCCESS)
         }
         Command::Domain(command) => domain::run(global, command).await,
