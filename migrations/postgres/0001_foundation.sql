@@ -308,15 +308,17 @@ CREATE TABLE structures (
     structure BYTEA NOT NULL
 );
 
--- What SEARCH reads of a message: a signature that rules most messages out, and its text, decoded and folded; both sealed. A message with very much text has none. The signature
--- comes first, so that the text is not read with it.
+-- What SEARCH reads of a message: a signature that rules most messages out, and the texts of its header and of its body, decoded and folded; each sealed. A message with very much
+-- text has none. What is read of more messages comes first, so that the rest is not read with it.
 CREATE TABLE extracts (
     body_id BYTEA PRIMARY KEY REFERENCES bodies (id) ON DELETE CASCADE,
     signature BYTEA NOT NULL,
+    header BYTEA NOT NULL,
     extract BYTEA NOT NULL
 );
 -- What is sealed does not get smaller.
 ALTER TABLE extracts ALTER COLUMN signature SET STORAGE EXTERNAL;
+ALTER TABLE extracts ALTER COLUMN header SET STORAGE EXTERNAL;
 ALTER TABLE extracts ALTER COLUMN extract SET STORAGE EXTERNAL;
 
 CREATE TABLE messages (

@@ -306,11 +306,12 @@ CREATE TABLE structures (
     structure BLOB NOT NULL
 ) WITHOUT ROWID;
 
--- What SEARCH reads of a message: a signature that rules most messages out, and its text, decoded and folded; both sealed. A message with very much text has none. The signature
--- comes first, so that the text is not read with it.
+-- What SEARCH reads of a message: a signature that rules most messages out, and the texts of its header and of its body, decoded and folded; each sealed. A message with very much
+-- text has none. What is read of more messages comes first, so that the rest is not read with it.
 CREATE TABLE extracts (
     body_id BLOB PRIMARY KEY REFERENCES bodies (id) ON DELETE CASCADE,
     signature BLOB NOT NULL,
+    header BLOB NOT NULL,
     extract BLOB NOT NULL
 );
 

@@ -91,6 +91,8 @@ pub(crate) struct Facts<'m> {
 /// The text of a message.
 #[derive(Clone, Copy)]
 pub(crate) enum Text<'m> {
+    /// That of its header, as it is kept.
+    Header(&'m Extract),
     /// As it is kept.
     Extract(&'m Extract),
     /// What was found while the message was read.
@@ -255,22 +257,36 @@ impl Key {
             Self::EmailId(id) => facts.row.map(|row| id.is_some() && row.email_id == *id),
             Self::ThreadId(id) => facts.structure.map(|structure| id.is_some() && structure.thread_id == *id),
             Self::Field(name, value) => match facts.text {
-                Some(Text::Extract(extract)) => Some(extract.field_holds(name, value)),
+                Some(Text::Header(extract) | Text::Extract(extract)) => {
+                    Some(extract.field_holds(name, value))
+                }
                 Some(Text::Read(reading)) => Some(reading.has_found(value)),
                 None => ruled_out(facts, [value]),
             },
             Self::Body(text) => match facts.text {
                 Some(Text::Extract(extract)) => Some(extract.body_holds(text)),
                 Some(Text::Read(reading)) => Some(reading.has_found(text)),
-                None => ruled_out(facts, [text]),
+                Some(Text::Header(_)) | None => ruled_out(facts, [text]),
             },
             Self::Text(in_header, in_body) => match facts.text {
                 Some(Text::Extract(extract)) => {
                     Some(extract.header_holds(in_header) || extract.body_holds(in_body))
                 }
                 Some(Text::Read(reading)) => Some(reading.has_found(in_header) || reading.has_found(in_body)),
+                Some(Text::Header(extract)) if extract.header_holds(in_header) => Some(true),
+                Some(Text::Header(_)) => ruled_out(facts, [in_body]),
                 None => ruled_out(facts, [in_header, in_body]),
             },
+        }
+    }
+
+    /// Whether some key is answered by fields of the header.
+    pub(crate) fn looks_at_fields(&self) -> bool {
+        match self {
+            Self::And(keys) => keys.iter().any(Self::looks_at_fields),
+            Self::Or(one, other) => one.looks_at_fields() || other.looks_at_fields(),
+            Self::Not(key) => key.looks_at_fields(),
+            key => matches!(key, Self::Field(..)),
         }
     }
 
@@ -379,9 +395,12 @@ mod tests {
         let opened = extract.opened(Folding::Unaccented);
         let passed = Facts { signature: Some(&signature), ..KNOWN };
         let read = Facts { text: Some(Text::Extract(&opened)), ..passed };
-        for (text, told, found) in
-            [("hiver", None, true), ("printemps", Some(false), false), ("été", None, false)]
-        {
+        for (text, told, found) in [
+            ("hiver", None, true),
+            ("printemps", Some(false), false),
+            ("été", Some(false), false),
+            ("ét", None, false),
+        ] {
             assert_eq!(body(text).holds(&passed), told, "{text}");
             assert_eq!(body(text).holds(&Facts { signature: None, ..passed }), None, "{text}");
             assert_eq!(body(text).holds(&read), Some(found), "{text}");

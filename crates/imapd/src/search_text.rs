@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 
 /// Pages of one search that are under way at one time.
 const PAGES_MAX: usize = 2;
+const UNREADABLE: Error = Error::Inconsistent("the text extract is not readable");
 /// Octets of signatures that are gathered before they are shared.
 const GATHERED_MAX: usize = 8 * 1024 * 1024;
 
@@ -34,6 +35,7 @@ enum Looked {
     Rows,
     Structures,
     Signatures,
+    Headers,
     Extracts,
     /// The messages themselves.
     Content,
@@ -45,7 +47,7 @@ impl Looked {
         match self {
             Self::Rows => (512, 16),
             Self::Structures => (256, 4),
-            Self::Signatures => (256, u32::MAX),
+            Self::Signatures | Self::Headers => (256, u32::MAX),
             // Each may be as long as an extract may be.
             Self::Extracts => (32, u32::MAX),
             // Each may be as long as a message may be, and others wait for the turn.
@@ -186,6 +188,9 @@ impl TextSearch {
         if key.is_told_by_signatures() {
             left = search.clone().by_signature(left, outcome).await?;
         }
+        if key.looks_at_fields() {
+            left = search.clone().by(Looked::Headers, left, outcome).await?;
+        }
         for looked in [Looked::Extracts, Looked::Content] {
             left = search.clone().by(looked, left, outcome).await?;
         }
@@ -303,12 +308,9 @@ impl TextSearch {
             Looked::Rows => WithBody::No,
             Looked::Structures => WithBody::Structure,
             Looked::Content => WithBody::Content,
-            Looked::Signatures | Looked::Extracts => {
-                let kind =
-                    if looked == Looked::Signatures { Searched::Signatures } else { Searched::Extracts };
-                let uids: Vec<Uid> = asked.iter().map(|message| Uid(message.entry.uid)).collect();
-                return Ok(Rows::Searched(self.store.search_rows(self.folder, &uids, kind).await?));
-            }
+            Looked::Signatures => return self.searched(asked, Searched::Signatures).await,
+            Looked::Headers => return self.searched(asked, Searched::Headers).await,
+            Looked::Extracts => return self.searched(asked, Searched::Extracts).await,
         };
         let (Some(first), Some(last)) = (asked.first(), asked.last()) else {
             return Ok(Rows::Messages(Vec::new()));
@@ -316,6 +318,11 @@ impl TextSearch {
         let (first, last) = (Uid(first.entry.uid), Uid(last.entry.uid));
         let (span, _) = looked.page_bounds();
         Ok(Rows::Messages(self.store.messages(self.folder, first, last, span, with).await?))
+    }
+
+    async fn searched(&self, asked: &[Asked], kind: Searched) -> Result<Rows, Failure> {
+        let uids: Vec<Uid> = asked.iter().map(|message| Uid(message.entry.uid)).collect();
+        Ok(Rows::Searched(self.store.search_rows(self.folder, &uids, kind).await?))
     }
 
     fn judge(&self, asked: Vec<Asked>, rows: Rows, looked: Looked, handle: &Handle) -> Page {
@@ -339,6 +346,7 @@ impl TextSearch {
                 (Looked::Signatures, _, Some(row)) => {
                     self.by_its_signature(&message, row, &mut page.signatures)
                 }
+                (Looked::Headers, _, Some(row)) => self.by_its_header(&message, row),
                 (Looked::Extracts, _, Some(row)) => self.by_its_extract(&message, row),
                 // A message that is no more is not found.
                 _ => continue,
@@ -397,7 +405,7 @@ impl TextSearch {
         row: &SearchRow,
         signatures: &mut Vec<(u32, Arc<Signature>)>,
     ) -> Result<Verdict, Error> {
-        let opened = if row.is_there() { row.open(&self.content_key(row)?)? } else { None };
+        let opened = if row.is_there() { row.signature(&self.content_key(row)?)? } else { None };
         let Some(stored) = opened else { return Ok(Verdict::Open) };
         let signature = Signature::decode(&stored)
             .map_err(|_| Error::Inconsistent("the signature of a text is not readable"))?;
@@ -406,12 +414,23 @@ impl TextSearch {
         Ok(verdict.map_or(Verdict::Open, Verdict::Decided))
     }
 
+    fn by_its_header(&self, message: &Asked, row: &SearchRow) -> Result<Verdict, Error> {
+        let opened = if row.is_there() { row.header(&self.content_key(row)?)? } else { None };
+        let Some(header) = opened else { return Ok(Verdict::Open) };
+        let header = Extract::decode_header(header).map_err(|_| UNREADABLE)?.opened(self.engine.folding);
+        let facts = Facts { text: Some(Text::Header(&header)), ..message.facts() };
+        Ok(self.key.holds(&facts).map_or(Verdict::Open, Verdict::Decided))
+    }
+
     fn by_its_extract(&self, message: &Asked, row: &SearchRow) -> Result<Verdict, Error> {
-        let opened = if row.is_there() { row.open(&self.content_key(row)?)? } else { None };
-        let Some(stored) = opened else { return Ok(Verdict::Open) };
-        let extract = Extract::decode(stored)
-            .map_err(|_| Error::Inconsistent("the text extract is not readable"))?
-            .opened(self.engine.folding);
+        if !row.is_there() {
+            return Ok(Verdict::Open);
+        }
+        let key = self.content_key(row)?;
+        let (Some(header), Some(body)) = (row.header(&key)?, row.body_text(&key)?) else {
+            return Ok(Verdict::Open);
+        };
+        let extract = Extract::decode(header, &body).map_err(|_| UNREADABLE)?.opened(self.engine.folding);
         let facts = Facts { text: Some(Text::Extract(&extract)), ..message.facts() };
         Ok(Verdict::Decided(self.key.holds(&facts).unwrap_or(false)))
     }

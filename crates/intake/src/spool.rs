@@ -78,5 +78,6 @@ impl Spool {
 /// A message with too much text is searched without an extract.
 fn make_searchable(body: &mut BodyWriter, structure: &Structure, gathered: &Gathered) -> Result<(), Error> {
     let Some(extract) = gathered.extract(structure) else { return Ok(()) };
-    body.make_searchable(&extract.signature().encode(), &extract.encode())
+    let (header, text) = extract.encode();
+    body.make_searchable(&extract.signature().encode(), &header, &text)
 }

@@ -205,12 +205,12 @@ impl BodyWriter {
         Ok(())
     }
 
-    /// Seals what the body is searched by: the signature of its text, and the text. Not of a body that is kept outside and has much text: it would be held in memory.
+    /// Seals what the body is searched by: the signature of its text, and the texts of header and body. Not of a body that is kept outside and has much text: it would be held in memory.
     ///
     /// # Errors
     /// [`Error::TooBig`] for a text of 4 GiB.
-    pub fn make_searchable(&mut self, signature: &[u8], extract: &[u8]) -> Result<(), Error> {
-        let sealed = SealedSearch::seal(self.id, &self.key, signature, extract)?;
+    pub fn make_searchable(&mut self, signature: &[u8], header: &[u8], text: &[u8]) -> Result<(), Error> {
+        let sealed = SealedSearch::seal(self.id, &self.key, signature, header, text)?;
         self.search = (self.inline_max > 0 || sealed.octets() <= SEARCH_OUTSIDE_MAX).then_some(sealed);
         Ok(())
     }

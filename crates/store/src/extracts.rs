@@ -16,6 +16,7 @@ const EXTRACT_MAX: usize = 16 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct SealedSearch {
     pub(crate) signature: Vec<u8>,
+    pub(crate) header: Vec<u8>,
     pub(crate) extract: Vec<u8>,
 }
 
@@ -24,17 +25,20 @@ impl SealedSearch {
         body: BodyId,
         key: &ContentKey,
         signature: &[u8],
+        header: &[u8],
         extract: &[u8],
     ) -> Result<Self, Error> {
         let seal = |kind, content: &[u8]| Sealer::seal_side_car(body, key.raw(), kind, content);
         Ok(Self {
             signature: seal(SideCar::Signature, signature),
+            // It is short, and opened for thousands of messages at a time.
+            header: seal(SideCar::Header, header),
             extract: seal(SideCar::Extract, &packed(extract)?),
         })
     }
 
     pub(crate) fn octets(&self) -> usize {
-        self.signature.len() + self.extract.len()
+        self.signature.len() + self.header.len() + self.extract.len()
     }
 }
 
@@ -59,12 +63,14 @@ fn unpacked(packed: &[u8]) -> Result<Vec<u8>, Error> {
     Ok(out)
 }
 
-/// Which of the two is read.
+/// What is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Searched {
     /// Signatures.
     Signatures,
-    /// Text extracts.
+    /// Texts of headers.
+    Headers,
+    /// Texts of headers and of bodies.
     Extracts,
 }
 
@@ -75,8 +81,9 @@ pub struct SearchRow {
     pub uid: Uid,
     body: BodyId,
     wrapped_key: Vec<u8>,
-    kind: Searched,
-    sealed: Option<Vec<u8>>,
+    signature: Option<Vec<u8>>,
+    header: Option<Vec<u8>>,
+    extract: Option<Vec<u8>>,
 }
 
 impl SearchRow {
@@ -90,33 +97,49 @@ impl SearchRow {
         &self.wrapped_key
     }
 
-    /// Whether there is any.
+    /// Whether anything was read.
     pub fn is_there(&self) -> bool {
-        self.sealed.is_some()
+        self.signature.is_some() || self.header.is_some()
     }
 
-    /// Opens what was read; none where there is none.
+    /// Opens the signature; none where none was read.
     ///
     /// # Errors
     /// [`Error::Sealed`] when it does not open.
-    pub fn open(&self, key: &ContentKey) -> Result<Option<Vec<u8>>, Error> {
-        let Some(sealed) = self.sealed.as_deref() else { return Ok(None) };
-        match self.kind {
-            Searched::Signatures => open_side_car(self.body, key.raw(), SideCar::Signature, sealed).map(Some),
-            Searched::Extracts => {
-                unpacked(&open_side_car(self.body, key.raw(), SideCar::Extract, sealed)?).map(Some)
-            }
-        }
+    pub fn signature(&self, key: &ContentKey) -> Result<Option<Vec<u8>>, Error> {
+        self.open(key, SideCar::Signature, self.signature.as_deref())
+    }
+
+    /// Opens the text of the header; none where none was read.
+    ///
+    /// # Errors
+    /// [`Error::Sealed`] when it does not open.
+    pub fn header(&self, key: &ContentKey) -> Result<Option<Vec<u8>>, Error> {
+        self.open(key, SideCar::Header, self.header.as_deref())
+    }
+
+    /// Opens the text of the body; none where none was read.
+    ///
+    /// # Errors
+    /// [`Error::Sealed`] when it does not open.
+    pub fn body_text(&self, key: &ContentKey) -> Result<Option<Vec<u8>>, Error> {
+        let opened = self.open(key, SideCar::Extract, self.extract.as_deref())?;
+        opened.map(|packed| unpacked(&packed)).transpose()
+    }
+
+    fn open(&self, key: &ContentKey, kind: SideCar, sealed: Option<&[u8]>) -> Result<Option<Vec<u8>>, Error> {
+        sealed.map(|sealed| open_side_car(self.body, key.raw(), kind, sealed)).transpose()
     }
 }
 
-type Row = (i64, Vec<u8>, Vec<u8>, Option<Vec<u8>>);
+/// uid, body_id, wrapped_key, signature, header, extract
+type Row = (i64, Vec<u8>, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
 
 macro_rules! search_rows {
-    ($column:literal, $among:literal) => {
+    ($columns:literal, $among:literal) => {
         concat!(
-            "SELECT m.uid, m.body_id, m.wrapped_key, e.",
-            $column,
+            "SELECT m.uid, m.body_id, m.wrapped_key, ",
+            $columns,
             " FROM messages m LEFT JOIN extracts e ON e.body_id = m.body_id WHERE m.folder_id = $1 AND m.uid ",
             $among,
             " ORDER BY m.uid"
@@ -139,8 +162,15 @@ impl Store {
         let rows: Vec<Row> = match reader.conn() {
             Conn::Sqlite(c) => {
                 let sql = match kind {
-                    Searched::Signatures => search_rows!("signature", "IN (SELECT value FROM json_each($2))"),
-                    Searched::Extracts => search_rows!("extract", "IN (SELECT value FROM json_each($2))"),
+                    Searched::Signatures => {
+                        search_rows!("e.signature, NULL, NULL", "IN (SELECT value FROM json_each($2))")
+                    }
+                    Searched::Headers => {
+                        search_rows!("NULL, e.header, NULL", "IN (SELECT value FROM json_each($2))")
+                    }
+                    Searched::Extracts => {
+                        search_rows!("NULL, e.header, e.extract", "IN (SELECT value FROM json_each($2))")
+                    }
                 };
                 let uids: Vec<String> = uids.iter().map(|uid| uid.0.to_string()).collect();
                 let uids = format!("[{}]", uids.join(","));
@@ -148,8 +178,11 @@ impl Store {
             }
             Conn::Postgres(c, is_stuck) => {
                 let sql = match kind {
-                    Searched::Signatures => search_rows!("signature", "= ANY($2)"),
-                    Searched::Extracts => search_rows!("extract", "= ANY($2)"),
+                    Searched::Signatures => {
+                        search_rows!("e.signature, NULL::BYTEA, NULL::BYTEA", "= ANY($2)")
+                    }
+                    Searched::Headers => search_rows!("NULL::BYTEA, e.header, NULL::BYTEA", "= ANY($2)"),
+                    Searched::Extracts => search_rows!("NULL::BYTEA, e.header, e.extract", "= ANY($2)"),
                 };
                 let uids: Vec<i64> = uids.iter().map(|uid| i64::from(uid.0)).collect();
                 answered(is_stuck, sqlx::query_as(sql).bind(folder.0).bind(uids).fetch_all(c)).await?
@@ -157,9 +190,9 @@ impl Store {
         };
         drop(reader);
         rows.into_iter()
-            .map(|(uid, body, wrapped_key, sealed)| {
+            .map(|(uid, body, wrapped_key, signature, header, extract)| {
                 let uid = Uid(u32::try_from(uid).unwrap_or(u32::MAX));
-                Ok(SearchRow { uid, body: body_id(&body)?, wrapped_key, kind, sealed })
+                Ok(SearchRow { uid, body: body_id(&body)?, wrapped_key, signature, header, extract })
             })
             .collect()
     }

@@ -165,10 +165,10 @@ async fn reserve_sqlite(
             bodies.iter().filter_map(|BodyRow { body, .. }| Some((body.id, body.search.as_ref()?)));
         let searched: Vec<_> = searched.collect();
         if !searched.is_empty() {
-            sql.push("; INSERT INTO extracts (body_id, signature, extract) ");
+            sql.push("; INSERT INTO extracts (body_id, signature, header, extract) ");
             sql.push_values(&searched, |mut values, (id, search)| {
                 values.push_bind(id.0.as_slice()).push_bind(search.signature.as_slice());
-                values.push_bind(search.extract.as_slice());
+                values.push_bind(search.header.as_slice()).push_bind(search.extract.as_slice());
             });
         }
         sql.push("; ");
@@ -236,9 +236,9 @@ async fn insert_bodies_postgres(
     };
     // A reference into `bodies` is checked at the end of the statement, when all inserts are done.
     sqlx::query(
-        "WITH new AS (SELECT * FROM UNNEST($1::BYTEA[], $2::BIGINT[], $3::TEXT[], $4::BYTEA[], $5::BYTEA[], $7::BYTEA[], $8::BYTEA[]) AS r (i, s, p, t, c, g, e)), \
+        "WITH new AS (SELECT * FROM UNNEST($1::BYTEA[], $2::BIGINT[], $3::TEXT[], $4::BYTEA[], $5::BYTEA[], $7::BYTEA[], $8::BYTEA[], $9::BYTEA[]) AS r (i, s, p, t, c, g, h, e)), \
          kept AS (INSERT INTO bodies (id, size_bytes, place, created_at_ms, container) SELECT i, s, p, $6, c FROM new), \
-         searched AS (INSERT INTO extracts (body_id, signature, extract) SELECT i, g, e FROM new WHERE g IS NOT NULL) \
+         searched AS (INSERT INTO extracts (body_id, signature, header, extract) SELECT i, g, h, e FROM new WHERE g IS NOT NULL) \
          INSERT INTO structures (body_id, structure) SELECT i, t FROM new",
     )
     .bind(bodies.iter().map(|row| row.body.id.0.as_slice()).collect::<Vec<_>>())
@@ -248,6 +248,7 @@ async fn insert_bodies_postgres(
     .bind(bodies.iter().map(|row| row.body.place.container()).collect::<Vec<_>>())
     .bind(now)
     .bind(search(|search| &search.signature))
+    .bind(search(|search| &search.header))
     .bind(search(|search| &search.extract))
     .execute(c)
     .await?;

@@ -93,7 +93,9 @@ pub enum SideCar {
     Structure,
     /// The signature of its text.
     Signature,
-    /// Its searchable text.
+    /// The searchable text of its header.
+    Header,
+    /// The searchable text of its body.
     Extract,
 }
 
@@ -107,6 +109,7 @@ impl SideCar {
         let label: &[u8] = match self {
             Self::Structure => b"vaguemestre side car: structure",
             Self::Signature => b"vaguemestre side car: signature",
+            Self::Header => b"vaguemestre side car: header",
             Self::Extract => b"vaguemestre side car: extract",
         };
         let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, content_key);

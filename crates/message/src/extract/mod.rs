@@ -28,9 +28,7 @@ pub use reading::{Reading, Sought};
 pub use scanner::{Gathered, KEPT_MAX, TextScanner};
 pub use signature::Signature;
 
-const VERSION: u8 = 1;
-/// Octets before the text of a stored extract: version and length of the header's text.
-const HEAD: usize = 5;
+const VERSION: u8 = 2;
 
 /// The octets are not of a version known here, or they are damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -169,28 +167,34 @@ impl std::fmt::Debug for Extract {
 }
 
 impl Extract {
-    /// The stored form: a version octet, the length of the header's text, the text.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(HEAD + self.text.len());
-        out.push(VERSION);
-        // A text that is stored is far below 4 GiB.
-        out.extend_from_slice(&u32::try_from(self.header).unwrap_or(u32::MAX).to_le_bytes());
-        out.extend_from_slice(self.text.as_bytes());
-        out
+    /// The stored forms of the header's text and of the body's: each a version octet and the text.
+    pub fn encode(&self) -> (Vec<u8>, Vec<u8>) {
+        let stored = |text: &str| [&[VERSION], text.as_bytes()].concat();
+        (stored(self.header_text()), stored(self.body_text()))
     }
 
-    /// Reads the stored form.
+    /// Reads the stored forms.
     ///
     /// # Errors
     /// [`DecodeError`] when the octets are not a stored extract.
-    pub fn decode(mut stored: Vec<u8>) -> Result<Self, DecodeError> {
-        let Some((&[VERSION, a, b, c, d], _)) = stored.split_first_chunk::<HEAD>() else {
+    pub fn decode(header: Vec<u8>, body: &[u8]) -> Result<Self, DecodeError> {
+        let mut extract = Self::decode_header(header)?;
+        let Some((&VERSION, body)) = body.split_first() else { return Err(DecodeError) };
+        extract.text.push_str(std::str::from_utf8(body).map_err(|_| DecodeError)?);
+        Ok(extract)
+    }
+
+    /// Reads the header's text alone. Nothing is known of the body then.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the octets are not the stored text of a header.
+    pub fn decode_header(mut header: Vec<u8>) -> Result<Self, DecodeError> {
+        if header.first() != Some(&VERSION) {
             return Err(DecodeError);
-        };
-        let header = usize::try_from(u32::from_le_bytes([a, b, c, d])).map_err(|_| DecodeError)?;
-        stored.drain(..HEAD);
-        let text = String::from_utf8(stored).map_err(|_| DecodeError)?;
-        if text.is_char_boundary(header) { Ok(Self { text, header }) } else { Err(DecodeError) }
+        }
+        header.drain(..1);
+        let text = String::from_utf8(header).map_err(|_| DecodeError)?;
+        Ok(Self { header: text.len(), text })
     }
 
     /// The extract as texts are compared with it under that folding.

@@ -68,11 +68,15 @@ fn accents_count_where_they_are_asked_to() {
 #[test]
 fn an_extract_survives_storage_and_damage_is_told() {
     let extract = extract(LETTER);
-    assert_eq!(Extract::decode(extract.encode()), Ok(extract.clone()));
-    let opened = Extract::decode(extract.encode()).unwrap().opened(Folding::Unaccented);
+    let (header, body) = extract.encode();
+    assert_eq!(Extract::decode(header.clone(), &body), Ok(extract.clone()));
+    let opened = Extract::decode(header.clone(), &body).unwrap().opened(Folding::Unaccented);
     assert_eq!(opened, extract.opened(Folding::Unaccented));
-    for stored in [&b""[..], b"\x01\0\0\0", b"\x02\0\0\0\0", b"\x01\x05\0\0\0abc", b"\x01\0\0\0\0\xff"] {
-        assert_eq!(Extract::decode(stored.to_vec()), Err(DecodeError));
+    let alone = Extract::decode_header(header.clone()).unwrap();
+    assert!(alone.field_holds("subject", &in_header("passage")) && !alone.body_holds(&in_body("dedans")));
+    for stored in [&b""[..], b"\x01abc", b"\x02\xff"] {
+        assert_eq!(Extract::decode_header(stored.to_vec()), Err(DecodeError));
+        assert_eq!(Extract::decode(header.clone(), stored), Err(DecodeError));
     }
 }
 

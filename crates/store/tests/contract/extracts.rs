@@ -12,12 +12,13 @@ on_both_engines!(
     what_a_message_is_searched_by_goes_with_its_body,
 );
 
+const HEADER: &[u8] = b"SUBJECT: COMPTE RENDU";
 const TEXT: &[u8] = b"LE COMPTE RENDU D'HOSPITALISATION ";
 
 async fn searchable(store: &Fixture, signature: &[u8], extract: &[u8]) -> SealedBody {
     let mut writer = store.begin_body(10).unwrap();
     writer.write(b"content").await.unwrap();
-    writer.make_searchable(signature, extract).unwrap();
+    writer.make_searchable(signature, HEADER, extract).unwrap();
     writer.finish(b"structure").await.unwrap()
 }
 
@@ -44,8 +45,14 @@ async fn what_a_message_is_searched_by_comes_back(store: &Fixture) {
         let extracts = rows(store, &marie, &[uid, 9], Searched::Extracts).await;
         assert_eq!((signatures.len(), extracts.len()), (1, 1));
         let key = marie.key.unwrap(extracts[0].body(), extracts[0].wrapped_key()).unwrap();
-        assert_eq!(signatures[0].open(&key).unwrap().unwrap(), [uid as u8; 100]);
-        assert_eq!(extracts[0].open(&key).unwrap().unwrap(), text);
+        let headers = rows(store, &marie, &[uid, 9], Searched::Headers).await;
+        assert_eq!(signatures[0].signature(&key).unwrap().unwrap(), [uid as u8; 100]);
+        assert_eq!(headers[0].header(&key).unwrap().unwrap(), HEADER);
+        assert!(
+            headers[0].body_text(&key).unwrap().is_none() && headers[0].signature(&key).unwrap().is_none()
+        );
+        assert_eq!(extracts[0].header(&key).unwrap().unwrap(), HEADER);
+        assert_eq!(extracts[0].body_text(&key).unwrap().unwrap(), text);
     }
     let uids: Vec<u32> =
         rows(store, &marie, &[3, 1, 7], Searched::Extracts).await.iter().map(|row| row.uid.0).collect();
@@ -57,15 +64,15 @@ async fn a_body_without_a_text_has_none(store: &Fixture) {
     store.deliver(&marie, b"content").await;
     let row = rows(store, &marie, &[1], Searched::Extracts).await.remove(0);
     let key = marie.key.unwrap(row.body(), row.wrapped_key()).unwrap();
-    assert!(!row.is_there() && row.open(&key).unwrap().is_none());
+    assert!(!row.is_there() && row.header(&key).unwrap().is_none() && row.body_text(&key).unwrap().is_none());
 }
 
 async fn nothing_of_a_text_stands_in_clear(store: &Fixture) {
     let marie = store.personal("marie").await;
     delivered(store, &marie, 7, TEXT).await;
-    for column in ["signature", "extract"] {
+    for column in ["signature", "header", "extract"] {
         let sealed = store.raw.blobs(&format!("SELECT {column} FROM extracts")).await.remove(0);
-        for clear in [&TEXT[..8], &[7; 8]] {
+        for clear in [&TEXT[..8], &HEADER[..8], &[7; 8]] {
             assert!(!sealed.windows(8).any(|window| window == clear), "{column}");
         }
     }
@@ -75,15 +82,16 @@ async fn what_belongs_to_another_body_does_not_open(store: &Fixture) {
     let marie = store.personal("marie").await;
     delivered(store, &marie, 1, TEXT).await;
     delivered(store, &marie, 2, TEXT).await;
-    for column in ["signature", "extract"] {
+    for column in ["signature", "header", "extract"] {
         let other = format!("SELECT o.{column} FROM extracts o WHERE o.body_id <> extracts.body_id");
         let changed = store.raw.execute(&format!("UPDATE extracts SET {column} = ({other})")).await;
         assert_eq!(changed, 2);
     }
-    for kind in [Searched::Signatures, Searched::Extracts] {
-        let row = rows(store, &marie, &[1], kind).await.remove(0);
-        let key = marie.key.unwrap(row.body(), row.wrapped_key()).unwrap();
-        assert!(matches!(row.open(&key), Err(Error::Sealed(_))), "{kind:?}");
+    let signed = rows(store, &marie, &[1], Searched::Signatures).await.remove(0);
+    let row = rows(store, &marie, &[1], Searched::Extracts).await.remove(0);
+    let key = marie.key.unwrap(row.body(), row.wrapped_key()).unwrap();
+    for opened in [signed.signature(&key), row.header(&key), row.body_text(&key)] {
+        assert!(matches!(opened, Err(Error::Sealed(_))));
     }
 }
 

@@ -57,7 +57,9 @@ pub(super) async fn run(global: &Global, arguments: InitArguments) -> Result<Exi
     store.add_domain(domain.clone()).await?;
     store.close().await;
     if global.json {
-        print::json(&json!({"config": file, "domain": domain.to_string(), "developmentCertificates": is_development}));
+        print::json(
+            &json!({"config": file, "domain": domain.to_string(), "developmentCertificates": is_development}),
+        );
         return Ok(ExitCode::SUCCESS);
     }
     print::line(&format!("{} is ready. Next:", file.display()));
