@@ -63,6 +63,9 @@ async fn our_certificate_is_replaced_without_a_restart_only_by_one_that_stands()
     let own = items(&api, "/certificates?holder=own").await;
     assert_eq!((own.len(), &own[0]["serial"]), (1, &hexadecimal(&good.serial).into()), "{own:?}");
     assert_eq!(items(&api, "/certificates?status=withdrawn").await.len(), 1, "the one that it renews");
+    let empty = json!({"certificate": "", "privateKey": "x"});
+    let refused = api.post("/certificates/check", &empty).await.expect(422).json();
+    assert_eq!(refused["errors"][0]["pointer"], "/certificate", "{refused}");
     let checked = api.post("/certificates/check", &json!({})).await.expect(200).json();
     assert_eq!(checked["findings"][0]["wouldBeTaken"], true, "{checked}");
     demo.reload();

@@ -48,6 +48,11 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(withdraw_certificate))
 }
 
+/// Characters of a chain in PEM.
+const CHAIN_MAX: usize = 200_000;
+/// Characters of a key in PEM.
+const KEY_MAX: usize = 20_000;
+
 /// How a certificate of the inventory stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -287,7 +292,11 @@ async fn check_own_certificates(
 ) -> Result<axum::Json<PairFindings>, Problem> {
     let side = question.replaces.unwrap_or_default().into();
     let pair = match (question.certificate, question.private_key) {
-        (Some(chain), Some(key)) => Some(Pair { chain: chain.into_bytes(), key: Secret::new(key), side }),
+        (Some(chain), Some(key)) => {
+            must_be_pem("/certificate", &chain, CHAIN_MAX)?;
+            must_be_pem("/privateKey", &key, KEY_MAX)?;
+            Some(Pair { chain: chain.into_bytes(), key: Secret::new(key), side })
+        }
         (None, None) => None,
         _ => {
             return Err(Problem::invalid(
@@ -305,6 +314,17 @@ async fn check_own_certificates(
         why: finding.refusal.or(finding.doubt),
     };
     Ok(axum::Json(PairFindings { findings: findings.into_iter().map(finding).collect() }))
+}
+
+/// Refuses what is empty or far too long to be what is asked for.
+fn must_be_pem(pointer: &'static str, text: &str, max: usize) -> Result<(), Problem> {
+    if text.is_empty() {
+        return Err(Problem::invalid(pointer, "is empty: PEM is wanted", "est vide : il faut du PEM"));
+    }
+    if text.chars().count() > max {
+        return Err(Problem::invalid(pointer, "is too long", "est trop long"));
+    }
+    Ok(())
 }
 
 /// Shows a certificate
