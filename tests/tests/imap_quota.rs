@@ -9,19 +9,25 @@ async fn a_mailbox_tells_what_it_holds_and_what_it_may() {
     let mut imap = Imap::login(&demo, demo.north(), &mailbox).await;
     assert_eq!(
         imap.ok("GETQUOTAROOT INBOX").await.text(),
-        "* QUOTAROOT \"INBOX\" \"\"\n* QUOTA \"\" (STORAGE 0 1024)\n"
+        "* QUOTAROOT \"INBOX\" \"\"\n* QUOTA \"\" (STORAGE 0 1024 MESSAGE 0 10000000)\n"
     );
     let letter = format!("Subject: x\r\n\r\n{}\r\n", "x".repeat(10_000));
     imap.append("INBOX (\\Deleted)", letter.as_bytes()).await;
     imap.append("INBOX", letter.as_bytes()).await;
     let used = (2 * letter.len()).div_ceil(1024);
-    assert_eq!(imap.ok("GETQUOTA \"\"").await.text(), format!("* QUOTA \"\" (STORAGE {used} 1024)\n"));
+    assert_eq!(
+        imap.ok("GETQUOTA \"\"").await.text(),
+        format!("* QUOTA \"\" (STORAGE {used} 1024 MESSAGE 2 10000000)\n")
+    );
     let status = imap.ok("STATUS INBOX (DELETED-STORAGE)").await.text();
     assert_eq!(status, format!("* STATUS \"INBOX\" (DELETED-STORAGE {})\n", letter.len()));
     imap.ok("SELECT INBOX").await;
     imap.ok("EXPUNGE").await;
     let left = letter.len().div_ceil(1024);
-    assert_eq!(imap.ok("GETQUOTA \"\"").await.text(), format!("* QUOTA \"\" (STORAGE {left} 1024)\n"));
+    assert_eq!(
+        imap.ok("GETQUOTA \"\"").await.text(),
+        format!("* QUOTA \"\" (STORAGE {left} 1024 MESSAGE 1 10000000)\n")
+    );
     assert_eq!(
         imap.ok("STATUS INBOX (DELETED-STORAGE)").await.text(),
         "* STATUS \"INBOX\" (DELETED-STORAGE 0)\n"

@@ -1,4 +1,4 @@
-//! GETQUOTA, GETQUOTAROOT, SETQUOTA (RFC 9208): one root for each mailbox, whose quota is on the octets of its messages.
+//! GETQUOTA, GETQUOTAROOT, SETQUOTA (RFC 9208): one root for each mailbox, whose quotas are on its messages and on their octets.
 //!
 //! The root of the login's own mailbox is "", that of another is what stands before the names of its folders.
 
@@ -45,7 +45,9 @@ impl Connection {
     async fn write_quota(&mut self, root: &str, who: Who) -> Result<(), Failure> {
         let row = self.shared.store.mailbox_of_row(who.mailbox).await?.ok_or(NONEXISTENT)?;
         let used = row.used_bytes.div_ceil(UNIT);
-        response::quota(&mut self.wire.out, root, used, row.quota_bytes / UNIT);
+        let (storage, messages) =
+            ((used, row.quota_bytes / UNIT), (row.used_messages, store::MAILBOX_MESSAGES_MAX));
+        response::quota(&mut self.wire.out, root, storage, messages);
         Ok(())
     }
 }

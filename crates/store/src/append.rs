@@ -91,7 +91,7 @@ impl WriteTx {
         }
         let size: u64 = append.messages.iter().map(|message| message.body.size()).sum();
         let size = i64::try_from(size).map_err(|_| Error::TooBig)?;
-        if !self.fits(append.mailbox, size - freed).await? {
+        if !self.fits(append.mailbox, append.messages.len() - usize::from(freed > 0), size - freed).await? {
             return Ok(Err(Refusal::OverQuota));
         }
         let Some(keywords) = self.keywords_of(append).await? else {

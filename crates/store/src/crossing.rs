@@ -113,7 +113,7 @@ impl WriteTx {
             return Ok(Err(Refusal::Incomplete));
         }
         let size: i64 = sources.iter().map(|source| source.size).sum();
-        if !self.fits(crossing.to.0, size).await? {
+        if !self.fits(crossing.to.0, sources.len(), size).await? {
             return Ok(Err(Refusal::OverQuota));
         }
         let seen = self.pack(crossing, &mut sources).await?;

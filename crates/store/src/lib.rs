@@ -124,7 +124,7 @@ pub use logins::{LoginActor, LoginMailbox, RecipientRow};
 pub use mailbox_life::{LifeStep, MailboxChange};
 pub use mailbox_requests::{MailboxRequest, OwnerRequest, Until};
 pub use mailbox_rows::{Delegate, Holder, MailboxFilter, MailboxOrder, MailboxRow, Organization, StepRow};
-pub use mailboxes::NewMailbox;
+pub use mailboxes::{MAILBOX_MESSAGES_MAX, NewMailbox};
 pub use message_change::{MessageChange, MessageRefusal, Placed};
 pub use message_list::{ListedMessage, MessageFilter};
 pub use messages::{FolderChanges, MessageRow, Selected, ViewRow, WithBody};

@@ -2,6 +2,7 @@
 
 use crate::dialect::on;
 use crate::directory::word;
+use crate::mailboxes::MAILBOX_MESSAGES_MAX;
 use crate::{Error, Store};
 use mail_types::{
     Actor, ActorId, ActorKind, Address, FolderFacts, FolderId, Grant, MailboxId, MailboxKind, MailboxStatus,
@@ -61,17 +62,19 @@ impl Store {
     /// The mailbox of an address, as a recipient.
     pub async fn recipient(&self, address: &Address) -> Result<Option<RecipientRow>, Error> {
         let mut reader = self.reader().await?;
-        let row: Option<(i64, i64, String, i64, i64)> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT m.id, f.id, m.status, m.quota_bytes, m.used_bytes FROM mailboxes m \
+        let row: Option<(i64, i64, String, i64, i64, i64)> = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT m.id, f.id, m.status, m.quota_bytes, m.used_bytes, m.used_messages FROM mailboxes m \
              JOIN folders f ON f.mailbox_id = m.id AND f.name = 'INBOX' WHERE m.address = $1")
             .bind(address.canonical()).fetch_optional(&mut *c).await)?;
-        row.map(|(mailbox, inbox, status, quota, used)| {
+        row.map(|(mailbox, inbox, status, quota, used, messages)| {
+            let is_crowded = messages.max(0).unsigned_abs() >= MAILBOX_MESSAGES_MAX;
             Ok(RecipientRow {
                 mailbox: MailboxId(mailbox),
                 inbox: FolderId(inbox),
                 status: word(&status)?,
                 quota_bytes: quota.unsigned_abs(),
-                used_bytes: used.max(0).unsigned_abs(),
+                // With as many messages as it may hold it is as full as with so many octets.
+                used_bytes: if is_crowded { quota.max(used) } else { used }.max(0).unsigned_abs(),
             })
         })
         .transpose()

@@ -10,6 +10,9 @@ use crate::writer::{Touches, WriteTx};
 use crate::{Error, Store};
 use mail_types::{Address, MailboxId, MailboxKind, MailboxStatus, Role};
 
+/// Messages that one mailbox may hold (RFC 9208 MESSAGE): past it, it is full.
+pub const MAILBOX_MESSAGES_MAX: u64 = 10_000_000;
+
 /// How long a deleted mailbox can be restored, unless said otherwise.
 const GRACE_MS: i64 = 30 * 86_400_000;
 

@@ -3,6 +3,7 @@
 
 use crate::dialect::{Conn, answered, on};
 use crate::flags::Ranges;
+use crate::mailboxes::MAILBOX_MESSAGES_MAX;
 use crate::messages::body_id;
 use crate::rows::{BodyRow, MessageEntry};
 use crate::writer::{Touches, WriteTx};
@@ -113,11 +114,19 @@ impl WriteTx {
         Ok(row.is_some())
     }
 
-    /// Whether `bytes` more fit the quota of a mailbox.
-    pub(crate) async fn fits(&mut self, mailbox: MailboxId, bytes: i64) -> Result<bool, Error> {
-        let (quota, used): (i64, i64) = on!(self.conn(), c => sqlx::query_as("SELECT quota_bytes, used_bytes FROM mailboxes WHERE id = $1")
+    /// Whether so many messages more, of `bytes` together, fit the quotas of a mailbox.
+    pub(crate) async fn fits(
+        &mut self,
+        mailbox: MailboxId,
+        messages: usize,
+        bytes: i64,
+    ) -> Result<bool, Error> {
+        let (quota, used, held): (i64, i64, i64) = on!(self.conn(), c => sqlx::query_as(
+            "SELECT quota_bytes, used_bytes, used_messages FROM mailboxes WHERE id = $1")
             .bind(mailbox.0).fetch_one(&mut *c).await)?;
-        Ok(used.saturating_add(bytes) <= quota)
+        let messages = u64::try_from(messages).unwrap_or(u64::MAX);
+        let is_room = held.max(0).unsigned_abs().saturating_add(messages) <= MAILBOX_MESSAGES_MAX;
+        Ok(is_room && used.saturating_add(bytes) <= quota)
     }
 
     async fn copy(
@@ -133,7 +142,7 @@ impl WriteTx {
             return Ok(Err(Refusal::Incomplete));
         }
         let size: i64 = sources.iter().map(|source| source.size).sum();
-        if !self.fits(to.0, size).await? {
+        if !self.fits(to.0, sources.len(), size).await? {
             return Ok(Err(Refusal::OverQuota));
         }
         self.place_copies(from, to, &sources, keys).await

@@ -183,14 +183,16 @@ pub fn quota_root(out: &mut Vec<u8>, folder: &str, root: &str, utf8: bool) {
     line_end(out);
 }
 
-/// `* QUOTA root (STORAGE used limit)` (RFC 9208 §4.2.1), both in units of 1024 octets.
-pub fn quota(out: &mut Vec<u8>, root: &str, used: u64, limit: u64) {
+/// `* QUOTA root (STORAGE used limit MESSAGE used limit)` (RFC 9208 §4.2.1): STORAGE in units of 1024 octets.
+pub fn quota(out: &mut Vec<u8>, root: &str, storage: (u64, u64), messages: (u64, u64)) {
     out.extend_from_slice(b"* QUOTA ");
     quoted_or_literal(out, root.as_bytes());
-    out.extend_from_slice(b" (STORAGE ");
-    number(out, used);
-    out.push(b' ');
-    number(out, limit);
+    for (resource, (used, limit)) in [(" (STORAGE ", storage), (" MESSAGE ", messages)] {
+        out.extend_from_slice(resource.as_bytes());
+        number(out, used);
+        out.push(b' ');
+        number(out, limit);
+    }
     out.push(b')');
     line_end(out);
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{Fixture, on_both_engines};
 use mail_types::{SystemFlags, Uid};
-use store::{NewMessage, Refusal, Replaced};
+use store::{MAILBOX_MESSAGES_MAX, NewMessage, Refusal, Replaced};
 
 on_both_engines!(
     many_messages_come_in_one_unit_in_their_order,
@@ -11,6 +11,7 @@ on_both_engines!(
     a_message_that_is_gone_is_replaced_by_nothing,
     a_replacement_needs_room_for_what_it_adds_only,
     what_one_reader_has_seen_is_theirs_alone,
+    a_mailbox_with_as_many_messages_as_it_may_hold_is_full,
 );
 
 async fn messages(store: &Fixture, contents: &[&[u8]]) -> Vec<NewMessage> {
@@ -45,6 +46,22 @@ async fn many_messages_come_in_one_unit_in_their_order(store: &Fixture) {
     };
     assert_eq!((words(0), words(1), words(2)), (vec![], vec!["a"], vec!["a", "B"]));
     store.assert_sound().await;
+}
+
+async fn a_mailbox_with_as_many_messages_as_it_may_hold_is_full(store: &Fixture) {
+    let marie = store.personal("marie").await;
+    let almost = MAILBOX_MESSAGES_MAX - 1;
+    store.raw.execute(&format!("UPDATE mailboxes SET used_messages = {almost}")).await;
+    let two = messages(store, &[b"1", b"2"]).await;
+    assert_eq!(store.append(marie.append(marie.inbox, two)).await.unwrap(), Err(Refusal::OverQuota));
+    let room = async || {
+        let row = store.recipient(&marie.address.parse().unwrap()).await.unwrap().unwrap();
+        row.used_bytes < row.quota_bytes
+    };
+    assert!(room().await);
+    let one = messages(store, &[b"1"]).await;
+    store.append(marie.append(marie.inbox, one)).await.unwrap().unwrap();
+    assert!(!room().await, "a recipient without room");
 }
 
 async fn of_many_messages_that_do_not_fit_none_is_stored(store: &Fixture) {
