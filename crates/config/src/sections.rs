@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Keys that the example file must show.
 #[cfg(test)]
-pub(crate) const ALL_KEYS: [&str; 90] = [
+pub(crate) const ALL_KEYS: [&str; 91] = [
     "mail =",
     "seal_secs",
     "keep_days_mail",
@@ -41,6 +41,7 @@ pub(crate) const ALL_KEYS: [&str; 90] = [
     "imap_connections_max",
     "smtp_connections_per_address_max",
     "imap_connections_per_address_max",
+    "imap_folders_memory_max",
     "http_connections_per_address_max",
     "smtp_command_timeout_secs",
     "smtp_data_timeout_secs",
@@ -429,6 +430,8 @@ pub struct Limits {
     pub smtp_connections_per_address_max: usize,
     /// `imap_connections_per_address_max`: the same, on each IMAP listener.
     pub imap_connections_per_address_max: usize,
+    /// `imap_folders_memory_max`: octets of folders that are in memory for those who open them next.
+    pub imap_folders_memory_max: usize,
     /// `http_connections_per_address_max`: the same, on each HTTPS listener.
     pub http_connections_per_address_max: usize,
     /// `smtp_command_timeout_secs`: from our reply to the end of the next command (RFC 5321 §4.5.3.2.7: at least 300).
@@ -483,6 +486,12 @@ impl Limits {
                 10_000,
                 1,
                 200_000,
+            )),
+            imap_folders_memory_max: bounded(section.number(
+                "imap_folders_memory_max",
+                67_108_864,
+                1_048_576,
+                1 << 40,
             )),
             http_connections_per_address_max: bounded(section.number(
                 "http_connections_per_address_max",

@@ -36,6 +36,7 @@ pub mod decoder;
 pub mod mutf7;
 pub mod namespace;
 pub mod pattern;
+pub mod picture;
 pub mod response;
 pub mod sasl;
 pub mod sequence;

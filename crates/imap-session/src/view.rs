@@ -4,10 +4,13 @@
 //! gone keeps its number until the client can be told, and a message that is new has none before. Flags are those last told,
 //! so that only differences are sent.
 //!
-//! The view does not know the store: it is loaded once and then fed with the changes of the folder's log, in order.
+//! The view does not know the store: it begins with a picture of the folder and is then fed with the changes of the folder's log, in order. Sessions
+//! share what is equal in their views ([`View::share`]); what was told to each, and what is recent in it, is its own.
 
+use crate::picture::{Message, Picture};
 use crate::sequence::SequenceSet;
 use mail_types::{ModSeq, SystemFlags};
+use std::ops::RangeInclusive;
 
 /// One message, as the client knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,62 +88,86 @@ pub struct OutOfRange;
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub struct View {
-    /// Ascending by UID; the sequence number is the index plus one.
-    entries: Vec<Entry>,
-    /// UIDs of `entries` that are gone and not yet told, ascending.
+    /// The sequence number is the place plus one.
+    messages: Picture,
+    /// UIDs of `messages` that are gone and not yet told, ascending.
     gone: Vec<u32>,
+    /// The UIDs of which every message is recent, as ascending ranges.
+    recent: Vec<RangeInclusive<u32>>,
     /// Arrivals with a smaller UID were told to another session first.
     recent_from: u32,
 }
 
 impl View {
-    /// The view of a folder just selected. `entries` may come in any order; of two with one UID, one is kept.
-    pub fn load(mut entries: Vec<Entry>) -> Self {
-        entries.sort_unstable_by_key(|entry| entry.uid);
-        entries.dedup_by_key(|entry| entry.uid);
-        Self { entries, gone: Vec::new(), recent_from: 0 }
+    /// The view of a folder just selected. Messages with a UID from `recent_from` on are recent.
+    pub fn new(messages: Picture, recent_from: u32) -> Self {
+        let last = messages.last().map_or(0, |message| message.uid);
+        let recent = if recent_from <= last { vec![recent_from..=last] } else { Vec::new() };
+        Self { messages, gone: Vec::new(), recent, recent_from: 0 }
+    }
+
+    /// The messages that the client counts, those gone and not yet told included.
+    pub fn messages(&self) -> &Picture {
+        &self.messages
+    }
+
+    /// Holds in common with `known` what is equal in both.
+    pub fn share(&mut self, known: &Picture) {
+        self.messages.share(known);
     }
 
     /// How many messages the client counts, those gone and not yet told included.
     pub fn len(&self) -> u32 {
-        as_number(self.entries.len())
+        as_number(self.messages.len())
     }
 
     /// Whether the client counts none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.messages.is_empty()
     }
 
     /// The messages in the order of their sequence numbers.
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = Entry> {
+        self.messages.iter().map(|message| self.entry_of(message))
+    }
+
+    /// The messages with a UID among these, each with its sequence number, ascending.
+    pub fn within(&self, uids: RangeInclusive<u32>) -> impl Iterator<Item = (u32, Entry)> {
+        let (first, last) = uids.into_inner();
+        let within = self.messages.from_uid(first).take_while(move |(_, message)| message.uid <= last);
+        within.map(|(place, message)| (as_number(place + 1), self.entry_of(message)))
+    }
+
+    /// The largest UID of a message; 0 when there is none.
+    pub fn last_uid(&self) -> u32 {
+        self.messages.last().map_or(0, |message| message.uid)
     }
 
     /// The message of that UID.
-    pub fn entry(&self, uid: u32) -> Option<&Entry> {
-        self.entries.get(self.index(uid)?)
+    pub fn entry(&self, uid: u32) -> Option<Entry> {
+        self.messages.get(uid).map(|message| self.entry_of(message))
     }
 
     /// The UID of that sequence number.
     pub fn uid_of(&self, seq: u32) -> Option<u32> {
-        let index = usize::try_from(seq).ok()?.checked_sub(1)?;
-        self.entries.get(index).map(|entry| entry.uid)
+        let place = usize::try_from(seq).ok()?.checked_sub(1)?;
+        self.messages.at(place).map(|message| message.uid)
     }
 
     /// The sequence number of that UID.
     pub fn seq_of(&self, uid: u32) -> Option<u32> {
-        self.index(uid).map(|index| as_number(index + 1))
+        self.messages.place_of(uid).map(|place| as_number(place + 1))
     }
 
     /// How many messages are recent.
     pub fn recent(&self) -> u32 {
-        as_number(self.entries.iter().filter(|entry| entry.recent).count())
+        as_number(self.recent.iter().map(|range| self.count(range)).sum())
     }
 
     /// Sequence number of the first message not seen.
     pub fn first_unseen(&self) -> Option<u32> {
-        let index = self.entries.iter().position(|entry| !entry.flags.contains(SystemFlags::SEEN))?;
-        Some(as_number(index + 1))
+        let place = self.messages.iter().position(|message| !message.flags.contains(SystemFlags::SEEN))?;
+        Some(as_number(place + 1))
     }
 
     /// Whether an expunge waits to be told.
@@ -167,7 +194,7 @@ impl View {
         for change in changes {
             match change {
                 Change::Upsert { uid, flags, keywords, modseq } => {
-                    self.upsert(&mut batch, uid, (flags, keywords, modseq), permit.modseqs);
+                    self.upsert(&mut batch, Message { uid, flags, keywords, modseq }, permit.modseqs);
                 }
                 Change::Expunged { uid } => batch.expunged.push(uid),
             }
@@ -177,7 +204,7 @@ impl View {
         if permit.expunges {
             self.tell_expunges(&mut told, permit.vanished);
         }
-        self.tell_arrivals(batch.arrived, &mut told);
+        self.tell_arrivals(&batch.arrived, &mut told);
         self.tell_flags(batch.changed, &mut told);
         told
     }
@@ -189,13 +216,24 @@ impl View {
 
     /// Takes in the flags that this session itself set and tells its client of by other means.
     pub fn note_flags(&mut self, uid: u32, flags: SystemFlags, keywords: u64, modseq: ModSeq) {
-        if let Some(entry) = self.index(uid).and_then(|index| self.entries.get_mut(index)) {
-            (entry.flags, entry.keywords, entry.modseq) = (flags, keywords, modseq);
-        }
+        self.messages.replace(Message { uid, flags, keywords, modseq });
     }
 
-    fn index(&self, uid: u32) -> Option<usize> {
-        self.entries.binary_search_by_key(&uid, |entry| entry.uid).ok()
+    fn entry_of(&self, message: &Message) -> Entry {
+        let &Message { uid, flags, keywords, modseq } = message;
+        Entry { uid, flags, keywords, modseq, recent: self.is_recent(uid) }
+    }
+
+    fn is_recent(&self, uid: u32) -> bool {
+        let after = self.recent.partition_point(|range| *range.start() <= uid);
+        after.checked_sub(1).and_then(|at| self.recent.get(at)).is_some_and(|range| range.contains(&uid))
+    }
+
+    /// How many messages have a UID among these.
+    fn count(&self, uids: &RangeInclusive<u32>) -> usize {
+        let after =
+            uids.end().checked_add(1).map_or(self.messages.len(), |uid| self.messages.count_below(uid));
+        after - self.messages.count_below(*uids.start())
     }
 
     fn resolve_numbers(&self, set: &SequenceSet) -> Result<Vec<(u32, u32)>, OutOfRange> {
@@ -203,46 +241,40 @@ impl View {
         if ranges.largest().is_some_and(|largest| largest > self.len()) {
             return Err(OutOfRange);
         }
-        let numbers = ranges.iter().flat_map(|range| range.clone());
-        Ok(numbers.filter_map(|seq| Some((seq, self.uid_of(seq)?))).collect())
+        let mut found = Vec::new();
+        for range in ranges.iter() {
+            let Some(first) = self.uid_of(*range.start()) else { continue };
+            let messages = self.messages.from_uid(first).map(|(_, message)| message.uid);
+            found.extend(range.clone().zip(messages));
+        }
+        Ok(found)
     }
 
     fn resolve_uids(&self, set: &SequenceSet) -> Vec<(u32, u32)> {
-        let largest = self.entries.last().map_or(0, |entry| entry.uid);
         let mut found = Vec::new();
-        for range in set.resolve(largest).iter() {
-            let from = self.entries.partition_point(|entry| entry.uid < *range.start());
-            let after = self.entries.iter().enumerate().skip(from);
-            let within = after.take_while(|(_, entry)| entry.uid <= *range.end());
-            let present = within.filter(|(_, entry)| !self.is_gone(entry.uid));
-            found.extend(present.map(|(index, entry)| (as_number(index + 1), entry.uid)));
+        for range in set.resolve(self.last_uid()).iter() {
+            let within = self.within(range.clone()).map(|(seq, entry)| (seq, entry.uid));
+            found.extend(within.filter(|(_, uid)| !self.is_gone(*uid)));
         }
         found
     }
 
-    fn upsert(
-        &mut self,
-        batch: &mut Batch,
-        uid: u32,
-        (flags, keywords, modseq): (SystemFlags, u64, ModSeq),
-        tells_modseqs: bool,
-    ) {
-        let last = self.entries.last().map_or(0, |entry| entry.uid);
-        if uid > last {
-            batch.arrived.push(Entry { uid, flags, keywords, modseq, recent: uid >= self.recent_from });
+    fn upsert(&mut self, batch: &mut Batch, message: Message, tells_modseqs: bool) {
+        if message.uid > self.last_uid() {
+            batch.arrived.push(message);
             return;
         }
         // A UID that was passed over is of a message that came and went: numbers are only ever given at the end.
-        let Some(entry) = self.index(uid).and_then(|index| self.entries.get_mut(index)) else { return };
+        let Some(known) = self.messages.get(message.uid) else { return };
         // A look at the log that began before this session's own change may be older than what the client was told.
-        if modseq < entry.modseq {
+        if message.modseq < known.modseq {
             return;
         }
-        let is_other = (entry.flags, entry.keywords) != (flags, keywords);
-        let is_later = modseq != entry.modseq;
-        (entry.flags, entry.keywords, entry.modseq) = (flags, keywords, modseq);
+        let is_other = (known.flags, known.keywords) != (message.flags, message.keywords);
+        let is_later = message.modseq != known.modseq;
+        self.messages.replace(message);
         if is_other || (is_later && tells_modseqs) {
-            batch.changed.push(uid);
+            batch.changed.push(message.uid);
         }
     }
 
@@ -250,13 +282,14 @@ impl View {
     fn mark_gone(&mut self, batch: &mut Batch) {
         // Of two upserts of one message the later holds: the sort is stable and the first of the reversed order is kept.
         batch.arrived.reverse();
-        batch.arrived.sort_by_key(|entry| entry.uid);
-        batch.arrived.dedup_by_key(|entry| entry.uid);
+        batch.arrived.sort_by_key(|message| message.uid);
+        batch.arrived.dedup_by_key(|message| message.uid);
         batch.expunged.sort_unstable();
         let expunged = &batch.expunged;
-        batch.arrived.retain(|entry| expunged.binary_search(&entry.uid).is_err());
+        batch.arrived.retain(|message| expunged.binary_search(&message.uid).is_err());
         let before = self.gone.len();
-        let known: Vec<u32> = expunged.iter().copied().filter(|uid| self.index(*uid).is_some()).collect();
+        let known: Vec<u32> =
+            expunged.iter().copied().filter(|uid| self.messages.get(*uid).is_some()).collect();
         if known.is_empty() {
             return;
         }
@@ -276,18 +309,36 @@ impl View {
             told.extend(numbers.map(Untagged::Expunge));
         }
         let gone = std::mem::take(&mut self.gone);
-        let mut next = gone.iter().peekable();
-        self.entries.retain(|entry| next.next_if_eq(&&entry.uid).is_none());
+        self.messages.remove(&gone);
+        let mut recent = std::mem::take(&mut self.recent);
+        recent.retain(|range| self.count(range) > 0);
+        self.recent = recent;
         if by_uid {
             told.push(Untagged::Vanished(gone));
         }
     }
 
-    fn tell_arrivals(&mut self, arrived: Vec<Entry>, told: &mut Vec<Untagged>) {
+    fn tell_arrivals(&mut self, arrived: &[Message], told: &mut Vec<Untagged>) {
         if !arrived.is_empty() {
-            self.entries.extend(arrived);
+            self.note_recent(arrived);
+            self.messages.append(arrived);
             told.push(Untagged::Exists(self.len()));
             told.push(Untagged::Recent(self.recent()));
+        }
+    }
+
+    fn note_recent(&mut self, arrived: &[Message]) {
+        let (Some(first), Some(last)) = (arrived.first(), arrived.last()) else { return };
+        let (from, before) = (first.uid.max(self.recent_from), self.last_uid());
+        if from > last.uid {
+            return;
+        }
+        match self.recent.last_mut() {
+            // Nothing lies between that is not recent.
+            Some(range) if from == first.uid && *range.end() >= before => {
+                *range = *range.start()..=last.uid;
+            }
+            _ => self.recent.push(from..=last.uid),
         }
     }
 
@@ -304,7 +355,7 @@ impl View {
 /// What a call of [`View::apply`] found.
 #[derive(Default)]
 struct Batch {
-    arrived: Vec<Entry>,
+    arrived: Vec<Message>,
     changed: Vec<u32>,
     expunged: Vec<u32>,
 }
@@ -323,11 +374,8 @@ mod tests {
     const ALL: Permit = Permit { expunges: true, ..NO_EXPUNGE };
 
     fn view(uids: &[u32]) -> View {
-        View::load(
-            uids.iter()
-                .map(|uid| Entry { uid: *uid, flags: NONE, keywords: 0, modseq: ModSeq(1), recent: false })
-                .collect(),
-        )
+        let message = |uid: &u32| Message { uid: *uid, flags: NONE, keywords: 0, modseq: ModSeq(1) };
+        View::new(uids.iter().map(message).collect(), u32::MAX)
     }
 
     fn upsert(uid: u32, flags: SystemFlags) -> Change {
@@ -389,6 +437,16 @@ mod tests {
         let told = view.apply(vec![upsert(2, NONE), upsert(3, NONE)], ALL);
         assert_eq!(told, [Untagged::Exists(3), Untagged::Recent(1)]);
         assert!(!view.entry(2).unwrap().recent && view.entry(3).unwrap().recent);
+        view.set_recent_from(4);
+        view.apply(vec![upsert(4, NONE), upsert(5, NONE)], ALL);
+        view.set_recent_from(7);
+        view.apply(vec![upsert(6, NONE), upsert(7, NONE)], ALL);
+        let recent = |view: &View| -> Vec<u32> {
+            view.entries().filter(|entry| entry.recent).map(|entry| entry.uid).collect()
+        };
+        assert_eq!((recent(&view), view.recent(), view.recent.len()), (vec![3, 4, 5, 7], 4, 2));
+        view.apply(vec![Change::Expunged { uid: 7 }, Change::Expunged { uid: 4 }], ALL);
+        assert_eq!((recent(&view), view.recent(), view.recent.len()), (vec![3, 5], 2, 1));
     }
 
     #[test]
@@ -427,10 +485,5 @@ mod tests {
         let gone = vec![Change::Expunged { uid: 2 }, Change::Expunged { uid: 1 }];
         assert_eq!(view.apply(gone, keeps), [Untagged::Vanished(vec![1, 2])]);
         assert!(view.is_empty());
-    }
-
-    #[test]
-    fn a_hundred_thousand_messages_fit_into_four_mebibytes() {
-        assert!(size_of::<Entry>() * 100_000 <= 4 * 1024 * 1024);
     }
 }

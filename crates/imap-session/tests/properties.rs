@@ -4,6 +4,7 @@ use imap_session::command::{AppendStep, CommandBody};
 use imap_session::decoder::{Decoder, Input, Limits};
 use imap_session::mutf7;
 use imap_session::pattern;
+use imap_session::picture::{Message, Picture};
 use imap_session::sequence::{SequenceSet, format_uids};
 use imap_session::view::{Change, Entry, Permit, Untagged, View};
 use mail_types::{ModSeq, SystemFlags};
@@ -137,7 +138,7 @@ proptest! {
         steps in proptest::collection::vec((proptest::collection::vec((0_u8..3, 1_u32..12, 0_u32..4), 0..6), any::<bool>()), 1..12)
     ) {
         let mut model = Model::default();
-        let mut view = View::load(vec![]);
+        let mut view = View::default();
         for (changes, allow_expunge) in steps {
             let changes = model.change(&changes);
             let told = view.apply(changes, permit(allow_expunge));
@@ -147,6 +148,87 @@ proptest! {
         let told = view.apply(vec![], permit(true));
         model.hear(&told, &view, true);
         model.check(&view, true);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn a_picture_is_the_list_of_its_messages(
+        steps in proptest::collection::vec((0_u8..4, proptest::collection::vec(0_u32..900, 0..8)), 1..30)
+    ) {
+        let (mut list, mut picture) = (Vec::<Message>::new(), Picture::default());
+        let mut earlier = (list.clone(), picture.clone());
+        for (at, (kind, numbers)) in (1_u64..).zip(steps) {
+            match kind {
+                0 => {
+                    let mut uid = list.last().map_or(0, |last| last.uid);
+                    let arrived = numbers.iter().map(|number| {
+                        uid += 1 + number;
+                        Message { uid, flags: SystemFlags(0), keywords: 0, modseq: ModSeq(at) }
+                    });
+                    let arrived: Vec<Message> = arrived.collect();
+                    picture.append(&arrived);
+                    list.extend(arrived);
+                }
+                1 => for number in numbers {
+                    let which = number as usize % list.len().max(1);
+                    let Some(known) = list.get_mut(which) else { continue };
+                    *known = Message { flags: SystemFlags(number), keywords: u64::from(number) << 40, modseq: ModSeq(at), ..*known };
+                    picture.replace(*known);
+                }
+                2 => {
+                    let mut gone: Vec<u32> = numbers.iter().filter_map(|n| Some(list.get(*n as usize % list.len().max(1))?.uid)).collect();
+                    // Some that are not there.
+                    gone.extend(numbers.first());
+                    gone.sort_unstable();
+                    gone.dedup();
+                    picture.remove(&gone);
+                    list.retain(|message| !gone.contains(&message.uid));
+                }
+                _ => {
+                    picture.share(&earlier.1);
+                    earlier = (list.clone(), picture.clone());
+                }
+            }
+            is_list(&picture, &list, &numbers_around(&list));
+            let (changed, gone) = picture.difference(&earlier.1);
+            let is_new = |message: &&Message| !earlier.0.contains(message);
+            prop_assert_eq!(changed, list.iter().filter(is_new).copied().collect::<Vec<_>>());
+            let is_gone = |message: &&Message| !list.iter().any(|there| there.uid == message.uid);
+            prop_assert_eq!(gone, earlier.0.iter().filter(is_gone).map(|message| message.uid).collect::<Vec<_>>());
+        }
+        is_list(&earlier.1, &earlier.0, &[]);
+        let mut anew: Picture = list.iter().rev().copied().collect();
+        anew.share(&picture);
+        is_list(&anew, &list, &[]);
+    }
+}
+
+/// UIDs of some messages, and their neighbours.
+fn numbers_around(list: &[Message]) -> Vec<u32> {
+    let around = list
+        .iter()
+        .step_by(1 + list.len() / 5)
+        .flat_map(|message| message.uid.saturating_sub(1)..=message.uid + 1);
+    around.chain([0, 1, 511, 512, 513, u32::MAX]).collect()
+}
+
+fn is_list(picture: &Picture, list: &[Message], asked: &[u32]) {
+    assert_eq!(picture.iter().copied().collect::<Vec<_>>(), list);
+    assert_eq!((picture.len(), picture.is_empty()), (list.len(), list.is_empty()));
+    assert_eq!(picture.last(), list.last());
+    for place in 0..=list.len() {
+        assert_eq!(picture.at(place), list.get(place));
+    }
+    for &uid in asked {
+        let below = list.partition_point(|message| message.uid < uid);
+        let place = list.iter().position(|message| message.uid == uid);
+        assert_eq!((picture.count_below(uid), picture.place_of(uid)), (below, place));
+        assert_eq!(picture.get(uid), place.map(|place| &list[place]));
+        let placed: Vec<(usize, &Message)> = list.iter().enumerate().skip(below).collect();
+        assert_eq!(picture.from_uid(uid).collect::<Vec<_>>(), placed);
     }
 }
 
@@ -189,7 +271,8 @@ impl Model {
             let uid = self.folder.keys().nth(*which as usize % self.folder.len().max(1)).copied();
             match (kind, uid) {
                 (0, _) | (_, None) => {
-                    self.next_uid += 1 + which % 2;
+                    // Some lie far apart, in blocks of their own.
+                    self.next_uid += 1 + which % 2 * 300;
                     self.folder.insert(self.next_uid, *flags);
                     let uid = self.next_uid;
                     changes.push(self.upsert(uid, *flags));
@@ -230,7 +313,7 @@ impl Model {
         // The client fetches what is new.
         for (index, slot) in self.client.iter_mut().enumerate() {
             if slot.is_none() {
-                let Entry { uid, flags, .. } = view.entries()[index];
+                let Entry { uid, flags, .. } = view.entries().nth(index).expect("a message");
                 *slot = Some((uid, flags.0));
             }
         }
@@ -238,7 +321,7 @@ impl Model {
 
     fn check(&self, view: &View, allow_expunge: bool) {
         let known: Vec<u32> = self.client.iter().flatten().map(|(uid, _)| *uid).collect();
-        let shown: Vec<u32> = view.entries().iter().map(|entry| entry.uid).collect();
+        let shown: Vec<u32> = view.entries().map(|entry| entry.uid).collect();
         assert_eq!(known, shown);
         for (uid, flags) in self.client.iter().flatten() {
             assert!(self.folder.get(uid).is_none_or(|real| real == flags));

@@ -47,6 +47,7 @@ mod login;
 mod lsub;
 mod metadata;
 mod metrics;
+mod pictures;
 mod place;
 mod preview;
 mod quota;
@@ -71,6 +72,7 @@ mod transport;
 
 pub use message::extract::Folding;
 pub use metrics::ImapMetrics;
+pub use pictures::Pictures;
 pub use search_text::SearchEngine;
 pub use transport::Tls;
 
@@ -103,6 +105,8 @@ pub struct Imapd {
     pub search: SearchEngine,
     /// How to reach whoever runs the server, a URI (RFC 5464 `/shared/admin`).
     pub admin: Option<String>,
+    /// Folders in memory, for every session that has them open.
+    pub pictures: Pictures,
     /// Octets of one appended message (APPENDLIMIT).
     pub message_size_max: u64,
     /// Whether a password is taken; else a certificate only.

@@ -17,6 +17,11 @@ pub(crate) struct CauseLabel {
     pub(crate) cause: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct SourceLabel {
+    pub(crate) source: &'static str,
+}
+
 /// What is counted.
 #[derive(Clone, Debug, Default)]
 pub struct ImapMetrics {
@@ -25,6 +30,7 @@ pub struct ImapMetrics {
     pub(crate) commands: Family<CommandLabel, Counter>,
     pub(crate) handshake_failures: Family<CauseLabel, Counter>,
     pub(crate) unreadable: Counter,
+    pub(crate) openings: Family<SourceLabel, Counter>,
 }
 
 impl ImapMetrics {
@@ -44,7 +50,16 @@ impl ImapMetrics {
             "Messages that could not be opened when asked for",
             metrics.unreadable.clone(),
         );
+        registry.register(
+            "imap_folder_openings",
+            "Folders opened, by what was read: all rows, the changes since it was in memory, or nothing",
+            metrics.openings.clone(),
+        );
         metrics
+    }
+
+    pub(crate) fn count_opening(&self, source: &'static str) {
+        self.openings.get_or_create(&SourceLabel { source }).inc();
     }
 
     pub(crate) fn count_command(&self, command: &'static str) {

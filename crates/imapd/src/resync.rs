@@ -20,7 +20,7 @@ impl Connection {
             if entry.modseq.0 > resync.modseq && is_known(entry.uid) {
                 let keywords = keyword_names(&selected.keywords, entry.keywords);
                 let named = enabled.named(true, seq, entry.uid);
-                let (recent, modseq) = (entry.recent && enabled.tells_recent(), enabled.modseq(entry));
+                let (recent, modseq) = (entry.recent && enabled.tells_recent(), enabled.modseq(&entry));
                 response::fetch_flags(&mut wire.out, named, entry.flags, keywords, recent, modseq);
                 wire.spill().await?;
             }
@@ -60,9 +60,10 @@ fn absent(selected: &Selected, asked: Option<&Ranges>, agreed: u32) -> Vec<Range
     let mut absent = Vec::new();
     for range in asked {
         let (mut from, to) = (agreed.saturating_add(1).max(*range.start()), last.min(*range.end()));
-        let entries = selected.view.entries();
-        let first = entries.partition_point(|entry| entry.uid < from);
-        for entry in entries.iter().skip(first).take_while(|entry| entry.uid <= to) {
+        if from > to {
+            continue;
+        }
+        for (_, entry) in selected.view.within(from..=to) {
             if from < entry.uid {
                 absent.push(from..=entry.uid - 1);
             }
@@ -85,14 +86,13 @@ fn agreed(known: &SequenceMatch, view: &View) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use imap_session::picture::Message;
     use imap_session::sequence::SequenceSet;
-    use imap_session::view::Entry;
     use mail_types::SystemFlags;
 
     fn view(uids: &[u32]) -> View {
-        let entry =
-            |uid| Entry { uid, flags: SystemFlags::default(), keywords: 0, modseq: ModSeq(1), recent: false };
-        View::load(uids.iter().copied().map(entry).collect())
+        let message = |uid| Message { uid, flags: SystemFlags::default(), keywords: 0, modseq: ModSeq(1) };
+        View::new(uids.iter().copied().map(message).collect(), u32::MAX)
     }
 
     fn set(text: &str) -> SequenceSet {

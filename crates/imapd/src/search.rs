@@ -101,7 +101,7 @@ impl Connection {
 async fn found_in(selected: &Selected, search: TextSearch) -> Result<Outcome, Failure> {
     let mut outcome = Outcome::default();
     let asked = by_view(selected, &search.key, &mut outcome.found).await;
-    search.decided(selected.view.entries().len().saturating_sub(asked.len()));
+    search.decided((selected.view.len() as usize).saturating_sub(asked.len()));
     search.run(asked, &mut outcome).await?;
     outcome.found.sort_unstable();
     Ok(outcome)
@@ -119,11 +119,11 @@ async fn by_view(selected: &Selected, key: &Key, found: &mut Vec<Message>) -> Ve
         if gone && view.is_gone(entry.uid) {
             continue;
         }
-        let facts = Facts { seq, entry, row: None, structure: None, signature: None, text: None };
+        let facts = Facts { seq, entry: &entry, row: None, structure: None, signature: None, text: None };
         match key.holds(&facts) {
             Some(true) => found.push((seq, entry.uid)),
             Some(false) => {}
-            None => undecided.push(Asked { seq, entry: *entry, row: None, structure: None }),
+            None => undecided.push(Asked { seq, entry, row: None, structure: None }),
         }
     }
     undecided

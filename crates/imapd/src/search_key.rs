@@ -125,7 +125,7 @@ impl Key {
             |name: &str, value: String| Self::Field(name.to_owned(), Needle::in_header(&value, folding));
         let seen = Self::Flag(SystemFlags::SEEN);
         let from = |interval: u32| Self::InternalFrom(now.secs() - i64::from(interval));
-        let largest_uid = selected.view.entries().last().map_or(0, |entry| entry.uid);
+        let largest_uid = selected.view.last_uid();
         match key {
             SearchKey::All => Self::All,
             SearchKey::And(keys) => {

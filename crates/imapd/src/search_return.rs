@@ -109,23 +109,16 @@ impl Selected {
 }
 
 fn present(saved: &Ranges, view: &View) -> Vec<Message> {
-    let entries = view.entries();
-    let mut present = Vec::new();
-    for range in saved.iter() {
-        let from = entries.partition_point(|entry| entry.uid < *range.start());
-        let within = entries.iter().enumerate().skip(from).take_while(|(_, entry)| entry.uid <= *range.end());
-        for (index, entry) in within.filter(|(_, entry)| !view.is_gone(entry.uid)) {
-            present.extend(u32::try_from(index + 1).ok().map(|seq| (seq, entry.uid)));
-        }
-    }
-    present
+    let within = saved.iter().flat_map(|range| view.within(range.clone()));
+    within.filter(|(_, entry)| !view.is_gone(entry.uid)).map(|(seq, entry)| (seq, entry.uid)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use imap_session::view::{Change, Entry, Permit};
-    use mail_types::SystemFlags;
+    use imap_session::picture;
+    use imap_session::view::{Change, Permit};
+    use mail_types::{ModSeq, SystemFlags};
 
     const FOUND: [Message; 4] = [(2, 20), (3, 30), (5, 50), (9, 90)];
 
@@ -148,14 +141,8 @@ mod tests {
 
     #[test]
     fn a_message_that_is_gone_is_not_meant_any_more() {
-        let entry = |uid| Entry {
-            uid,
-            flags: SystemFlags(0),
-            keywords: 0,
-            modseq: mail_types::ModSeq(1),
-            recent: false,
-        };
-        let mut view = View::load([10, 20, 30, 50].map(entry).to_vec());
+        let message = |uid| picture::Message { uid, flags: SystemFlags(0), keywords: 0, modseq: ModSeq(1) };
+        let mut view = View::new([10, 20, 30, 50].map(message).into_iter().collect(), u32::MAX);
         let saved = Ranges::from_pairs(uid_ranges(&[(2, 20), (3, 30), (4, 50)]));
         view.apply(vec![Change::Expunged { uid: 30 }], Permit::default());
         assert_eq!(present(&saved, &view), [(2, 20), (4, 50)]);

@@ -1,13 +1,14 @@
 //! SELECT, EXAMINE, CLOSE, UNSELECT, STATUS (RFC 3501 §6.3.1, §6.3.2, §6.3.10, §6.4.2; RFC 3691).
 
 use crate::enable::Extension;
+use crate::pictures::Opened;
 use crate::place::{NONEXISTENT, Place, Who};
 use crate::state::{Answer, Connection, Done, Failure, Selected};
 use crate::sync::SYSTEM;
 use imap_session::command::{SelectParameters, StatusItem};
 use imap_session::response::{self, Code, Status};
 use imap_session::sequence::Ranges;
-use imap_session::view::{Entry, View};
+use imap_session::view::View;
 use mail_types::{FolderId, SystemFlags};
 use store::{AuditEntry, Category, FolderStatus, FolderWatch, KEYWORDS_MAX};
 
@@ -33,11 +34,13 @@ impl Connection {
         let is_read_only = to_read || !"swite".chars().any(|letter| who.rights.has(letter));
         // Watched before it is read, so that no change falls between.
         let watch = self.shared.store.watch(folder);
-        let picture = self.shared.store.select(folder, who.private_seen_of, !is_read_only).await?;
-        let picture = picture.ok_or(NONEXISTENT)?;
+        let opened = self.shared.pictures.open(&self.shared.store, folder, who.private_seen_of).await?;
+        let opened = opened.ok_or(NONEXISTENT)?;
+        self.shared.metrics.count_opening(opened.source);
         self.tell_opened(who, folder).await?;
-        let status = picture.status;
-        let selected = opened(&picture, place, watch, is_read_only);
+        let status = opened.status;
+        let recent_from = self.shared.store.recent_from(&status, !is_read_only).await?;
+        let selected = selected(opened, recent_from, place, watch, is_read_only);
         self.describe(name, &selected, status);
         self.selected = Some(Box::new(selected));
         self.watch_selected();
@@ -93,7 +96,7 @@ impl Connection {
         }
         say(Code::UidValidity(status.uid_validity.0), "UIDs valid");
         // The rows may be newer than the counters.
-        let after_last = selected.view.entries().last().map_or(0, |entry| entry.uid.saturating_add(1));
+        let after_last = selected.view.last_uid().saturating_add(1);
         say(Code::UidNext(status.uid_next.max(after_last)), "Predicted next UID");
         say(Code::MailboxId(selected.folder.0.unsigned_abs()), "Identifier of the folder");
         say(permanent_flags(selected), "Flags that can be changed");
@@ -174,34 +177,33 @@ impl Connection {
     }
 }
 
-fn opened(picture: &store::Selected, place: Place, watch: FolderWatch, is_read_only: bool) -> Selected {
+fn selected(
+    opened: Opened,
+    recent_from: u32,
+    place: Place,
+    watch: FolderWatch,
+    is_read_only: bool,
+) -> Selected {
+    let status = opened.status;
     let mut selected = Selected {
-        folder: picture.status.id,
+        folder: status.id,
         who: place.who,
         key: place.key,
         ground: place.ground,
         is_read_only,
-        modseq: picture.status.modseq,
+        modseq: status.modseq,
         view: View::default(),
-        uid_next: picture.status.uid_next,
-        keywords: picture.keywords.clone(),
+        uid_next: status.uid_next,
+        keywords: opened.keywords,
         watch,
         claimed: None,
         saved: Ranges::default(),
     };
     // Rows may be newer than the counters, and than what the store was told.
-    let after_last = picture.rows.last().map_or(1, |row| row.uid.0.saturating_add(1));
-    let told = selected.claim_recent(after_last.max(picture.status.uid_next));
-    selected.claimed = selected.claimed.filter(|_| after_last > picture.status.uid_next);
-    let recent_from = picture.recent_from.max(told);
-    let entry = |row: &store::ViewRow| Entry {
-        uid: row.uid.0,
-        flags: row.flags,
-        keywords: row.keywords,
-        modseq: row.modseq,
-        recent: row.uid.0 >= recent_from,
-    };
-    selected.view = View::load(picture.rows.iter().map(entry).collect());
+    let after_last = opened.picture.last().map_or(1, |message| message.uid.saturating_add(1));
+    let told = selected.claim_recent(after_last.max(status.uid_next));
+    selected.claimed = selected.claimed.filter(|_| after_last > status.uid_next);
+    selected.view = View::new(opened.picture, recent_from.max(told));
     selected
 }
 

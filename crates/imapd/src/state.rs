@@ -101,8 +101,7 @@ impl Selected {
 
     /// UIDs up to here that the view does not hold are of no message.
     pub(crate) fn largest_uid(&self) -> u32 {
-        let last = self.view.entries().last().map_or(0, |entry| entry.uid);
-        last.max(self.uid_next.saturating_sub(1))
+        self.view.last_uid().max(self.uid_next.saturating_sub(1))
     }
 
     /// Who is the first to be told of messages below `up_to`? From which UID on it is this session. One that only reads takes nothing.

@@ -112,7 +112,7 @@ impl Connection {
         for &(seq, uid) in messages {
             let entry = selected.view.entry(uid).filter(|entry| !selected.view.is_gone(entry.uid));
             let Some(entry) = entry else { continue };
-            let (named, modseq) = (self.enabled.named(by_uid, seq, uid), self.enabled.modseq(entry));
+            let (named, modseq) = (self.enabled.named(by_uid, seq, uid), self.enabled.modseq(&entry));
             if !silent || outcome.is_news(uid) {
                 let keywords = keyword_names(&selected.keywords, entry.keywords);
                 let recent = entry.recent && self.enabled.tells_recent();

@@ -6,9 +6,9 @@ use crate::state::{Connection, Failure, Selected, keyword_names};
 use imap_session::command::CommandBody;
 use imap_session::response::{self, Status};
 use imap_session::sequence::runs;
-use imap_session::view::{Change, Permit, Untagged};
+use imap_session::view::{Permit, Untagged};
 use mail_types::SystemFlags;
-use store::{FolderChanges, Store};
+use store::Store;
 
 /// The five that every folder has.
 pub(crate) const SYSTEM: SystemFlags = SystemFlags(31);
@@ -74,23 +74,22 @@ impl Connection {
         }
         let mut changes = Vec::new();
         if is_due {
-            let store = &self.shared.store;
-            let read = store.changes(selected.folder, selected.who.private_seen_of, selected.modseq).await?;
-            let Some(read) = read else {
+            let news = self.shared.pictures.follow(&self.shared.store, selected).await?;
+            let Some(news) = news else {
                 self.selected = None;
                 return Err(Failure::Vanished);
             };
-            selected.modseq = read.modseq;
-            if read.keywords.len() > selected.keywords.len() {
-                selected.keywords = read.keywords.clone();
+            selected.modseq = news.modseq;
+            if news.keywords.len() > selected.keywords.len() {
+                selected.keywords.clone_from(&news.keywords);
                 tell_keywords(selected, &mut self.wire.out);
             }
-            let last = read.rows.last().map_or(0, |row| row.uid.0);
-            if selected.view.entries().last().is_none_or(|entry| entry.uid < last) {
+            let last = news.changed.last().map_or(0, |message| message.uid);
+            if selected.view.last_uid() < last {
                 let recent_from = selected.claim_recent(last.saturating_add(1));
                 selected.view.set_recent_from(recent_from);
             }
-            changes = in_order(&read);
+            changes = news.in_order();
         }
         let permit = Permit {
             expunges: telling.expunges,
@@ -98,6 +97,7 @@ impl Connection {
             modseqs: self.enabled.has(Extension::CondStore),
         };
         let told = selected.view.apply(changes, permit);
+        self.shared.pictures.share(selected);
         self.write_told(&told, telling.by_uid).await
     }
 
@@ -115,7 +115,7 @@ impl Connection {
                     if let Some(entry) = selected.view.entry(*uid) {
                         let keywords = keyword_names(&selected.keywords, entry.keywords);
                         let named = self.enabled.named(by_uid, *seq, *uid);
-                        let modseq = self.enabled.modseq(entry);
+                        let modseq = self.enabled.modseq(&entry);
                         let recent = entry.recent && self.enabled.tells_recent();
                         response::fetch_flags(out, named, entry.flags, keywords, recent, modseq);
                     }
@@ -142,15 +142,4 @@ pub(crate) async fn learn_keywords(
 fn tell_keywords(selected: &Selected, out: &mut Vec<u8>) {
     response::folder_flags(out, SYSTEM, selected.keywords.iter().map(String::as_str));
     response::untagged(out, Status::Ok, Some(permanent_flags(selected)), "Flags that can be changed");
-}
-
-fn in_order(read: &FolderChanges) -> Vec<Change> {
-    let upserts = read.rows.iter().map(|row| Change::Upsert {
-        uid: row.uid.0,
-        flags: row.flags,
-        keywords: row.keywords,
-        modseq: row.modseq,
-    });
-    let expunged = read.expunged.iter().map(|uid| Change::Expunged { uid: uid.0 });
-    upserts.chain(expunged).collect()
 }

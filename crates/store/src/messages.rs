@@ -1,56 +1,11 @@
-//! Reading a folder: the picture that SELECT takes, the changes since, the rows that FETCH needs.
-//!
-//! No read transaction is held between calls. A picture is taken with the folder's MODSEQ read *before* the rows: rows may be newer than
-//! it, never older, and the next look at the change log repeats at worst what is known already. The folder's MODSEQ is taken under a lock
-//! that is held to the end of the transaction, so that transactions become visible in the order of their MODSEQs: what one statement saw
-//! is complete up to the largest MODSEQ among it, and that is where the next look begins.
+//! The rows that FETCH needs, and what opens them. No reader is held while a client takes its octets.
 
 use crate::bodies::BodyReader;
 use crate::dialect::on;
 use crate::seal::{SideCar, open_side_car};
-use crate::writer::Touches;
-use crate::{ContentKey, Error, FolderStatus, Store};
+use crate::{ContentKey, Error, Store};
 use body_store::Place;
-use mail_types::{ActorId, BodyId, FolderId, ModSeq, SystemFlags, Timestamp, Uid};
-
-/// A message as a session's view holds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ViewRow {
-    /// UID.
-    pub uid: Uid,
-    /// System flags, `\Seen` as this reader has it.
-    pub flags: SystemFlags,
-    /// Keywords, one bit for each of the folder's.
-    pub keywords: u64,
-    /// Modification sequence.
-    pub modseq: ModSeq,
-}
-
-/// A folder as SELECT finds it.
-#[derive(Clone, Debug)]
-pub struct Selected {
-    /// Counters.
-    pub status: FolderStatus,
-    /// Messages with a UID from here on are recent for this session.
-    pub recent_from: u32,
-    /// Keyword of each bit.
-    pub keywords: Vec<String>,
-    /// Every message by UID.
-    pub rows: Vec<ViewRow>,
-}
-
-/// What changed in a folder since a modification sequence.
-#[derive(Clone, Debug)]
-pub struct FolderChanges {
-    /// Look from here next time.
-    pub modseq: ModSeq,
-    /// Keyword of each bit.
-    pub keywords: Vec<String>,
-    /// New or changed messages by UID.
-    pub rows: Vec<ViewRow>,
-    /// Messages that are gone.
-    pub expunged: Vec<Uid>,
-}
+use mail_types::{BodyId, FolderId, ModSeq, Timestamp, Uid};
 
 /// What else of the body FETCH needs beside its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,121 +54,6 @@ impl MessageRow {
 }
 
 impl Store {
-    /// Takes the picture of a folder. With `claim_recent` (SELECT, not EXAMINE) later sessions no longer see these messages as recent.
-    pub async fn select(
-        &self,
-        folder: FolderId,
-        private_seen_of: Option<ActorId>,
-        claim_recent: bool,
-    ) -> Result<Option<Selected>, Error> {
-        let Some(mut status) = self.folder_status(folder, private_seen_of).await? else { return Ok(None) };
-        let rows = self.view_rows(folder, private_seen_of).await?;
-        status.modseq = complete_up_to(status.modseq, &rows);
-        let mut recent_from = status.uid_next;
-        if status.recent > 0 {
-            let claimed =
-                if claim_recent { Some(self.claim_recent(folder, status.uid_next).await) } else { None };
-            recent_from = match claimed {
-                Some(Ok(from)) => from,
-                // Messages that stay recent for one more session harm nobody; a folder that cannot be read does.
-                None | Some(Err(Error::Full(_))) => self.recent_uid(folder).await?,
-                Some(Err(error)) => return Err(error),
-            };
-        }
-        let keywords = self.keywords(folder).await?;
-        Ok(Some(Selected { status, recent_from, keywords, rows }))
-    }
-
-    async fn view_rows(
-        &self,
-        folder: FolderId,
-        private_seen_of: Option<ActorId>,
-    ) -> Result<Vec<ViewRow>, Error> {
-        let mut reader = self.reader().await?;
-        let rows: Vec<(i64, i64, i64, i64)> = match private_seen_of {
-            None => on!(reader.conn(), c => sqlx::query_as(
-                "SELECT uid, flags, keywords, modseq FROM messages WHERE folder_id = $1 ORDER BY uid")
-                .bind(folder.0).fetch_all(&mut *c).await)?,
-            Some(actor) => on!(reader.conn(), c => sqlx::query_as(
-                "SELECT m.uid, (m.flags & ~1) | COALESCE(s.is_set, m.flags & 1), m.keywords, CASE WHEN s.modseq > m.modseq THEN s.modseq ELSE m.modseq END FROM messages m \
-                 LEFT JOIN seen s ON s.folder_id = m.folder_id AND s.actor_id = $2 AND s.uid = m.uid WHERE m.folder_id = $1 ORDER BY m.uid")
-                .bind(folder.0).bind(actor.0).fetch_all(&mut *c).await)?,
-        };
-        Ok(rows.into_iter().map(view_row).collect())
-    }
-
-    async fn recent_uid(&self, folder: FolderId) -> Result<u32, Error> {
-        let mut reader = self.reader().await?;
-        let (uid,): (i64,) = on!(reader.conn(), c => sqlx::query_as("SELECT recent_uid FROM folders WHERE id = $1").bind(folder.0).fetch_one(&mut *c).await)?;
-        Ok(u32::try_from(uid).unwrap_or(u32::MAX))
-    }
-
-    /// Later sessions no longer see messages with a UID below `up_to` as recent. Returns the UID from which on they were recent until now.
-    pub async fn claim_recent(&self, folder: FolderId, up_to: u32) -> Result<u32, Error> {
-        self.write(Touches::from(folder), move |tx| {
-            Box::pin(async move {
-                let (from,): (i64,) = on!(tx.conn(), c => sqlx::query_as("SELECT recent_uid FROM folders WHERE id = $1").bind(folder.0).fetch_one(&mut *c).await)?;
-                on!(tx.conn(), c => sqlx::query("UPDATE folders SET recent_uid = $2 WHERE id = $1 AND recent_uid < $2")
-                    .bind(folder.0).bind(i64::from(up_to)).execute(&mut *c).await.map(|_| ()))?;
-                Ok(u32::try_from(from).unwrap_or(u32::MAX))
-            })
-        })
-        .await
-    }
-
-    /// The keyword of each bit of a folder.
-    pub async fn keywords(&self, folder: FolderId) -> Result<Vec<String>, Error> {
-        let mut reader = self.reader().await?;
-        let rows: Vec<(i64, String)> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT bit, name FROM folder_keywords WHERE folder_id = $1 ORDER BY bit").bind(folder.0).fetch_all(&mut *c).await)?;
-        Ok(rows.into_iter().map(|(_, name)| name).collect())
-    }
-
-    /// What changed since `since`; `None` when the folder is gone.
-    pub async fn changes(
-        &self,
-        folder: FolderId,
-        private_seen_of: Option<ActorId>,
-        since: ModSeq,
-    ) -> Result<Option<FolderChanges>, Error> {
-        let mut reader = self.reader().await?;
-        let now: Option<(i64,)> = on!(reader.conn(), c => sqlx::query_as("SELECT modseq FROM folders WHERE id = $1").bind(folder.0).fetch_optional(&mut *c).await)?;
-        let Some((modseq,)) = now else { return Ok(None) };
-        let since = i64::try_from(since.0).unwrap_or(i64::MAX);
-        if modseq <= since {
-            return Ok(Some(FolderChanges {
-                modseq: ModSeq(since.unsigned_abs()),
-                keywords: Vec::new(),
-                rows: Vec::new(),
-                expunged: Vec::new(),
-            }));
-        }
-        let rows: Vec<(i64, i64, i64, i64)> = match private_seen_of {
-            None => on!(reader.conn(), c => sqlx::query_as(
-                "SELECT uid, flags, keywords, modseq FROM messages WHERE folder_id = $1 AND modseq > $2 ORDER BY uid")
-                .bind(folder.0).bind(since).fetch_all(&mut *c).await)?,
-            Some(actor) => on!(reader.conn(), c => sqlx::query_as(
-                "SELECT m.uid, (m.flags & ~1) | COALESCE(s.is_set, m.flags & 1), m.keywords, CASE WHEN s.modseq > m.modseq THEN s.modseq ELSE m.modseq END FROM messages m \
-                 LEFT JOIN seen s ON s.folder_id = m.folder_id AND s.actor_id = $3 AND s.uid = m.uid \
-                 WHERE m.folder_id = $1 AND (m.modseq > $2 OR m.uid IN (SELECT uid FROM seen WHERE folder_id = $1 AND actor_id = $3 AND modseq > $2)) ORDER BY m.uid")
-                .bind(folder.0).bind(since).bind(actor.0).fetch_all(&mut *c).await)?,
-        };
-        let expunged: Vec<(i64,)> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT uid FROM expunged WHERE folder_id = $1 AND modseq > $2 ORDER BY uid").bind(folder.0).bind(since).fetch_all(&mut *c).await)?;
-        drop(reader);
-        let keywords = self.keywords(folder).await?;
-        let rows: Vec<ViewRow> = rows.into_iter().map(view_row).collect();
-        Ok(Some(FolderChanges {
-            modseq: complete_up_to(ModSeq(modseq.unsigned_abs()), &rows),
-            keywords,
-            rows,
-            expunged: expunged
-                .into_iter()
-                .map(|(uid,)| Uid(u32::try_from(uid).unwrap_or(u32::MAX)))
-                .collect(),
-        }))
-    }
-
     /// Octets of the messages of a folder that are marked to be removed.
     pub async fn deleted_bytes(&self, folder: FolderId) -> Result<u64, Error> {
         let mut reader = self.reader().await?;
@@ -292,20 +132,6 @@ impl Store {
     }
 }
 
-/// See the module.
-fn complete_up_to(read_before: ModSeq, rows: &[ViewRow]) -> ModSeq {
-    rows.iter().map(|row| row.modseq).max().map_or(read_before, |largest| largest.max(read_before))
-}
-
 pub(crate) fn body_id(bytes: &[u8]) -> Result<BodyId, Error> {
     bytes.try_into().map(BodyId).map_err(|_| Error::Inconsistent("a body id does not have 16 octets"))
-}
-
-fn view_row((uid, flags, keywords, modseq): (i64, i64, i64, i64)) -> ViewRow {
-    ViewRow {
-        uid: Uid(u32::try_from(uid).unwrap_or(u32::MAX)),
-        flags: SystemFlags(u32::try_from(flags).unwrap_or(0)),
-        keywords: keywords.unsigned_abs(),
-        modseq: ModSeq(modseq.unsigned_abs()),
-    }
 }

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use auth::Authenticator;
 use config::{Config, Listener, ListenerTls, Protocol};
 use delivery::{Delivery, DeliveryMetrics, NextHops, Runner, Schedule};
-use imapd::{Folding, ImapMetrics, Imapd, SearchEngine};
+use imapd::{Folding, ImapMetrics, Imapd, Pictures, SearchEngine};
 use intake::{Intake, Settings};
 use journal::{Journal, JournalMetrics};
 use listener::{Drain, DrainSwitch};
@@ -71,6 +71,7 @@ struct Parts {
     ocsp: Arc<OcspClient>,
     authenticator: Authenticator,
     search: SearchEngine,
+    pictures: Pictures,
 }
 
 /// The store of a configuration.
@@ -159,6 +160,7 @@ impl Operator {
             routes: Arc::new(ArcSwap::from_pointee(routes)),
             authenticator: crate::login::authenticator(&config, &store, &mut registry),
             search: search_engine(&config.search),
+            pictures: Pictures::new(config.limits.imap_folders_memory_max),
             trust,
         };
         let journal = Journal::start(store.clone(), JournalMetrics::register(&mut registry));
@@ -310,6 +312,7 @@ impl Operator {
             notices: self.config.notices.enabled.then(|| intake.clone()),
             search: self.parts.search.clone(),
             admin: self.config.server.postmaster.as_deref().map(mail_uri),
+            pictures: self.parts.pictures.clone(),
             message_size_max: limits.message_size_max,
             passwords: section.passwords,
             compress: section.compress,

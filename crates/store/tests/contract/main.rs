@@ -21,6 +21,7 @@ mod directory;
 mod expunge;
 mod extracts;
 mod flags;
+mod folder_reading;
 mod folders;
 mod fsck;
 mod idempotency;

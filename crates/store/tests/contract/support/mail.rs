@@ -3,8 +3,8 @@
 use super::Fixture;
 use mail_types::{ActorId, FolderId, MailboxId, MailboxKind, ReversePath, SystemFlags, Uid, UnitId};
 use store::{
-    Acceptance, Accepted, Append, Appended, AuditEntry, Category, FolderStatus, LocalDelivery, MailboxKey,
-    MailboxRow, NewMailbox, NewMessage, RemoteDelivery, SealedBody, WithBody,
+    Acceptance, Accepted, Append, Appended, AuditEntry, Category, FolderReading, FolderStatus, LocalDelivery,
+    MailboxKey, MailboxRow, NewMailbox, NewMessage, RemoteDelivery, SealedBody, ViewRow, WithBody,
 };
 
 /// The domain of every fixture mailbox.
@@ -31,6 +31,15 @@ impl Holder {
     pub(crate) fn delivery(&self) -> LocalDelivery {
         LocalDelivery { mailbox: self.mailbox, folder: self.inbox, key: self.key.clone() }
     }
+}
+
+/// A folder as it was selected.
+#[derive(Debug)]
+pub(crate) struct Selected {
+    pub(crate) status: FolderStatus,
+    pub(crate) recent_from: u32,
+    pub(crate) keywords: Vec<String>,
+    pub(crate) rows: Vec<ViewRow>,
 }
 
 /// An audit entry without particulars.
@@ -152,6 +161,20 @@ impl Fixture {
     /// Counters of a folder with the shared `\Seen`.
     pub(crate) async fn status(&self, folder: FolderId) -> FolderStatus {
         self.folder_status(folder, None).await.unwrap().unwrap()
+    }
+
+    /// A folder as SELECT, with `claim`, or EXAMINE finds it.
+    pub(crate) async fn select(
+        &self,
+        folder: FolderId,
+        private_seen_of: Option<ActorId>,
+        claim: bool,
+    ) -> Result<Option<Selected>, store::Error> {
+        let Some(reading) = self.read_folder(folder, private_seen_of, None).await? else { return Ok(None) };
+        let recent_from = self.recent_from(&reading.status, claim).await?;
+        let FolderReading { status, keywords, rows, expunged, is_whole } = reading;
+        assert!(is_whole && expunged.is_empty(), "who knows nothing reads all");
+        Ok(Some(Selected { status, recent_from, keywords, rows }))
     }
 
     /// UIDs of a folder.

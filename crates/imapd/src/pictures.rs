@@ -1,0 +1,355 @@
+//! The folders that were opened last, as they are in memory for every session of the process, within a bound.
+//!
+//! Who opens a folder that is here reads what changed since, and shares the rest with everybody who has it open. Of a change, the first session that follows the folder
+//! reads it for all; each then finds what is new to it. A folder is here once for all who see the same `\Seen`, and once for each actor who has one of their own; what else
+//! somebody may do or see there makes no difference to it. A folder is known by its row, which no other folder ever has, and by its UIDVALIDITY.
+
+use crate::state::Selected;
+use imap_session::picture::{Message, Picture};
+use imap_session::view::{Change, Permit, View};
+use mail_types::{ActorId, FolderId, ModSeq, UidValidity};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use store::{FolderReading, FolderStatus, KnownFolder, Store, ViewRow};
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::timeout;
+
+/// Octets of a folder beside its picture's.
+const FOLDER: usize = 256;
+/// How long one who opens a folder waits for another who reads it, before it is read twice.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// A folder, and the actor whose own `\Seen` is shown.
+type Key = (FolderId, Option<ActorId>);
+
+/// One reads at a time; the others then have what it read.
+type Slot = AsyncMutex<Option<Held>>;
+
+/// A folder as it is known.
+#[derive(Debug)]
+struct Held {
+    uid_validity: UidValidity,
+    /// All changes up to here are in the picture; of later ones, some.
+    modseq: ModSeq,
+    keywords: Vec<String>,
+    picture: Picture,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Pictures {
+    octets_max: usize,
+    folders: Arc<Mutex<Folders>>,
+}
+
+#[derive(Debug, Default)]
+struct Folders {
+    known: HashMap<Key, Folder>,
+    /// By their last use.
+    by_use: BTreeMap<u64, Key>,
+    octets: usize,
+    /// Counts uses.
+    now: u64,
+}
+
+#[derive(Debug)]
+struct Folder {
+    slot: Arc<Slot>,
+    octets: usize,
+    used: u64,
+}
+
+/// A folder as a session finds it.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) status: FolderStatus,
+    pub(crate) keywords: Vec<String>,
+    pub(crate) picture: Picture,
+    /// What it was made of: `rows` all of them, `changes` and what was here, or `memory` alone.
+    pub(crate) source: &'static str,
+}
+
+/// What is new to a session that follows a folder.
+#[derive(Debug)]
+pub(crate) struct News {
+    /// All changes up to here are among it.
+    pub(crate) modseq: ModSeq,
+    /// Keyword of each bit; none where nothing changed.
+    pub(crate) keywords: Vec<String>,
+    /// Messages that came or are otherwise, by UID.
+    pub(crate) changed: Vec<Message>,
+    /// UIDs of messages that are gone.
+    pub(crate) gone: Vec<u32>,
+}
+
+impl News {
+    fn none(modseq: ModSeq) -> Self {
+        Self { modseq, keywords: Vec::new(), changed: Vec::new(), gone: Vec::new() }
+    }
+
+    /// For a view.
+    pub(crate) fn in_order(self) -> Vec<Change> {
+        changes(&self.changed, &self.gone)
+    }
+}
+
+impl Pictures {
+    /// Of at most so many octets.
+    pub fn new(octets_max: usize) -> Self {
+        Self { octets_max, folders: Arc::default() }
+    }
+
+    /// A folder as it is now; `None` when it is gone.
+    pub(crate) async fn open(
+        &self,
+        store: &Store,
+        folder: FolderId,
+        private_seen_of: Option<ActorId>,
+    ) -> Result<Option<Opened>, store::Error> {
+        let key = (folder, private_seen_of);
+        let slot = self.slot(key);
+        let mut held = timeout(WAIT_MAX, slot.lock()).await.ok();
+        let known = held.as_deref().and_then(Option::as_ref);
+        // The counters are read after all that is known was: they are not older.
+        let reading = store.read_folder(folder, private_seen_of, known.map(Held::known)).await?;
+        let Some(reading) = reading else {
+            self.forget(key);
+            return Ok(None);
+        };
+        let source = source(&reading);
+        let FolderReading { status, keywords, .. } = reading;
+        let known = known.map(|known| &known.picture);
+        let picture = painted(known, reading.rows, &reading.expunged, reading.is_whole);
+        if let Some(held) = held.as_deref_mut() {
+            let (uid_validity, modseq) = (status.uid_validity, status.modseq);
+            self.weigh(key, picture.octets());
+            let (keywords, picture) = (keywords.clone(), picture.clone());
+            *held = Some(Held { uid_validity, modseq, keywords, picture });
+        }
+        Ok(Some(Opened { status, keywords, picture, source }))
+    }
+
+    /// What changed in a folder since a session was told of it; `None` when it is gone. The first who asks reads it from the database, for all.
+    pub(crate) async fn follow(
+        &self,
+        store: &Store,
+        selected: &Selected,
+    ) -> Result<Option<News>, store::Error> {
+        let Some(now) = store.folder_modseq(selected.folder).await? else { return Ok(None) };
+        if now <= selected.modseq {
+            return Ok(Some(News::none(selected.modseq)));
+        }
+        let Some((key, slot)) = self.slot_of(selected) else { return alone(store, selected).await };
+        let Ok(mut held) = timeout(WAIT_MAX, slot.lock()).await else { return alone(store, selected).await };
+        let Some(held) = held.as_mut() else { return alone(store, selected).await };
+        if held.modseq < now {
+            let (folder, seen_of) = key;
+            let Some(read) = store.changes(folder, seen_of, held.modseq).await? else { return Ok(None) };
+            held.picture = painted(Some(&held.picture), read.rows, &read.expunged, read.is_whole);
+            (held.modseq, held.keywords) = (read.modseq, read.keywords);
+            self.weigh(key, held.picture.octets());
+        }
+        let (changed, gone) = held.picture.difference(selected.view.messages());
+        Ok(Some(News { modseq: held.modseq, keywords: held.keywords.clone(), changed, gone }))
+    }
+
+    /// Holds in common what is equal in the view of a session and here. Waits for nobody.
+    pub(crate) fn share(&self, selected: &mut Selected) {
+        let Some((_, slot)) = self.slot_of(selected) else { return };
+        if let Ok(held) = slot.try_lock()
+            && let Some(held) = held.as_ref()
+        {
+            selected.view.share(&held.picture);
+        }
+    }
+
+    fn slot_of(&self, selected: &Selected) -> Option<(Key, Arc<Slot>)> {
+        let key = (selected.folder, selected.who.private_seen_of);
+        self.lock().used(key).map(|slot| (key, slot))
+    }
+
+    fn slot(&self, key: Key) -> Arc<Slot> {
+        let mut folders = self.lock();
+        let slot = folders.used(key).unwrap_or_else(|| folders.add(key));
+        folders.make_room(self.octets_max, key);
+        slot
+    }
+
+    fn weigh(&self, key: Key, octets: usize) {
+        let mut folders = self.lock();
+        folders.weigh(key, FOLDER + octets);
+        folders.make_room(self.octets_max, key);
+    }
+
+    fn forget(&self, key: Key) {
+        self.lock().remove(key);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Folders> {
+        self.folders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    fn known(&self) -> KnownFolder {
+        KnownFolder { uid_validity: self.uid_validity, modseq: self.modseq, messages: self.picture.len() }
+    }
+}
+
+impl Folders {
+    fn used(&mut self, key: Key) -> Option<Arc<Slot>> {
+        self.now += 1;
+        let folder = self.known.get_mut(&key)?;
+        self.by_use.remove(&folder.used);
+        folder.used = self.now;
+        self.by_use.insert(self.now, key);
+        Some(folder.slot.clone())
+    }
+
+    fn add(&mut self, key: Key) -> Arc<Slot> {
+        self.now += 1;
+        let slot = Arc::new(Slot::default());
+        self.by_use.insert(self.now, key);
+        self.known.insert(key, Folder { slot: slot.clone(), octets: FOLDER, used: self.now });
+        self.octets += FOLDER;
+        slot
+    }
+
+    fn weigh(&mut self, key: Key, octets: usize) {
+        // One that had to make room meanwhile stays away.
+        if let Some(folder) = self.known.get_mut(&key) {
+            self.octets = self.octets - folder.octets + octets;
+            folder.octets = octets;
+        }
+    }
+
+    fn remove(&mut self, key: Key) {
+        if let Some(folder) = self.known.remove(&key) {
+            self.by_use.remove(&folder.used);
+            self.octets -= folder.octets;
+        }
+    }
+
+    /// Those that were not used for the longest time make room, `last` at the end: a folder that is larger than all the room is not kept.
+    fn make_room(&mut self, octets_max: usize, last: Key) {
+        while self.octets > octets_max {
+            let oldest = self.by_use.values().find(|key| **key != last).copied();
+            self.remove(oldest.unwrap_or(last));
+        }
+    }
+}
+
+fn source(reading: &FolderReading) -> &'static str {
+    if reading.is_whole {
+        "rows"
+    } else if reading.rows.is_empty() && reading.expunged.is_empty() {
+        "memory"
+    } else {
+        "changes"
+    }
+}
+
+/// The picture that a reading makes, of what was known before it.
+fn painted(
+    known: Option<&Picture>,
+    rows: Vec<ViewRow>,
+    expunged: &[mail_types::Uid],
+    is_whole: bool,
+) -> Picture {
+    if is_whole {
+        let mut picture: Picture = rows.into_iter().map(message).collect();
+        known.inspect(|known| picture.share(known));
+        return picture;
+    }
+    let known = known.cloned().unwrap_or_default();
+    if rows.is_empty() && expunged.is_empty() {
+        return known;
+    }
+    let changed: Vec<Message> = rows.into_iter().map(message).collect();
+    let gone: Vec<u32> = expunged.iter().map(|uid| uid.0).collect();
+    let mut view = View::new(known, u32::MAX);
+    view.apply(changes(&changed, &gone), Permit { expunges: true, vanished: true, modseqs: false });
+    view.messages().clone()
+}
+
+/// What one session reads for itself.
+async fn alone(store: &Store, selected: &Selected) -> Result<Option<News>, store::Error> {
+    let read = store.changes(selected.folder, selected.who.private_seen_of, selected.modseq).await?;
+    let Some(read) = read else { return Ok(None) };
+    let (changed, gone) = if read.is_whole {
+        read.rows.into_iter().map(message).collect::<Picture>().difference(selected.view.messages())
+    } else {
+        let gone = read.expunged.iter().map(|uid| uid.0).collect();
+        (read.rows.into_iter().map(message).collect(), gone)
+    };
+    Ok(Some(News { modseq: read.modseq, keywords: read.keywords, changed, gone }))
+}
+
+fn message(row: ViewRow) -> Message {
+    Message { uid: row.uid.0, flags: row.flags, keywords: row.keywords, modseq: row.modseq }
+}
+
+fn changes(changed: &[Message], gone: &[u32]) -> Vec<Change> {
+    let changed = changed.iter().map(|&Message { uid, flags, keywords, modseq }| Change::Upsert {
+        uid,
+        flags,
+        keywords,
+        modseq,
+    });
+    changed.chain(gone.iter().map(|uid| Change::Expunged { uid: *uid })).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(pictures: &Pictures) -> Vec<i64> {
+        let folders = pictures.lock();
+        assert_eq!(folders.octets, folders.known.values().map(|folder| folder.octets).sum::<usize>());
+        assert_eq!(folders.by_use.len(), folders.known.len());
+        let mut held: Vec<i64> = folders.known.keys().map(|(folder, _)| folder.0).collect();
+        held.sort_unstable();
+        held
+    }
+
+    fn key(folder: i64) -> Key {
+        (FolderId(folder), None)
+    }
+
+    #[test]
+    fn folders_that_were_not_used_for_the_longest_time_make_room() {
+        let pictures = Pictures::new(10 * FOLDER);
+        for folder in 1..=4 {
+            pictures.slot(key(folder));
+            pictures.weigh(key(folder), FOLDER);
+        }
+        assert_eq!(held(&pictures), [1, 2, 3, 4]);
+        assert!(pictures.lock().used(key(1)).is_some());
+        pictures.slot(key(5));
+        pictures.weigh(key(5), 3 * FOLDER);
+        assert_eq!(held(&pictures), [1, 4, 5], "2 and 3 were used before the others");
+    }
+
+    #[test]
+    fn a_folder_larger_than_the_room_is_not_kept_and_the_room_is_free_again() {
+        let pictures = Pictures::new(4 * FOLDER);
+        pictures.slot(key(1));
+        pictures.slot(key(2));
+        pictures.weigh(key(2), 4 * FOLDER);
+        assert_eq!(held(&pictures), Vec::<i64>::new());
+        pictures.slot(key(3));
+        pictures.weigh(key(2), 1);
+        assert_eq!(held(&pictures), [3], "what made room meanwhile stays away");
+        pictures.forget(key(3));
+        assert_eq!(held(&pictures), Vec::<i64>::new());
+    }
+
+    #[test]
+    fn each_actor_with_a_seen_of_their_own_has_a_picture_of_their_own() {
+        let pictures = Pictures::new(10 * FOLDER);
+        let (all, nurse) = (pictures.slot(key(1)), pictures.slot((FolderId(1), Some(ActorId(7)))));
+        assert!(!Arc::ptr_eq(&all, &nurse));
+        assert!(Arc::ptr_eq(&all, &pictures.slot(key(1))));
+    }
+}
