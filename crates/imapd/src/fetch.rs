@@ -1,11 +1,12 @@
-//! FETCH (RFC 3501 §6.4.5): pages of rows, written message by message. No reader of the database is held while a client takes its octets.
+//! FETCH (RFC 3501 §6.4.5): pages that are read ahead, written message by message. No reader of the database is held while a client takes its octets.
 
 use crate::binary::{self, Decoding};
 use crate::enable::Extension;
+use crate::fetch_ahead::{Opened, Pages, Ready};
 use crate::fetch_plan::Plan;
 use crate::preview;
 use crate::section::{Place, clip, locate};
-use crate::sets::{page_len, uid_ranges};
+use crate::sets::uid_ranges;
 use crate::standing::Watch;
 use crate::state::{Answer, Connection, Done, Failure, GONE, Selected, keyword_names};
 use crate::sync::learn_keywords;
@@ -13,17 +14,16 @@ use crate::transport::Wire;
 use imap_session::command::{FetchArguments, FetchItem, Partial, Section};
 use imap_session::response::{self, Code};
 use imap_session::sequence::MessageSet;
-use mail_types::{ModSeq, SystemFlags, Uid};
+use mail_types::{ModSeq, SystemFlags};
 use message::structure::Structure;
 use std::ops::Range;
-use store::{BodyReader, ContentKey, FlagAction, FlagChange, MessageRow, Store};
+use std::sync::Arc;
+use store::{BodyReader, FlagAction, FlagChange, MessageRow, Store};
 
 /// Octets of a large section opened at one time.
 const PIECE: u64 = 256 * 1024;
-/// Octets of the messages of a page, as the last page lets expect them: a client that stops reading keeps them here.
-const PAGE: u64 = 1024 * 1024;
-/// What the first page expects of its messages.
-const FIRST_LARGEST: u64 = 64 * 1024;
+/// Messages of a page of which the session knows all that is asked.
+const KNOWN_PAGE: usize = 512;
 /// Octets of a header in which fields are looked for.
 const HEADER_MAX: u64 = 4 * 1024 * 1024;
 
@@ -49,11 +49,13 @@ impl Connection {
             messages.retain(|(_, uid)| view.entry(*uid).is_some_and(|entry| entry.modseq.0 > since));
         }
         let plan = Plan::new(arguments, selected, self.enabled);
-        let (mut rest, mut gone, mut unreadable, mut undecodable) = (&messages[..], 0, 0, false);
+        let mut rest: Arc<[(u32, u32)]> = messages.into();
+        let (mut gone, mut unreadable, mut undecodable) = (0, 0, false);
         while !rest.is_empty() {
-            let part = self.fetch_part(&plan, rest).await?;
-            (rest, gone, unreadable) = (part.rest, gone + part.gone, unreadable + part.unreadable);
+            let part = self.fetch_part(&plan, rest.clone()).await?;
+            (gone, unreadable) = (gone + part.gone, unreadable + part.unreadable);
             undecodable |= part.undecodable;
+            rest = rest.get(part.done..).unwrap_or_default().into();
             // The rest of a long answer is for who may still have it.
             if !rest.is_empty() && !Box::pin(self.stands()).await {
                 return Err(Failure::Lost);
@@ -88,7 +90,7 @@ impl Connection {
     }
 
     /// Answers for messages until the last, or until the session is to be judged again.
-    async fn fetch_part<'m>(&mut self, plan: &Plan, messages: &'m [(u32, u32)]) -> Result<Part<'m>, Failure> {
+    async fn fetch_part(&mut self, plan: &Plan, messages: Arc<[(u32, u32)]>) -> Result<Part, Failure> {
         let store = self.changing(self.selected()?.who);
         let (Some(selected), Some(login)) = (self.selected.as_deref_mut(), self.login.as_deref()) else {
             return Err(crate::state::NO_FOLDER);
@@ -109,17 +111,16 @@ impl Connection {
             gone: 0,
             unreadable: 0,
             undecodable: false,
-            largest: FIRST_LARGEST,
         };
-        let rest = fetch.run(messages).await?;
-        Ok(Part { rest, gone: fetch.gone, unreadable: fetch.unreadable, undecodable: fetch.undecodable })
+        let done = fetch.run(messages).await?;
+        Ok(Part { done, gone: fetch.gone, unreadable: fetch.unreadable, undecodable: fetch.undecodable })
     }
 }
 
 /// What was done of a FETCH.
-struct Part<'m> {
-    /// What is left when the session is to be judged again.
-    rest: &'m [(u32, u32)],
+struct Part {
+    /// How many messages: not all, when the session is to be judged again.
+    done: usize,
     gone: usize,
     unreadable: u64,
     undecodable: bool,
@@ -138,14 +139,6 @@ struct Fetch<'c> {
     unreadable: u64,
     /// BINARY asked for a part in an encoding that is not known.
     undecodable: bool,
-    /// Octets of the largest message of the last page.
-    largest: u64,
-}
-
-/// A message whose octets are at hand.
-struct Opened {
-    structure: Option<Structure>,
-    reader: Option<BodyReader>,
 }
 
 /// Why a message was not written.
@@ -171,30 +164,28 @@ impl From<Failure> for Trouble {
 }
 
 impl Fetch<'_> {
-    /// What is left when the session is to be judged again.
-    async fn run<'m>(&mut self, messages: &'m [(u32, u32)]) -> Result<&'m [(u32, u32)], Failure> {
-        let mut rest = messages;
-        while !rest.is_empty() {
-            if self.watch.is_due() {
-                break;
-            }
-            let (span, gap) = self.page_bounds();
-            let (page, later) = rest.split_at(page_len(rest, span, gap).max(1));
-            rest = later;
-            if self.plan.with.is_none() {
+    /// How many messages were done before the session is to be judged again, if it is.
+    async fn run(&mut self, messages: Arc<[(u32, u32)]>) -> Result<usize, Failure> {
+        let mut done = 0;
+        let Some(with) = self.plan.with else {
+            for page in messages.chunks(KNOWN_PAGE) {
+                if self.watch.is_due() {
+                    break;
+                }
                 self.known_page(page).await?;
-            } else {
-                self.page(page, span).await?;
+                done += page.len();
             }
+            return Ok(done);
+        };
+        let mut pages = Pages::new(self.store.clone(), self.selected, self.plan, with, messages.clone());
+        while done < messages.len() && !self.watch.is_due() {
+            // Before the last page there is a next one, unless the task that reads is gone.
+            let Some(page) = pages.next().await? else { return Err(store::Error::Closing.into()) };
+            done = page.asked.end;
+            let asked = messages.get(page.asked).unwrap_or_default();
+            self.page(asked, page.messages).await?;
         }
-        Ok(rest)
-    }
-
-    fn page_bounds(&self) -> (u32, u32) {
-        let (span, gap) = self.plan.page_bounds();
-        let fits = u32::try_from(PAGE / self.largest.max(1)).unwrap_or(u32::MAX);
-        let is_content = self.plan.with == Some(store::WithBody::Content);
-        (if is_content { span.min(fits).max(1) } else { span }, gap)
+        Ok(done)
     }
 
     /// Messages of which only flags and UIDs are asked.
@@ -215,31 +206,19 @@ impl Fetch<'_> {
         Ok(())
     }
 
-    async fn page(&mut self, page: &[(u32, u32)], span: u32) -> Result<(), Failure> {
-        let (Some((_, first)), Some((_, last)), Some(with)) = (page.first(), page.last(), self.plan.with)
-        else {
-            return Ok(());
-        };
-        let newly_seen = if self.plan.sets_seen { self.mark_seen(page).await? } else { Vec::new() };
-        let rows = self.store.messages(self.selected.folder, Uid(*first), Uid(*last), span, with).await?;
-        self.largest = rows.iter().map(|row| row.size.into()).max().unwrap_or(self.largest);
-        let mut asked = page.iter().peekable();
-        let mut found = 0;
-        for mut row in rows {
-            let uid = row.uid.0;
-            while asked.next_if(|(_, each)| *each < uid).is_some() {}
-            // Rows that were not asked for lie between those that were.
-            let Some(&(seq, _)) = asked.next_if(|(_, each)| *each == uid) else { continue };
-            found += 1;
-            let change = newly_seen.binary_search_by_key(&row.uid, |change| change.uid);
+    async fn page(&mut self, asked: &[(u32, u32)], messages: Vec<Ready>) -> Result<(), Failure> {
+        let newly_seen = if self.plan.sets_seen { self.mark_seen(asked).await? } else { Vec::new() };
+        self.gone += asked.len().saturating_sub(messages.len());
+        for ready in messages {
+            let uid = ready.row.uid;
+            let change = newly_seen.binary_search_by_key(&uid, |change| change.uid);
             let change = change.ok().and_then(|at| newly_seen.get(at));
             if let Some(change) = change {
-                self.selected.view.note_flags(uid, change.flags, change.keywords, change.modseq);
+                self.selected.view.note_flags(uid.0, change.flags, change.keywords, change.modseq);
             }
-            self.message_or_nothing(seq, &mut row, change.is_some()).await?;
+            self.message_or_nothing(ready, change.is_some()).await?;
             self.wire.spill().await?;
         }
-        self.gone += page.len().saturating_sub(found);
         Ok(())
     }
 
@@ -274,14 +253,14 @@ impl Fetch<'_> {
     }
 
     /// Writes a message whole or not at all. When part of it was sent already, the connection cannot go on.
-    async fn message_or_nothing(
-        &mut self,
-        seq: u32,
-        row: &mut MessageRow,
-        is_newly_seen: bool,
-    ) -> Result<(), Failure> {
+    async fn message_or_nothing(&mut self, ready: Ready, is_newly_seen: bool) -> Result<(), Failure> {
+        let Ready { seq, mut row, opened } = ready;
         let (start, flushes) = (self.wire.out.len(), self.wire.flushes);
-        match self.message(seq, row, is_newly_seen).await {
+        let written = match opened {
+            Ok(opened) => self.message(seq, &mut row, opened, is_newly_seen).await,
+            Err(error) => Err(Trouble::Unreadable(error)),
+        };
+        match written {
             Ok(()) => Ok(()),
             Err(Trouble::Lost) => Err(Failure::Lost),
             // Told before anything of the message is written.
@@ -308,13 +287,24 @@ impl Fetch<'_> {
         let Some(entry) = self.selected.view.entry(uid).filter(|_| is_newly_seen) else { return };
         let keywords = keyword_names(&self.selected.keywords, entry.keywords);
         let recent = entry.recent && self.plan.tells_recent();
-        let (named, modseq) = self.plan.unasked(seq, entry);
+        let (named, modseq) = self.plan.unasked(seq, &entry);
         response::fetch_flags(&mut self.wire.out, named, entry.flags, keywords, recent, modseq);
     }
 
-    async fn message(&mut self, seq: u32, row: &mut MessageRow, is_newly_seen: bool) -> Result<(), Trouble> {
+    async fn message(
+        &mut self,
+        seq: u32,
+        row: &mut MessageRow,
+        mut opened: Opened,
+        is_newly_seen: bool,
+    ) -> Result<(), Trouble> {
         let uid = row.uid.0;
-        let mut opened = self.open(row).await?;
+        // What does not stand in its row is opened as it is written: it is never in memory as a whole.
+        if self.plan.reads(row.is_at_hand())
+            && let (Some(key), None) = (&opened.key, &opened.reader)
+        {
+            opened.reader = Some(self.store.content(row, key).await?);
+        }
         let (structure, size) = (opened.structure.as_ref(), u64::from(row.size));
         if self.plan.items.iter().any(|item| binary::is_unknown(item, structure, size)) {
             return Err(Trouble::Undecodable);
@@ -334,25 +324,6 @@ impl Fetch<'_> {
         }
         self.end(uid);
         Ok(())
-    }
-
-    async fn open(&self, row: &mut MessageRow) -> Result<Opened, Trouble> {
-        let mut opened = Opened { structure: None, reader: None };
-        let is_content = self.plan.with == Some(store::WithBody::Content);
-        if !is_content && !self.plan.needs_structure {
-            return Ok(opened);
-        }
-        let key: ContentKey = self.selected.key.unwrap(row.body, &row.wrapped_key)?;
-        if self.plan.needs_structure {
-            let stored = row.structure(&key)?;
-            let structure = Structure::decode(&stored);
-            opened.structure =
-                Some(structure.map_err(|_| store::Error::Inconsistent("the structure is not readable"))?);
-        }
-        if is_content && self.plan.reads(row.is_at_hand()) {
-            opened.reader = Some(self.store.content(row, &key).await?);
-        }
-        Ok(opened)
     }
 
     fn begin(&mut self, seq: u32, uid: u32) {

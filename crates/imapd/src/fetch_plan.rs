@@ -26,13 +26,17 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn new(arguments: FetchArguments, selected: &Selected, enabled: Enabled) -> Self {
         let items = arguments.items;
+        let needs_structure = items.iter().any(needs_structure);
         let may_set_seen = !selected.is_read_only && selected.who.may("s");
         Self {
             by_uid: arguments.by_uid && !items.contains(&FetchItem::Uid),
             adds_modseq: enabled.has(Extension::CondStore) && !items.contains(&FetchItem::ModSeq),
             enabled,
-            with: items.iter().filter_map(need).max_by_key(|with| rank(*with)),
-            needs_structure: items.iter().any(needs_structure),
+            with: items.iter().filter_map(need).max_by_key(|with| rank(*with)).map(|with| match with {
+                WithBody::Content if !needs_structure => WithBody::OnlyContent,
+                with => with,
+            }),
+            needs_structure,
             sets_seen: may_set_seen && items.iter().any(FetchItem::sets_seen),
             items,
         }
@@ -73,9 +77,9 @@ impl Plan {
     pub(crate) fn page_bounds(&self) -> (u32, u32) {
         match self.with {
             None | Some(WithBody::No) => (512, 16),
-            Some(WithBody::Structure) => (256, 4),
-            // Fewer when messages are large: a container in its row may have a quarter of a megabyte.
-            Some(WithBody::Content) => (64, 0),
+            Some(WithBody::Structure) => (128, 4),
+            // Fewer when messages are large.
+            Some(WithBody::Content | WithBody::OnlyContent) => (256, 0),
         }
     }
 }
@@ -105,7 +109,7 @@ fn rank(with: WithBody) -> u8 {
     match with {
         WithBody::No => 0,
         WithBody::Structure => 1,
-        WithBody::Content => 2,
+        WithBody::OnlyContent | WithBody::Content => 2,
     }
 }
 

@@ -36,6 +36,7 @@ mod copy;
 mod deflate;
 mod enable;
 mod fetch;
+mod fetch_ahead;
 mod fetch_plan;
 mod folders;
 mod gathering;

@@ -21,8 +21,12 @@ use tokio_rustls::server::TlsStream;
 const READ: usize = 16 * 1024;
 /// Output that is sent without waiting for more.
 const FLUSH_AT: usize = 64 * 1024;
-/// Octets that a client must take within the time limit of a write.
-const WRITE: usize = 16 * 1024;
+/// Octets handed over at one time: four records of TLS, in one call of the system.
+const WRITE: usize = 64 * 1024;
+/// How many times the time limit of a write those may take, while some are taken in each.
+const PATIENCE: u32 = 4;
+/// Room for output that is kept while a long answer is written.
+const KEPT_MAX: usize = 512 * 1024;
 
 /// Certificates of a listener, and when TLS begins.
 #[derive(Clone, Debug)]
@@ -85,12 +89,25 @@ impl Transport {
         .await
     }
 
-    async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Hands over some of the octets; how many.
+    async fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Clear(stream) => stream.write_all(bytes).await,
-            Self::Tls(stream) => stream.write_all(bytes).await,
+            Self::Clear(stream) => stream.write(octets).await,
+            Self::Tls(stream) => stream.write(octets).await,
             Self::Gone => Err(io::ErrorKind::NotConnected.into()),
         }
+    }
+
+    /// Hands over all of them, some within each `limit`.
+    async fn write_all(&mut self, octets: &[u8], limit: Duration) -> io::Result<()> {
+        let mut rest = octets;
+        while !rest.is_empty() {
+            match timeout(limit, self.write(rest)).await?? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                taken => rest = rest.get(taken..).unwrap_or_default(),
+            }
+        }
+        Ok(())
     }
 
     async fn flush(&mut self) -> io::Result<()> {
@@ -146,25 +163,39 @@ impl Wire {
         if self.out.is_empty() {
             return Ok(());
         }
-        self.flushes += 1;
-        let mut out = std::mem::take(&mut self.out);
-        if let Some(deflated) = self.deflated.as_deref_mut() {
-            out = deflated.deflate(&out).map_err(|_| Failure::Lost)?;
-        }
-        for piece in out.chunks(WRITE) {
-            let written = timeout(self.write_timeout, self.transport.write_all(piece)).await;
-            if !matches!(written, Ok(Ok(()))) {
-                return Err(Failure::Lost);
-            }
-        }
+        self.send().await?;
         match timeout(self.write_timeout, self.transport.flush()).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(Failure::Lost),
         }
     }
 
-    /// Sends everything once it is much.
+    /// Sends everything once it is much, and keeps the room for what comes next.
     pub(crate) async fn spill(&mut self) -> Result<(), Failure> {
-        if self.out.len() < FLUSH_AT { Ok(()) } else { self.flush().await }
+        if self.out.len() >= FLUSH_AT {
+            let mut room = self.send().await?;
+            room.clear();
+            room.shrink_to(KEPT_MAX);
+            self.out = room;
+        }
+        Ok(())
+    }
+
+    /// Hands everything over; what held it is returned.
+    async fn send(&mut self) -> Result<Vec<u8>, Failure> {
+        self.flushes += 1;
+        let out = std::mem::take(&mut self.out);
+        let deflated = match self.deflated.as_deref_mut() {
+            Some(deflated) => Some(deflated.deflate(&out).map_err(|_| Failure::Lost)?),
+            None => None,
+        };
+        for piece in deflated.as_deref().unwrap_or(&out).chunks(WRITE) {
+            let limit = self.write_timeout;
+            let written = timeout(limit * PATIENCE, self.transport.write_all(piece, limit)).await;
+            if !matches!(written, Ok(Ok(()))) {
+                return Err(Failure::Lost);
+            }
+        }
+        Ok(out)
     }
 }

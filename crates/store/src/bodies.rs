@@ -343,18 +343,42 @@ impl BodyReader {
         Ok(())
     }
 
+    /// Opens the first frame of a container in memory. Where it is the only one, its octets are not needed any more.
+    pub(crate) fn open_first(&mut self) -> Result<(), Error> {
+        let (offset, length, is_final) = self.frame_at(0)?;
+        let Container::Inline(container) = &mut self.container else { return Ok(()) };
+        let from = usize::try_from(offset).map_err(|_| Error::TooBig)?;
+        let frame = from..from + length as usize;
+        const CUT_OFF: Error = Error::Sealed("the container is cut off");
+        if is_final {
+            let mut container = std::mem::take(container);
+            self.open(0, true, container.get_mut(frame).ok_or(CUT_OFF)?)
+        } else {
+            let mut sealed = container.get(frame).ok_or(CUT_OFF)?.to_vec();
+            self.open(0, false, &mut sealed)
+        }
+    }
+
     async fn frame(&mut self, index: usize) -> Result<&[u8], Error> {
         if self.last.as_ref().is_none_or(|(last, _)| *last != index) {
-            let (offset, length, is_final) =
-                self.index.frame(index).ok_or(Error::Sealed("the body has too few frames"))?;
+            let (offset, length, is_final) = self.frame_at(index)?;
             let mut sealed = self.sealed_frame(index, offset, length).await?;
-            let mut content = self.last.take().map(|(_, buffer)| buffer).unwrap_or_default();
-            content.clear();
-            let number = u32::try_from(index).map_err(|_| Error::TooBig)?;
-            self.opener.open(number, is_final, &mut sealed, &mut content)?;
-            self.last = Some((index, content));
+            self.open(index, is_final, &mut sealed)?;
         }
         Ok(self.last.as_ref().map_or(&[], |(_, content)| content.as_slice()))
+    }
+
+    fn frame_at(&self, index: usize) -> Result<(u64, u32, bool), Error> {
+        self.index.frame(index).ok_or(Error::Sealed("the body has too few frames"))
+    }
+
+    fn open(&mut self, index: usize, is_final: bool, sealed: &mut [u8]) -> Result<(), Error> {
+        let mut content = self.last.take().map(|(_, buffer)| buffer).unwrap_or_default();
+        content.clear();
+        let number = u32::try_from(index).map_err(|_| Error::TooBig)?;
+        self.opener.open(number, is_final, sealed, &mut content)?;
+        self.last = Some((index, content));
+        Ok(())
     }
 
     async fn sealed_frame(&mut self, number: usize, offset: u64, length: u32) -> Result<Vec<u8>, Error> {
@@ -444,6 +468,27 @@ mod tests {
         body.claim().unwrap().keep();
         drop(body);
         assert!(path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_was_opened_ahead_is_read_as_any_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = BodyStore::open(dir.path(), None, File).unwrap();
+        for size in [0, 1, 10_000, FRAME, FRAME + 1, 200_000] {
+            let content = noise(size);
+            let mut writer = BodyWriter::new(folder.clone(), 1_000_000).unwrap();
+            writer.write(&content).await.unwrap();
+            let body = writer.finish(b"").await.unwrap();
+            let container = body.place.container().unwrap().to_vec();
+            let mut reader = BodyReader::inline(body.id, body.key(), body.size, container).unwrap();
+            reader.open_first().unwrap();
+            let middle = size as u64 / 2;
+            for (start, end) in [(middle, u64::MAX), (0, 10), (0, u64::MAX)] {
+                let mut out = Vec::new();
+                reader.read(start, end, &mut out).await.unwrap();
+                assert_eq!(out, &content[start as usize..(end as usize).min(size)], "{start} of {size}");
+            }
+        }
     }
 
     #[tokio::test]

@@ -16,6 +16,8 @@ pub enum WithBody {
     Structure,
     /// Structure and, where inline, the container.
     Content,
+    /// Where inline, the container, without the structure.
+    OnlyContent,
 }
 
 /// A message with what FETCH shows of it.
@@ -51,6 +53,18 @@ impl MessageRow {
         let sealed = self.structure.as_deref().ok_or(Error::Inconsistent("the body has no structure"))?;
         open_side_car(self.body, key.raw(), SideCar::Structure, sealed)
     }
+
+    /// A reader of the content where it stands in the row, opened as far as its first frame goes; `None` where it lies elsewhere. It takes processor
+    /// time and waits for nothing. Takes the container out of the row.
+    pub fn inline_content(&mut self, key: &ContentKey) -> Result<Option<BodyReader>, Error> {
+        if self.place.as_deref() != Some("inline") {
+            return Ok(None);
+        }
+        let container = self.container.take().ok_or(Error::Inconsistent("a body in its row is not there"))?;
+        let mut reader = BodyReader::inline(self.body, key, u64::from(self.size), container)?;
+        reader.open_first()?;
+        Ok(Some(reader))
+    }
 }
 
 impl Store {
@@ -61,6 +75,22 @@ impl Store {
             "SELECT CAST(COALESCE(SUM(size_bytes), 0) AS BIGINT) FROM messages WHERE folder_id = $1 AND (flags & 8) <> 0")
             .bind(folder.0).fetch_one(&mut *c).await)?;
         Ok(octets.unsigned_abs())
+    }
+
+    /// UIDs and octets of the messages with a UID in `first..=last`, by UID, at most `limit` of them.
+    pub async fn message_sizes(
+        &self,
+        folder: FolderId,
+        first: Uid,
+        last: Uid,
+        limit: u32,
+    ) -> Result<Vec<(Uid, u32)>, Error> {
+        let mut reader = self.reader().await?;
+        let rows: Vec<(i64, i64)> = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT uid, size_bytes FROM messages WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 ORDER BY uid LIMIT $4")
+            .bind(folder.0).bind(i64::from(first.0)).bind(i64::from(last.0)).bind(i64::from(limit)).fetch_all(&mut *c).await)?;
+        let number = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+        Ok(rows.into_iter().map(|(uid, size)| (Uid(number(uid)), number(size))).collect())
     }
 
     /// Rows of the messages with a UID in `first..=last`, by UID, at most `limit` of them.
@@ -82,6 +112,10 @@ impl Store {
             WithBody::Structure => {
                 "SELECT m.uid, m.modseq, m.size_bytes, m.internal_date_ms, m.saved_at_ms, m.body_id, m.wrapped_key, s.structure, NULL, NULL FROM messages m \
                  JOIN structures s ON s.body_id = m.body_id WHERE m.folder_id = $1 AND m.uid BETWEEN $2 AND $3 ORDER BY m.uid LIMIT $4"
+            }
+            WithBody::OnlyContent => {
+                "SELECT m.uid, m.modseq, m.size_bytes, m.internal_date_ms, m.saved_at_ms, m.body_id, m.wrapped_key, NULL, b.place, b.container FROM messages m \
+                 JOIN bodies b ON b.id = m.body_id WHERE m.folder_id = $1 AND m.uid BETWEEN $2 AND $3 ORDER BY m.uid LIMIT $4"
             }
             WithBody::Content => {
                 "SELECT m.uid, m.modseq, m.size_bytes, m.internal_date_ms, m.saved_at_ms, m.body_id, m.wrapped_key, s.structure, b.place, b.container FROM messages m \

@@ -258,7 +258,10 @@ impl Opener {
             Some((0, content)) => out.extend_from_slice(content),
             Some((1, packed)) => {
                 let at = out.len();
-                out.resize(at + FRAME, 0);
+                // Room for what the head of the packed content tells, and never for more than a frame.
+                let told = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten();
+                let told = told.and_then(|told| usize::try_from(told).ok()).unwrap_or(FRAME);
+                out.resize(at + told.min(FRAME), 0);
                 let length = decompress(packed, &mut out[at..])?;
                 out.truncate(at + length);
             }

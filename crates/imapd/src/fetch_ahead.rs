@@ -1,0 +1,287 @@
+//! The messages of a FETCH, read and opened ahead of the client that takes them.
+//!
+//! The first page is read when it is wanted. When there are more, a task of its own reads the next ones from the database and has them opened on blocking
+//! threads, while the session writes: [`AHEAD`] pages at most, each of [`PAGE`] octets. A client that takes its time keeps these in memory and no reader of the
+//! database. Dropped, it all ends.
+
+use crate::fetch_plan::Plan;
+use crate::sets::page_len;
+use crate::state::Selected;
+use mail_types::{FolderId, Uid};
+use message::structure::Structure;
+use std::ops::Range;
+use std::sync::Arc;
+use store::{BodyReader, ContentKey, Error, MailboxKey, MessageRow, Store, WithBody};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Pages ahead of the one that is written.
+const AHEAD: usize = 2;
+/// Octets of the messages of a page, which has one message at least. Of one that does not stand in its row little is in memory.
+const PAGE: u64 = 768 * 1024;
+/// Messages whose sizes are asked for at one time.
+const SIZES: u32 = 1024;
+/// So few messages are opened where they are read.
+const FEW: usize = 8;
+
+/// Message numbers with their UIDs, ascending.
+type Messages = Arc<[(u32, u32)]>;
+
+/// A message as it is ready to be written.
+pub(crate) struct Ready {
+    pub(crate) seq: u32,
+    pub(crate) row: MessageRow,
+    pub(crate) opened: Result<Opened, Error>,
+}
+
+/// What of a message is at hand.
+#[derive(Default)]
+pub(crate) struct Opened {
+    pub(crate) structure: Option<Structure>,
+    /// Of content that does not stand in its row.
+    pub(crate) key: Option<ContentKey>,
+    pub(crate) reader: Option<BodyReader>,
+}
+
+/// The messages of a page that are still there.
+pub(crate) struct Page {
+    /// Which of the messages it was asked for.
+    pub(crate) asked: Range<usize>,
+    pub(crate) messages: Vec<Ready>,
+}
+
+/// Pages one after the other.
+pub(crate) struct Pages {
+    /// Until the first page is read.
+    reading: Option<Box<Reading>>,
+    /// From then on, when there are more.
+    ahead: Option<Ahead>,
+}
+
+impl Pages {
+    pub(crate) fn new(
+        store: Store,
+        selected: &Selected,
+        plan: &Plan,
+        with: WithBody,
+        messages: Messages,
+    ) -> Self {
+        let reading = Reading {
+            store,
+            folder: selected.folder,
+            with,
+            bounds: plan.page_bounds(),
+            messages,
+            at: 0,
+            sizes: Sizes::default(),
+            opening: Opening { key: selected.key.clone(), with, needs_structure: plan.needs_structure },
+        };
+        Self { reading: Some(Box::new(reading)), ahead: None }
+    }
+
+    /// The next page; none after the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<Page>, Error> {
+        if let Some(ahead) = &mut self.ahead {
+            return ahead.next().await;
+        }
+        let Some(mut reading) = self.reading.take() else { return Ok(None) };
+        let Some(rows) = reading.next().await? else { return Ok(None) };
+        let opening = reading.opening.clone();
+        if reading.at < reading.messages.len() {
+            self.ahead = Some(Ahead::begin(reading));
+        }
+        Ok(Some(opening.open(rows).await?))
+    }
+}
+
+/// The task that reads, and what it read.
+struct Ahead {
+    pages: mpsc::Receiver<Result<JoinHandle<Page>, Error>>,
+    task: JoinHandle<()>,
+}
+
+impl Ahead {
+    fn begin(mut reading: Box<Reading>) -> Self {
+        let (sender, pages) = mpsc::channel(AHEAD);
+        let task = tokio::spawn(async move {
+            // Nothing is read before there is room for it.
+            while let Ok(place) = sender.reserve().await {
+                let opening = reading.opening.clone();
+                match reading.next().await {
+                    Ok(Some(rows)) => {
+                        place.send(Ok(tokio::task::spawn_blocking(move || opening.opened(rows))));
+                    }
+                    Ok(None) => return,
+                    Err(error) => return place.send(Err(error)),
+                }
+            }
+        });
+        Self { pages, task }
+    }
+
+    async fn next(&mut self) -> Result<Option<Page>, Error> {
+        match self.pages.recv().await {
+            Some(page) => Ok(Some(page?.await.map_err(|_| Error::Closing)?)),
+            None => Ok(None),
+        }
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Rows of a page, as they were read.
+struct Rows {
+    asked: Range<usize>,
+    rows: Vec<(u32, MessageRow)>,
+}
+
+/// Reads pages.
+struct Reading {
+    store: Store,
+    folder: FolderId,
+    with: WithBody,
+    /// Numbers from the first to the last message of a page, and numbers passed over within it.
+    bounds: (u32, u32),
+    messages: Messages,
+    /// The first message that is not read.
+    at: usize,
+    sizes: Sizes,
+    opening: Opening,
+}
+
+impl Reading {
+    async fn next(&mut self) -> Result<Option<Rows>, Error> {
+        let rest = self.messages.get(self.at..).unwrap_or_default();
+        let (span, gap) = self.bounds;
+        let mut page = rest.get(..page_len(rest, span, gap).max(1)).unwrap_or_default();
+        if self.opening.is_content() {
+            let last = rest.last().map_or(0, |(_, uid)| *uid);
+            self.sizes.reach(&self.store, self.folder, page, last).await?;
+            page = page.get(..self.sizes.fitting(page)).unwrap_or_default();
+        }
+        let (Some((_, first)), Some((_, last))) = (page.first(), page.last()) else { return Ok(None) };
+        let rows = self.store.messages(self.folder, Uid(*first), Uid(*last), span, self.with).await?;
+        let mut asked = page.iter().peekable();
+        let rows = rows.into_iter().filter_map(|row| {
+            let uid = row.uid.0;
+            while asked.next_if(|(_, each)| *each < uid).is_some() {}
+            // Rows that were not asked for lie between those that were.
+            asked.next_if(|(_, each)| *each == uid).map(|(seq, _)| (*seq, row))
+        });
+        let rows = rows.collect();
+        let asked = self.at..self.at + page.len();
+        self.at = asked.end;
+        Ok(Some(Rows { asked, rows }))
+    }
+}
+
+/// How large the next messages are.
+#[derive(Default)]
+struct Sizes {
+    /// By UID.
+    known: Vec<(Uid, u32)>,
+    /// All messages up to here are among them.
+    up_to: u32,
+}
+
+impl Sizes {
+    /// Knows the first of `page` at least; asks for as many as are asked for at one time, `last` at the end.
+    async fn reach(
+        &mut self,
+        store: &Store,
+        folder: FolderId,
+        page: &[(u32, u32)],
+        last: u32,
+    ) -> Result<(), Error> {
+        let Some(&(_, first)) = page.first().filter(|(_, uid)| *uid > self.up_to) else { return Ok(()) };
+        self.known = store.message_sizes(folder, Uid(first), Uid(last), SIZES).await?;
+        let is_all = self.known.len() < SIZES as usize;
+        self.up_to = if is_all { last } else { self.known.last().map_or(last, |(uid, _)| uid.0) };
+        Ok(())
+    }
+
+    /// How many of the first messages fit into a page; one at least, and none whose size is not known.
+    fn fitting(&self, page: &[(u32, u32)]) -> usize {
+        let mut octets = 0;
+        let fits = page.iter().take_while(|(_, uid)| {
+            let at = self.known.binary_search_by_key(uid, |(uid, _)| uid.0);
+            let size = at.ok().and_then(|at| self.known.get(at)).map_or(0, |(_, size)| u64::from(*size));
+            octets += size;
+            *uid <= self.up_to && octets <= PAGE
+        });
+        fits.count().max(1)
+    }
+}
+
+/// How messages are opened.
+#[derive(Clone)]
+struct Opening {
+    key: MailboxKey,
+    with: WithBody,
+    needs_structure: bool,
+}
+
+impl Opening {
+    fn is_content(&self) -> bool {
+        matches!(self.with, WithBody::Content | WithBody::OnlyContent)
+    }
+
+    async fn open(self, rows: Rows) -> Result<Page, Error> {
+        let is_cheap = !self.is_content() && !self.needs_structure;
+        if is_cheap || rows.rows.len() <= FEW {
+            return Ok(self.opened(rows));
+        }
+        tokio::task::spawn_blocking(move || self.opened(rows)).await.map_err(|_| Error::Closing)
+    }
+
+    fn opened(&self, Rows { asked, rows }: Rows) -> Page {
+        let ready = |(seq, mut row): (u32, MessageRow)| {
+            let opened = self.message(&mut row);
+            Ready { seq, row, opened }
+        };
+        Page { asked, messages: rows.into_iter().map(ready).collect() }
+    }
+
+    fn message(&self, row: &mut MessageRow) -> Result<Opened, Error> {
+        let mut opened = Opened::default();
+        if !self.is_content() && !self.needs_structure {
+            return Ok(opened);
+        }
+        let key = self.key.unwrap(row.body, &row.wrapped_key)?;
+        if self.needs_structure {
+            let structure = Structure::decode(&row.structure(&key)?);
+            opened.structure =
+                Some(structure.map_err(|_| Error::Inconsistent("the structure is not readable"))?);
+        }
+        if self.is_content() {
+            opened.reader = row.inline_content(&key)?;
+            opened.key = Some(key);
+        }
+        Ok(opened)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_ends_where_its_octets_are_enough_and_has_one_message_at_least() {
+        let sizes = |sizes: &[u64]| Sizes {
+            known: (1..).zip(sizes).map(|(uid, size)| (Uid(uid), u32::try_from(*size).unwrap())).collect(),
+            up_to: u32::try_from(sizes.len()).unwrap(),
+        };
+        let page: Vec<(u32, u32)> = (1..=4).map(|uid| (uid, uid)).collect();
+        assert_eq!(sizes(&[PAGE / 2, PAGE / 2, 1, 1]).fitting(&page), 2);
+        assert_eq!(sizes(&[PAGE / 2, PAGE / 2 + 1, 1, 1]).fitting(&page), 1);
+        assert_eq!(sizes(&[PAGE * 9, 1, 1, 1]).fitting(&page), 1);
+        assert_eq!(sizes(&[1, 1, 1, PAGE - 3]).fitting(&page), 4);
+        assert_eq!(sizes(&[1, 1]).fitting(&page), 2, "not further than sizes are known");
+        let gone = Sizes { known: vec![(Uid(4), 1)], up_to: 4 };
+        assert_eq!(gone.fitting(&page), 4, "what is gone has no size");
+    }
+}
