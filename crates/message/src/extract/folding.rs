@@ -44,6 +44,11 @@ pub(super) fn casemapped(text: &str, out: &mut String) {
     }
 }
 
+/// Whether casemapped text is unaccented as it stands. Decomposition may leave small letters: `ﬁ` becomes `fi`.
+pub(super) fn is_unaccented(casemapped: &str) -> bool {
+    casemapped.bytes().all(|octet| octet.is_ascii() && !octet.is_ascii_lowercase())
+}
+
 /// Appends casemapped text, unaccented, to `out`.
 pub(super) fn unaccented(casemapped: &str, out: &mut String) {
     let mut rest = casemapped;

@@ -19,7 +19,7 @@ mod signature;
 use crate::header::{decode_value, fields};
 use crate::structure::{Leaf, SectionRange, Structure};
 use crate::text::{Encoding, decode_body, strip_html};
-use folding::{casemapped, spaced, unaccented};
+use folding::{casemapped, is_unaccented, spaced, unaccented};
 use std::borrow::Cow;
 
 pub use folding::{Folding, casemap};
@@ -199,7 +199,7 @@ impl Extract {
 
     /// The extract as texts are compared with it under that folding.
     pub fn opened(self, folding: Folding) -> Self {
-        if folding == Folding::Casemap || self.text.is_ascii() {
+        if folding == Folding::Casemap || is_unaccented(&self.text) {
             return self;
         }
         let mut text = String::with_capacity(self.text.len());
@@ -211,7 +211,7 @@ impl Extract {
 
     /// The signature of a casemapped extract.
     pub fn signature(&self) -> Signature {
-        let plain = if self.text.is_ascii() {
+        let plain = if is_unaccented(&self.text) {
             Cow::Borrowed(self.text.as_str())
         } else {
             let mut plain = String::with_capacity(self.text.len());

@@ -6,7 +6,7 @@
 //! Deviation: a header field of more than [`FIELD_MAX`] octets is decoded in parts; a character that is split between the encoded words of two
 //! parts is not found.
 
-use super::folding::{casemapped, spaced, unaccented};
+use super::folding::{casemapped, is_unaccented, spaced, unaccented};
 use super::{Folding, Kind, Needle, Piece};
 use crate::header::{Blocks, decode_value, parse_field};
 use crate::text::{BodyDecoder, HtmlText, declared_charset};
@@ -361,7 +361,7 @@ fn look<'t>(sought: &[Sought<'_>], found: &mut [bool], text: impl Fn(&Sought<'_>
 }
 
 fn folded(mapped: &str, folding: Folding) -> String {
-    if folding == Folding::Casemap || mapped.is_ascii() {
+    if folding == Folding::Casemap || is_unaccented(mapped) {
         return mapped.to_owned();
     }
     let mut out = String::with_capacity(mapped.len());

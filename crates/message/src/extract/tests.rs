@@ -240,3 +240,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn letters_that_decompose_to_small_ones_are_found_in_a_text_without_accents() {
+    let letter = "Subject: Traitement eﬃcace\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n5 ㎎ le matin, 2ᵉ ligne, № 7\r\n";
+    for folding in [Folding::Unaccented, Folding::Casemap] {
+        let extract = extract(letter);
+        let (signature, opened) = (extract.signature(), extract.clone().opened(folding));
+        for text in ["5 mg", "5 ㎎", "2e ligne", "no 7", "№ 7"] {
+            // RFC 5051 alone leaves what it decomposed small, on both sides.
+            let needle = Needle::in_body(text, folding);
+            let is_there = folding == Folding::Unaccented || text.contains(['㎎', '№']);
+            assert_eq!(opened.body_holds(&needle), is_there, "{text} {folding:?}");
+            assert!(needle.may_be_in(&signature), "{text} {folding:?}");
+            let reading = read(letter.as_bytes(), 7, &[Sought::Body(&needle)], folding);
+            assert_eq!(reading.has_found(&needle), is_there, "{text} {folding:?}");
+        }
+    }
+    let opened = extract(letter).opened(Folding::Unaccented);
+    assert!(opened.field_holds("subject", &Needle::in_header("efficace", Folding::Unaccented)));
+}
