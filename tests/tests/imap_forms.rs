@@ -73,6 +73,7 @@ async fn a_client_that_enables_imap4rev2_hears_its_forms() {
     fill(&mut imap, 2).await;
     let told = imap.ok("SELECT inbox").await.text();
     assert!(told.contains("* LIST () \"/\" \"INBOX\"\n"), "{told}");
+    assert!(told.contains("* LIST () \"/\" \"INBOX\" (\"OLDNAME\" (\"inbox\"))\n"), "{told}");
     assert!(!told.contains("RECENT") && !told.contains("[UNSEEN "), "{told}");
     assert!(!imap.ok("FETCH 1:2 (FLAGS)").await.text().contains("\\Recent"));
     fill(&mut imap, 1).await;
@@ -87,6 +88,8 @@ async fn a_client_that_enables_imap4rev2_hears_its_forms() {
     // Names are UTF-8, in both directions.
     imap.ok("CREATE \"Envoyés/Été\"").await;
     assert!(imap.ok("LIST \"\" Envoy*").await.text().contains("\"/\" \"Envoyés/Été\"\n"));
+    let told = imap.ok("CREATE \"Rec\u{327}us/\"").await.text();
+    assert_eq!(told, "* LIST () \"/\" \"Reçus\" (\"OLDNAME\" (\"Rec\u{327}us/\"))\n");
     assert!(imap.ok("LSUB \"\" *").await.status.starts_with("OK"), "an old command is still answered");
     let told: Response = imap.ok("SELECT \"Envoyés/Été\"").await;
     assert!(

@@ -52,6 +52,7 @@ pub struct CapabilityTable(Vec<(String, When)>);
 
 const STANDARD: &[(&str, When)] = &[
     ("IMAP4rev1", When::Always),
+    ("IMAP4rev2", When::Always),
     ("LITERAL-", When::Unauthenticated),
     ("LITERAL+", When::Authenticated),
     ("SASL-IR", When::Always),
@@ -104,7 +105,7 @@ const STANDARD: &[(&str, When)] = &[
 ];
 
 impl CapabilityTable {
-    /// What this crate parses and writes in full. IMAP4rev2 is not among it.
+    /// What this crate parses and writes in full.
     pub fn standard() -> Self {
         Self::from_entries(STANDARD.iter().copied())
     }
@@ -167,7 +168,10 @@ mod tests {
         let tls = table.advertised(state(true, false));
         assert!(tls.contains(&"AUTH=PLAIN") && !tls.contains(&"STARTTLS") && !tls.contains(&"LOGINDISABLED"));
         let inside = table.text(state(true, true));
-        assert!(inside.starts_with("IMAP4rev1 LITERAL+ ") && inside.contains(" UTF8=ACCEPT "), "{inside}");
+        assert!(
+            inside.starts_with("IMAP4rev1 IMAP4rev2 LITERAL+ ") && inside.contains(" UTF8=ACCEPT "),
+            "{inside}"
+        );
         assert!(!["AUTH=", "LITERAL-", "STARTTLS", "LOGINDISABLED"].iter().any(|word| inside.contains(word)));
     }
 

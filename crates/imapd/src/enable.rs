@@ -1,7 +1,7 @@
 //! ENABLE (RFC 5161), and what it changes: how the server tells of messages and folders for as long as the connection lasts.
 
 use crate::state::{Answer, Connection, Done};
-use imap_session::response::{self, Code, Named, Status};
+use imap_session::response::{self, Code, ListItem, Named, Status};
 use imap_session::view::Entry;
 
 /// An extension that a client enables because it changes what the server says unasked.
@@ -92,6 +92,15 @@ impl Enabled {
 }
 
 impl Connection {
+    /// Tells a client of IMAP4rev2 under which name the folder is that it named otherwise (RFC 9051 §6.3.1, §6.3.4).
+    pub(crate) fn with_spelling(&mut self, name: &str, spelling: Option<String>, answer: Answer) -> Answer {
+        if let Some(old) = spelling.filter(|_| answer.is_ok() && self.enabled.has(Extension::ImapRev2)) {
+            let item = Some(ListItem::OldName(&old));
+            response::list_with(&mut self.wire.out, &[], Some('/'), name, true, item);
+        }
+        answer
+    }
+
     /// ENABLE. What is not known is passed over; what is in force already is named again.
     pub(crate) fn enable(&mut self, names: &[String]) -> Answer {
         let mut told = Vec::new();

@@ -248,9 +248,18 @@ impl Connection {
             CommandBody::Enable(names) => self.enable(&names),
             CommandBody::Unauthenticate => self.unauthenticate().await,
             CommandBody::Login { username, password } => self.login(&username, &password).await,
-            CommandBody::Select { folder, parameters } => self.select(&folder, parameters, false).await,
-            CommandBody::Examine { folder, parameters } => self.select(&folder, parameters, true).await,
-            CommandBody::Create { folder, special_use } => self.create(&folder, &special_use).await,
+            CommandBody::Select { folder, spelling, parameters } => {
+                let answer = self.select(&folder, parameters, false).await;
+                self.with_spelling(&folder, spelling, answer)
+            }
+            CommandBody::Examine { folder, spelling, parameters } => {
+                let answer = self.select(&folder, parameters, true).await;
+                self.with_spelling(&folder, spelling, answer)
+            }
+            CommandBody::Create { folder, spelling, special_use } => {
+                let answer = self.create(&folder, &special_use).await;
+                self.with_spelling(&folder, spelling, answer)
+            }
             CommandBody::Delete { folder } => self.delete(&folder).await,
             CommandBody::Rename { from, to } => self.rename(&from, &to).await,
             CommandBody::Subscribe { folder } => self.subscribe(&folder).await,

@@ -64,6 +64,8 @@ pub enum CommandBody {
     Select {
         /// Which folder.
         folder: String,
+        /// As the client wrote it, where that is another spelling of the name.
+        spelling: Option<String>,
         /// RFC 4466 §2.1
         parameters: SelectParameters,
     },
@@ -71,6 +73,8 @@ pub enum CommandBody {
     Examine {
         /// Which folder.
         folder: String,
+        /// As the client wrote it, where that is another spelling of the name.
+        spelling: Option<String>,
         /// RFC 4466 §2.1
         parameters: SelectParameters,
     },
@@ -78,6 +82,8 @@ pub enum CommandBody {
     Create {
         /// The new folder, without a final delimiter.
         folder: String,
+        /// As the client wrote it, where that is another spelling of the name.
+        spelling: Option<String>,
         /// RFC 6154 §3; empty when not asked.
         special_use: Vec<SpecialUse>,
     },

@@ -19,11 +19,23 @@ pub(super) fn spaced_name(cursor: &mut Cursor<'_>) -> Parsed<String> {
 
 /// `SP mailbox` for a folder to be made, where a final delimiter only says that children will follow (RFC 3501 §6.3.3).
 pub(super) fn spaced_new_name(cursor: &mut Cursor<'_>) -> Parsed<String> {
-    let mut name = spaced_name(cursor)?;
+    Ok(new_name(spaced_name(cursor)?))
+}
+
+fn new_name(mut name: String) -> String {
     if name.ends_with(DELIMITER) && name.len() > 1 {
         name.pop();
     }
-    Ok(name)
+    name
+}
+
+/// `SP mailbox`, and as it was written where that is another spelling (RFC 9051 §6.3.9.8).
+fn spaced_spelling(cursor: &mut Cursor<'_>) -> Parsed<(String, Option<String>)> {
+    cursor.space()?;
+    let written = decoded(cursor.astring()?, cursor.utf8)?;
+    let name = canonical(written.clone());
+    let spelling = (written != name).then_some(written);
+    Ok((name, spelling))
 }
 
 /// `mailbox = "INBOX" / astring`
@@ -46,6 +58,10 @@ pub(super) fn pattern(cursor: &mut Cursor<'_>) -> Parsed<String> {
 
 /// A name in 8-bit octets where modified UTF-7 is due is taken as UTF-8: some clients send that, and it can mean nothing else.
 fn decode(written: Vec<u8>, utf8: bool) -> Parsed<String> {
+    decoded(written, utf8).map(canonical)
+}
+
+fn decoded(written: Vec<u8>, utf8: bool) -> Parsed<String> {
     let name = if utf8 || !written.is_ascii() {
         String::from_utf8(written).map_err(|_| "A folder name is not UTF-8")?
     } else {
@@ -54,7 +70,7 @@ fn decode(written: Vec<u8>, utf8: bool) -> Parsed<String> {
     if name.chars().any(char::is_control) {
         return Err("Control character in a folder name");
     }
-    Ok(canonical(name))
+    Ok(name)
 }
 
 /// The one spelling of a name: INBOX in upper case, and letters composed with their accents (NFC; RFC 6855 §3, RFC 9051 §5.1), so that what two
@@ -70,18 +86,19 @@ pub(super) fn canonical(name: String) -> String {
 
 /// `SP mailbox [SP "(" select-param *(SP select-param) ")"]`
 pub(super) fn select(cursor: &mut Cursor<'_>, read_only: bool) -> Parsed<CommandBody> {
-    let folder = spaced_name(cursor)?;
+    let (folder, spelling) = spaced_spelling(cursor)?;
     let parameters = if cursor.eat(b' ') { select::parameters(cursor)? } else { SelectParameters::default() };
     Ok(if read_only {
-        CommandBody::Examine { folder, parameters }
+        CommandBody::Examine { folder, spelling, parameters }
     } else {
-        CommandBody::Select { folder, parameters }
+        CommandBody::Select { folder, spelling, parameters }
     })
 }
 
 /// `SP mailbox [SP "(" "USE" SP "(" [use-attr *(SP use-attr)] ")" ")"]`
 pub(super) fn create(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
-    let folder = spaced_new_name(cursor)?;
+    let (folder, spelling) = spaced_spelling(cursor)?;
+    let folder = new_name(folder);
     let mut special_use = Vec::new();
     if cursor.eat(b' ') {
         cursor.expect(b'(', "Expected (USE (...))")?;
@@ -92,7 +109,7 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
         special_use = cursor.list(use_attribute)?;
         cursor.expect(b')', "Unclosed list")?;
     }
-    Ok(CommandBody::Create { folder, special_use })
+    Ok(CommandBody::Create { folder, spelling, special_use })
 }
 
 fn use_attribute(cursor: &mut Cursor<'_>) -> Parsed<SpecialUse> {
