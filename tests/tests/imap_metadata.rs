@@ -1,5 +1,4 @@
 //! Annotations of folders and of the server (RFC 5464): who sees them, what becomes of them, how many there may be.
-#![expect(clippy::unwrap_used, reason = "what goes wrong here fails the scenario")]
 
 use scenarios::{Api, Demo, Imap, Mailbox};
 use serde_json::json;
