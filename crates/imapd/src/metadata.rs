@@ -35,7 +35,7 @@ impl Subject {
 
 impl Connection {
     /// GETMETADATA.
-    pub(crate) async fn get_metadata(&mut self, asked: &GetMetadata) -> Answer {
+    pub(crate) async fn annotations(&mut self, asked: &GetMetadata) -> Answer {
         let subject = self.subject(&asked.folder).await?;
         let mut there = self.shared.store.annotation_sizes(&subject.of).await?;
         if let Some((name, value)) = &subject.computed {

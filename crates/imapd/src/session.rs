@@ -278,7 +278,7 @@ impl Connection {
             CommandBody::GetQuota { root } => self.quota(&root).await,
             CommandBody::GetQuotaRoot { folder } => self.quota_roots(&folder).await,
             CommandBody::SetQuota => self.set_quota(),
-            CommandBody::GetMetadata(asked) => self.get_metadata(&asked).await,
+            CommandBody::GetMetadata(asked) => self.annotations(&asked).await,
             CommandBody::SetMetadata(asked) => self.set_metadata(asked).await,
             CommandBody::Close => self.close().await,
             CommandBody::Unselect => self.unselect().await,
