@@ -222,6 +222,11 @@ impl Imap {
         self.expect_closed().await;
     }
 
+    /// Says that it will say nothing more, and still listens.
+    pub async fn end_of_speech(&mut self) {
+        self.stream.shutdown().await.expect("the server is there");
+    }
+
     /// Nothing more comes.
     ///
     /// # Panics

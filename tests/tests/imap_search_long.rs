@@ -26,6 +26,9 @@ async fn filled(imap: &mut Imap) {
     }
 }
 
+/// How often a folder is doubled of which a search takes a few seconds.
+const DOUBLED: usize = 6;
+
 fn mailbox(demo: &Demo, name: &str) -> Mailbox {
     demo.north().new_mailbox(name, "4G")
 }
@@ -111,7 +114,34 @@ async fn a_right_that_is_taken_away_ends_a_search_under_way() {
     let path = format!("{path}/{}", nurse.address);
     let etag = api.get(&path).await.expect(200).etag().to_owned();
     api.delete(&path, &etag).await.expect(204);
+    // Of this the nurse hears nothing any more.
+    let mut own = Imap::login(&demo, demo.north(), &chief).await;
+    own.ok("SELECT INBOX").await;
+    own.ok("STORE 1 +FLAGS (\\Flagged)").await;
     let begin = now();
     imap.until_line("* BYE").await;
+    imap.expect_closed().await;
     assert!(now().secs() - begin.secs() < 6);
+}
+
+#[tokio::test]
+async fn commands_sent_ahead_are_done_for_a_client_that_says_nothing_more() {
+    let demo = Demo::shared();
+    let mailbox = mailbox(&demo, "longue.avance");
+    let mut imap = Imap::login(&demo, demo.north(), &mailbox).await;
+    appended(&mut imap, &large(4)).await;
+    imap.ok("SELECT INBOX").await;
+    for _ in 0..DOUBLED {
+        imap.ok("COPY 1:* INBOX").await;
+        imap.ok("NOOP").await;
+    }
+    let begin = Instant::now();
+    imap.begin("a SEARCH BODY introuvable\r\nb UID STORE 1 +FLAGS (\\Flagged)\r\nc LOGOUT").await;
+    imap.end_of_speech().await;
+    imap.wait_for_line("a OK", Duration::from_secs(120)).await;
+    assert!(begin.elapsed() > Duration::from_secs(3), "too soon to tell: {:?}", begin.elapsed());
+    for line in ["* 1 FETCH (UID 1 FLAGS (\\Flagged", "b OK", "* BYE", "c OK"] {
+        imap.until_line(line).await;
+    }
+    imap.expect_closed().await;
 }

@@ -94,11 +94,19 @@ pub(crate) struct Attending<'c> {
 
 /// What is heard of the client.
 enum Client {
+    /// Nothing it sent waits.
     Listening,
     /// It will say nothing more, and hears the answer if that comes soon.
     Leaving(Instant),
     /// It sent more commands, which wait. Nobody listens any more: they must not be read ahead.
     Busy,
+}
+
+impl Client {
+    /// What it sent ahead is read no further, and done whatever becomes of the connection.
+    fn of(decoder: &Decoder) -> Self {
+        if decoder.is_within_command() { Self::Busy } else { Self::Listening }
+    }
 }
 
 impl<'c> Attending<'c> {
@@ -113,7 +121,8 @@ impl<'c> Attending<'c> {
     ) -> Self {
         let peer = shown.map(|shown| &shown.peer);
         let watch = login.map(|login| Watch::new(vigil, authenticator, &login.proof, peer, ground));
-        Self { wire, decoder, watch, client: Client::Listening }
+        let client = Client::of(decoder);
+        Self { wire, decoder, watch, client }
     }
 
     /// What comes of the work, and whether the session was asked about meanwhile and is to be judged as a whole. The work ends where it stands
@@ -166,5 +175,39 @@ async fn fallen(watch: &mut Option<Watch<'_>>) {
     match watch {
         Some(watch) => watch.fallen().await,
         None => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::Transport;
+    use imap_session::decoder::Limits;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn a_client_that_sends_ahead_is_not_read_further_with_each_command() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let mut sender =
+            TcpStream::connect(listener.local_addr().expect("an address")).await.expect("a client");
+        let (server, _) = listener.accept().await.expect("a connection");
+        let mut wire = Wire::new(Transport::Clear(server), Duration::from_secs(5));
+        let mut decoder = Decoder::new(Limits::authenticated());
+        let sending = tokio::spawn(async move {
+            // It ends with the connection.
+            while sender.write_all(&b"a SEARCH BODY x\r\n".repeat(1024)).await.is_ok() {}
+        });
+        assert!(wire.read_into(&mut decoder).await.is_ok());
+        for _ in 0..12 {
+            assert!(decoder.poll().is_some());
+            let mut client = Client::of(&decoder);
+            let heard = timeout(Duration::from_millis(20), gone(&mut wire, &mut decoder, &mut client)).await;
+            assert!(heard.is_err(), "the client is there");
+            assert!(decoder.wants_input(), "{decoder:?}");
+        }
+        drop(wire);
+        sending.await.expect("the client ends");
     }
 }

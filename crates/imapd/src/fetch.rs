@@ -262,7 +262,8 @@ impl Fetch<'_> {
         };
         match written {
             Ok(()) => Ok(()),
-            Err(Trouble::Lost) => Err(Failure::Lost),
+            // Nothing is told of a message to one who may not have it any more.
+            Err(Trouble::Lost) => self.wire.take_back(flushes, start).and(Err(Failure::Lost)),
             // Told before anything of the message is written.
             Err(Trouble::Undecodable) => {
                 self.undecodable = true;
@@ -272,10 +273,7 @@ impl Fetch<'_> {
             Err(Trouble::Unreadable(error)) => {
                 tracing::error!(folder = %self.selected.folder, uid = row.uid.0, body = %row.body, %error, "a message could not be read; `vaguemestre fsck` says what is missing, a damaged body file is to be put back from the backup");
                 self.unreadable += 1;
-                if self.wire.flushes != flushes {
-                    return Err(Failure::Lost);
-                }
-                self.wire.out.truncate(start);
+                self.wire.take_back(flushes, start)?;
                 self.flags_alone(seq, row.uid.0, is_newly_seen);
                 Ok(())
             }

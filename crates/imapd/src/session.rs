@@ -303,6 +303,10 @@ impl Connection {
 
     /// Tells what changed in the selected folder, then how the command ended.
     pub(crate) async fn finish(&mut self, tag: &str, answer: Answer, telling: Telling) -> Next {
+        // Nothing is told to one who is gone, or who was told goodbye.
+        if matches!(answer, Err(Failure::Lost)) {
+            return Next::Close;
+        }
         match self.tell_changes(telling).await {
             Err(Failure::Lost) => return Next::Close,
             Err(Failure::Vanished) => return self.bye("The selected folder is gone"),

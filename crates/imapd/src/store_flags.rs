@@ -50,6 +50,9 @@ impl Connection {
         outcome.surprises.sort_unstable();
         outcome.modified.sort_unstable();
         if let Some(failure) = failure {
+            if matches!(failure, Failure::Lost) {
+                return Err(failure);
+            }
             // What was changed all the same is told, whatever the client wanted to hear: it cannot know how far it came.
             let done = messages.partition_point(|(_, uid)| *uid <= done_to);
             self.tell_stored(messages.get(..done).unwrap_or_default(), by_uid, false, &outcome).await?;

@@ -137,12 +137,14 @@ pub(crate) struct Wire {
     pub(crate) flushes: u64,
     /// Both ways, once the client asked for it.
     pub(crate) deflated: Option<Box<Deflated>>,
+    /// Something was sent in part: what came after it would be taken for its rest.
+    is_torn: bool,
     write_timeout: Duration,
 }
 
 impl Wire {
     pub(crate) fn new(transport: Transport, write_timeout: Duration) -> Self {
-        Self { transport, out: Vec::new(), flushes: 0, deflated: None, write_timeout }
+        Self { transport, out: Vec::new(), flushes: 0, deflated: None, is_torn: false, write_timeout }
     }
 
     /// Reads what comes next into the decoder; 0 at the end. May be cancelled without loss.
@@ -158,15 +160,22 @@ impl Wire {
         }
     }
 
-    /// Sends everything and gives back its memory. A client that takes nothing within the time limit is lost.
+    /// Sends everything and gives back its memory. A client that takes nothing within the time limit is lost, and is sent nothing more.
     pub(crate) async fn flush(&mut self) -> Result<(), Failure> {
+        if self.is_torn {
+            self.out = Vec::new();
+            return Err(Failure::Lost);
+        }
         if self.out.is_empty() {
             return Ok(());
         }
         self.send().await?;
         match timeout(self.write_timeout, self.transport.flush()).await {
             Ok(Ok(())) => Ok(()),
-            _ => Err(Failure::Lost),
+            _ => {
+                self.is_torn = true;
+                Err(Failure::Lost)
+            }
         }
     }
 
@@ -181,10 +190,24 @@ impl Wire {
         Ok(())
     }
 
+    /// Throws away what was written since `flushes` and `start` were as they are given. Part of it may have been sent: then nothing more is.
+    pub(crate) fn take_back(&mut self, flushes: u64, start: usize) -> Result<(), Failure> {
+        if self.flushes == flushes {
+            self.out.truncate(start);
+            return Ok(());
+        }
+        self.is_torn = true;
+        Err(Failure::Lost)
+    }
+
     /// Hands everything over; what held it is returned.
     async fn send(&mut self) -> Result<Vec<u8>, Failure> {
-        self.flushes += 1;
         let out = std::mem::take(&mut self.out);
+        // Given up midway it stays torn.
+        if std::mem::replace(&mut self.is_torn, true) {
+            return Err(Failure::Lost);
+        }
+        self.flushes += 1;
         let deflated = match self.deflated.as_deref_mut() {
             Some(deflated) => Some(deflated.deflate(&out).map_err(|_| Failure::Lost)?),
             None => None,
@@ -196,6 +219,53 @@ impl Wire {
                 return Err(Failure::Lost);
             }
         }
+        self.is_torn = false;
         Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    async fn pair(write_timeout: Duration) -> (TcpStream, Wire) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("a client");
+        let (server, _) = listener.accept().await.expect("a connection");
+        (client, Wire::new(Transport::Clear(server), write_timeout))
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_after_a_line_that_was_sent_in_part() {
+        let (mut client, mut wire) = pair(Duration::from_millis(50)).await;
+        wire.out = vec![b'x'; 32 * 1024 * 1024];
+        assert!(wire.flush().await.is_err());
+        let mut received = Vec::new();
+        wire.out.extend_from_slice(b"* BYE\r\n");
+        let reading = async { client.read_to_end(&mut received).await };
+        let ending = async {
+            assert!(wire.flush().await.is_err() && wire.out.is_empty());
+            drop(wire);
+        };
+        let (read, ()) = tokio::join!(reading, ending);
+        read.expect("an end");
+        assert!(received.len() < 32 * 1024 * 1024 && received.iter().all(|octet| *octet == b'x'));
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_back_is_not_sent() {
+        let (mut client, mut wire) = pair(Duration::from_secs(5)).await;
+        wire.out.extend_from_slice(b"sent");
+        let (flushes, start) = (wire.flushes, wire.out.len());
+        wire.out.extend_from_slice(b"not");
+        assert!(wire.take_back(flushes, start).is_ok() && wire.flush().await.is_ok());
+        wire.out.extend_from_slice(b"neither");
+        assert!(wire.take_back(flushes, start).is_err() && wire.flush().await.is_err());
+        drop(wire);
+        let mut received = String::new();
+        client.read_to_string(&mut received).await.expect("an end");
+        assert_eq!(received, "sent");
     }
 }
