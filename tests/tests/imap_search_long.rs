@@ -41,13 +41,16 @@ async fn what_stands_past_every_bound_of_an_extract_is_found() {
     appended(&mut imap, &large(6)).await;
     imap.ok("SELECT INBOX").await;
     for (keys, expected) in [
-        ("BODY xanthochromique", "* SEARCH 1\n"),
-        ("BODY xanthochromie", "* SEARCH\n"),
-        ("OR SUBJECT absent BODY \"au bout: XANTHO\"", "* SEARCH 1\n"),
-        ("NOT BODY xanthochromique", "* SEARCH\n"),
-        ("SUBJECT grand", "* SEARCH 1\n"),
+        ("BODY xanthochromique", "* SEARCH 1"),
+        ("BODY xanthochromie", "* SEARCH"),
+        ("OR SUBJECT absent BODY \"au bout: XANTHO\"", "* SEARCH 1"),
+        ("NOT BODY xanthochromique", "* SEARCH"),
+        ("SUBJECT grand", "* SEARCH 1"),
     ] {
-        assert_eq!(imap.ok(&format!("SEARCH {keys}")).await.text(), expected, "{keys}");
+        let told = imap.ok(&format!("SEARCH {keys}")).await.text();
+        // On a busy machine it takes its time.
+        let found: String = told.lines().filter(|line| !line.contains("[INPROGRESS ")).collect();
+        assert_eq!(found, expected, "{keys}");
     }
 }
 

@@ -1,14 +1,12 @@
 //! A command that takes long while its client waits: whether the client is still there and may still have the answer, and that it hears of progress
 //! (RFC 9585).
 
-use crate::place::Ground;
-use crate::standing::{Shown, Watch};
-use crate::state::{Failure, Login};
+use crate::Imapd;
+use crate::standing::Watch;
+use crate::state::{Connection, Failure, NO_FOLDER, Selected};
 use crate::transport::Wire;
-use auth::Authenticator;
 use imap_session::decoder::Decoder;
 use imap_session::response::{self, Code, Status};
-use listener::Vigil;
 use std::future::pending;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -109,22 +107,7 @@ impl Client {
     }
 }
 
-impl<'c> Attending<'c> {
-    pub(crate) fn new(
-        wire: &'c mut Wire,
-        decoder: &'c mut Decoder,
-        vigil: Option<&'c mut Vigil>,
-        authenticator: &'c Authenticator,
-        login: Option<&'c Login>,
-        shown: Option<&'c Shown>,
-        ground: Option<Box<Ground>>,
-    ) -> Self {
-        let peer = shown.map(|shown| &shown.peer);
-        let watch = login.map(|login| Watch::new(vigil, authenticator, &login.proof, peer, ground));
-        let client = Client::of(decoder);
-        Self { wire, decoder, watch, client }
-    }
-
+impl Attending<'_> {
     /// What comes of the work, and whether the session was asked about meanwhile and is to be judged as a whole. The work ends where it stands
     /// when the client is gone or lost its access: that is [`Failure::Lost`].
     pub(crate) async fn to<T>(
@@ -153,6 +136,32 @@ impl<'c> Attending<'c> {
 
     fn is_owed(&mut self) -> bool {
         self.watch.as_mut().is_some_and(Watch::is_due)
+    }
+}
+
+impl Connection {
+    /// The selected folder, to work on, and what is looked after meanwhile.
+    pub(crate) fn at_work(&mut self) -> Result<(&Selected, &Imapd, Attending<'_>), Failure> {
+        let Self { selected, shared, wire, decoder, vigil, login, certificate, .. } = self;
+        let selected = selected.as_deref().ok_or(NO_FOLDER)?;
+        let peer = certificate.as_deref().map(|shown| &shown.peer);
+        let (vigil, ground) = (vigil.as_deref_mut(), selected.ground.clone());
+        let watch = login
+            .as_deref()
+            .map(|login| Watch::new(vigil, &shared.authenticator, &login.proof, peer, ground));
+        let client = Client::of(decoder);
+        Ok((selected, &**shared, Attending { wire, decoder, watch, client }))
+    }
+
+    /// What came of the work, unless the session, judged as a whole where it was asked about meanwhile, has ended.
+    pub(crate) async fn after_work<T>(
+        &mut self,
+        (came, is_owed): (Result<T, Failure>, bool),
+    ) -> Result<T, Failure> {
+        if is_owed && !Box::pin(self.stands()).await {
+            return Err(Failure::Lost);
+        }
+        came
     }
 }
 

@@ -1,11 +1,11 @@
 //! SEARCH (RFC 3501 §6.4.4): from what costs little to what costs much, each pass only over what the one before could not decide.
 
-use crate::attending::{Attending, Progress};
+use crate::attending::Progress;
 use crate::enable::Extension;
 use crate::search_key::{Facts, Key};
 use crate::search_return::{Message, numbers};
 use crate::search_text::{Asked, Outcome, TextSearch};
-use crate::state::{Answer, Connection, Done, Failure, NO_FOLDER, Selected};
+use crate::state::{Answer, Connection, Done, Failure, Selected};
 use imap_session::charset;
 use imap_session::command::{SearchArguments, SearchKey, SearchReturn};
 use imap_session::response::{self, Code};
@@ -69,30 +69,15 @@ impl Connection {
         if charset.is_some_and(|name| !charset::is_known(name)) {
             return Err(Failure::No(Some(Code::BadCharset), "Unknown charset"));
         }
-        let Self { selected, shared, .. } = self;
-        let selected = selected.as_deref().ok_or(NO_FOLDER)?;
+        let (selected, shared, attending) = self.at_work()?;
         let (now, engine) = (shared.store.now(), shared.search.clone());
         let key = Arc::new(Key::new(criteria, selected, now, engine.folding));
         let progress = Arc::new(Progress::of(selected.view.len().into()));
         let keys = (key, selected.key.clone());
         let store = shared.store.clone();
         let search = TextSearch::new(engine, store, selected.folder, keys, progress.clone());
-        let searching = found_in(selected, search);
-        let attending = Attending::new(
-            &mut self.wire,
-            &mut self.decoder,
-            self.vigil.as_deref_mut(),
-            &shared.authenticator,
-            self.login.as_deref(),
-            self.certificate.as_deref(),
-            selected.ground.clone(),
-        );
-        let (found, is_owed) = attending.to(tag, &progress, searching).await;
-        // It was asked within the search; now the session is judged as a whole.
-        if is_owed && !Box::pin(self.stands()).await {
-            return Err(Failure::Lost);
-        }
-        let Outcome { found, unreadable } = found??;
+        let worked = attending.to(tag, &progress, found_in(selected, search)).await;
+        let Outcome { found, unreadable } = self.after_work(worked).await??;
         self.shared.metrics.unreadable.inc_by(unreadable);
         Ok(Found { messages: found, unreadable })
     }

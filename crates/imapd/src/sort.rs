@@ -1,6 +1,8 @@
 //! SORT (RFC 5256 §3, RFC 5267 §3, RFC 5957): what a search found, by keys that are read from sealed structures and forgotten again.
 
+use crate::attending::Progress;
 use crate::enable::Extension;
+use crate::headings::Headings;
 use crate::search::Found;
 use crate::search_return::{Message, numbers};
 use crate::state::{Answer, Connection, Failure};
@@ -62,10 +64,15 @@ impl Connection {
         let mut rows = Vec::with_capacity(found.len());
         let is_long = found.len() > INLINE_MAX;
         let with_structure = order.iter().any(|key| !matches!(key.by, SortBy::Arrival | SortBy::Size));
-        self.read_each(&found, with_structure, |message, row, structure| {
+        let (selected, shared, attending) = self.at_work()?;
+        let progress = Progress::of(found.len() as u64);
+        let take = |message, row: &MessageRow, structure: Option<Structure>| {
             rows.push(Row { message, values: values(&order, row, structure.as_ref()) });
-        })
-        .await?;
+            progress.add(1);
+        };
+        let reading = Headings { selected, shared }.read_each(&found, with_structure, take);
+        let worked = attending.to(tag, &progress, reading).await;
+        self.after_work(worked).await??;
         drop(found);
         let sort = move || {
             rows.sort_unstable_by(|one, other| compare(&order, one, other));

@@ -1,6 +1,8 @@
 //! THREAD (RFC 5256 §3): what a search found, as who answers whom.
 
+use crate::attending::Progress;
 use crate::enable::Extension;
+use crate::headings::Headings;
 use crate::search_return::Message;
 use crate::sort::{INLINE_MAX, bounded_casemap, sent};
 use crate::state::{Answer, Connection, Failure};
@@ -23,7 +25,11 @@ impl Connection {
             self.turn_on(Extension::CondStore);
         }
         let found = self.matching(tag, Some(&charset), criteria).await?;
-        let messages = self.threadable(&found.messages, by_uid).await?;
+        let (selected, shared, attending) = self.at_work()?;
+        let progress = Progress::of(found.messages.len() as u64);
+        let reading = read(Headings { selected, shared }, &found.messages, by_uid, &progress);
+        let worked = attending.to(tag, &progress, reading).await;
+        let messages = self.after_work(worked).await??;
         let is_long = messages.len() > INLINE_MAX;
         let threads = move || match algorithm {
             ThreadAlgorithm::OrderedSubject => thread::ordered_subject(&messages),
@@ -38,27 +44,33 @@ impl Connection {
         response::thread(&mut self.wire.out, &forest);
         found.ended("THREAD completed")
     }
+}
 
-    async fn threadable(&self, found: &[Message], by_uid: bool) -> Result<Vec<Threadable>, Failure> {
-        let mut ids = Ids { hasher: RandomState::new(), left: ANCESTORS_MAX };
-        let mut messages = Vec::with_capacity(found.len());
-        let mut unknown = Vec::new();
-        self.read_each(found, true, |(seq, uid), row, structure| {
-            if structure.as_ref().is_some_and(|structure| !structure.knows_references()) {
-                unknown.push((messages.len(), uid));
-            }
-            let number = if by_uid { uid } else { seq };
-            messages.push(threadable(number, row, structure.as_ref(), &mut ids));
-        })
-        .await?;
-        for (at, uid) in unknown {
-            let ancestors = self.ancestors(uid).await?;
-            if let Some(message) = messages.get_mut(at) {
-                message.references = ids.of(&ancestors);
-            }
+async fn read(
+    headings: Headings<'_>,
+    found: &[Message],
+    by_uid: bool,
+    progress: &Progress,
+) -> Result<Vec<Threadable>, Failure> {
+    let mut ids = Ids { hasher: RandomState::new(), left: ANCESTORS_MAX };
+    let mut messages = Vec::with_capacity(found.len());
+    let mut unknown = Vec::new();
+    let take = |(seq, uid): Message, row: &MessageRow, structure: Option<Structure>| {
+        if structure.as_ref().is_some_and(|structure| !structure.knows_references()) {
+            unknown.push((messages.len(), uid));
         }
-        Ok(messages)
+        let number = if by_uid { uid } else { seq };
+        messages.push(threadable(number, row, structure.as_ref(), &mut ids));
+        progress.add(1);
+    };
+    headings.read_each(found, true, take).await?;
+    for (at, uid) in unknown {
+        let ancestors = headings.ancestors(uid).await?;
+        if let Some(message) = messages.get_mut(at) {
+            message.references = ids.of(&ancestors);
+        }
     }
+    Ok(messages)
 }
 
 /// Message-IDs as numbers. The key of the hash is new for each command: nobody can make two Message-IDs one.
