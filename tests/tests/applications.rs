@@ -495,6 +495,30 @@ async fn a_removed_rule_ends_a_fetch_under_way() {
 }
 
 #[tokio::test]
+async fn a_revoked_certificate_ends_a_search_under_way() {
+    let demo = Demo::start();
+    let app = App::new(&demo, "searching", &["searching"]);
+    demo.north().cli(&["mailbox", "set-quota", app.mailbox(), "4G"]).ok();
+    let mut imap = app.imap(&demo).await;
+    // Too long for an extract: a search reads it anew each time.
+    let letter =
+        format!("Subject: long\r\n\r\n{}", "une ligne assez longue pour compter\r\n".repeat(120_000));
+    assert!(imap.append("INBOX", letter.as_bytes()).await.status.starts_with("OK"));
+    imap.ok("SELECT INBOX").await;
+    for _ in 0..9 {
+        imap.ok("COPY 1:* INBOX").await;
+        imap.ok("NOOP").await;
+    }
+    imap.begin("long SEARCH BODY introuvable").await;
+    demo.revoke(&[&app.certificate]);
+    demo.reload();
+    let begin = Instant::now();
+    imap.until_line("* BYE").await;
+    imap.expect_closed().await;
+    assert!(begin.elapsed() < SOON, "cut off after {:?}", begin.elapsed());
+}
+
+#[tokio::test]
 async fn a_doubt_about_revocation_ends_a_session_for_a_time_and_leaves_users_alone() {
     let demo = Demo::start();
     let app = App::new(&demo, "doubtful", &["doubtful"]);

@@ -2,7 +2,7 @@
 //! (RFC 9585).
 
 use crate::Imapd;
-use crate::standing::Watch;
+use crate::standing::{Turn, Watch};
 use crate::state::{Connection, Failure, NO_FOLDER, Selected};
 use crate::transport::Wire;
 use imap_session::decoder::Decoder;
@@ -124,7 +124,11 @@ impl Attending<'_> {
                 biased;
                 came = &mut work => return (Ok(came), self.is_owed()),
                 () = gone(wire, decoder, client) => return (Err(Failure::Lost), false),
-                () = fallen(watch) => return (Err(Failure::Lost), true),
+                turn = turn(watch) => {
+                    if matches!(turn, Turn::Fallen) || !self.certificate_stands() {
+                        return (Err(Failure::Lost), true);
+                    }
+                }
                 () = sleep_until(reports.due) => {
                     if let Err(failure) = reports.tell(wire, done).await {
                         return (Err(failure), false);
@@ -132,6 +136,10 @@ impl Attending<'_> {
                 }
             }
         }
+    }
+
+    fn certificate_stands(&self) -> bool {
+        self.watch.as_ref().is_none_or(|watch| watch.certificate_stands(&self.wire.transport))
     }
 
     fn is_owed(&mut self) -> bool {
@@ -146,9 +154,7 @@ impl Connection {
         let selected = selected.as_deref().ok_or(NO_FOLDER)?;
         let peer = certificate.as_deref().map(|shown| &shown.peer);
         let (vigil, ground) = (vigil.as_deref_mut(), selected.ground.clone());
-        let watch = login
-            .as_deref()
-            .map(|login| Watch::new(vigil, &shared.authenticator, &login.proof, peer, ground));
+        let watch = login.as_deref().map(|login| Watch::new(vigil, shared, &login.proof, peer, ground));
         let client = Client::of(decoder);
         Ok((selected, &**shared, Attending { wire, decoder, watch, client }))
     }
@@ -180,9 +186,9 @@ async fn gone(wire: &mut Wire, decoder: &mut Decoder, client: &mut Client) {
     }
 }
 
-async fn fallen(watch: &mut Option<Watch<'_>>) {
+async fn turn(watch: &mut Option<Watch<'_>>) -> Turn {
     match watch {
-        Some(watch) => watch.fallen().await,
+        Some(watch) => watch.turn().await,
         None => pending().await,
     }
 }

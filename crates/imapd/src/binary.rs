@@ -5,7 +5,7 @@
 use crate::fetch::Trouble;
 use crate::section::clip;
 use crate::standing::Watch;
-use crate::transport::Wire;
+use crate::transport::{Transport, Wire};
 use imap_session::command::{FetchItem, Partial};
 use imap_session::response;
 use message::structure::{SectionKind, Structure};
@@ -91,7 +91,7 @@ struct Measure {
 }
 
 async fn measure(
-    watch: &mut Watch<'_>,
+    (watch, transport): (&mut Watch<'_>, &Transport),
     reader: &mut BodyReader,
     (range, encoding): (&Range<u64>, Encoding),
     wanted: &Range<u64>,
@@ -106,7 +106,7 @@ async fn measure(
             held.extend_from_slice(octets);
             held
         });
-        if !watch.may_go_on().await {
+        if !watch.may_go_on(transport).await {
             return Err(Trouble::Lost);
         }
     }
@@ -128,7 +128,9 @@ pub(crate) async fn write_size(
 ) -> Result<(), Trouble> {
     let size = match decoding {
         Decoding::Part(range, Encoding::Identity) => range.end - range.start,
-        Decoding::Part(range, encoding) => measure(watch, reader, (&range, encoding), &(0..0)).await?.total,
+        Decoding::Part(range, encoding) => {
+            measure((watch, &wire.transport), reader, (&range, encoding), &(0..0)).await?.total
+        }
         Decoding::Nowhere | Decoding::Unknown => 0,
     };
     response::number(&mut wire.out, size);
@@ -148,7 +150,7 @@ pub(crate) async fn write(
         return Ok(());
     };
     let wanted = clip(0..u64::MAX, partial);
-    let measure = measure(watch, reader, (&range, encoding), &wanted).await?;
+    let measure = measure((watch, &wire.transport), reader, (&range, encoding), &wanted).await?;
     let wanted = clip(0..measure.total, partial);
     if measure.has_nul {
         wire.out.push(b'~');
@@ -165,7 +167,7 @@ pub(crate) async fn write(
         at += piece.len() as u64;
         wire.spill().await?;
         // As within any long literal: access may be lost meanwhile, and no goodbye can be said.
-        if at < wanted.end && !watch.may_go_on().await {
+        if at < wanted.end && !watch.may_go_on(&wire.transport).await {
             return Err(Trouble::Lost);
         }
     }

@@ -99,7 +99,7 @@ impl Connection {
             wire: &mut self.wire,
             watch: Watch::new(
                 self.vigil.as_deref_mut(),
-                &self.shared.authenticator,
+                &self.shared,
                 &login.proof,
                 self.certificate.as_deref().map(|shown| &shown.peer),
                 selected.ground.clone(),
@@ -499,7 +499,7 @@ async fn stream(
         if at < range.end {
             wire.spill().await?;
             // A client that takes its time may lose its access meanwhile. Within a literal no goodbye can be said.
-            if !watch.may_go_on().await {
+            if !watch.may_go_on(&wire.transport).await {
                 return Err(Trouble::Lost);
             }
         }

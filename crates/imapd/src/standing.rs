@@ -6,10 +6,12 @@
 //! A certificate that cannot be checked any more (its revocation list is past its date) ends a session that rests on it too, with words that say
 //! that it is for a time: what could not begin now does not go on.
 
+use crate::Imapd;
 use crate::place::{Ground, Who};
 use crate::session::Next;
 use crate::state::Connection;
-use auth::{AuthError, Authenticator};
+use crate::transport::Transport;
+use auth::AuthError;
 use imap_session::response::{self, Code, Status};
 use journal::{Direction, Judgement, Ruling};
 use listener::Vigil;
@@ -48,25 +50,35 @@ pub(crate) async fn due(vigil: Option<&mut Vigil>) {
 
 /// What a long answer rests on while it is written.
 pub(crate) struct Watch<'c> {
-    pub(crate) vigil: Option<&'c mut Vigil>,
-    pub(crate) authenticator: &'c Authenticator,
-    pub(crate) proof: &'c auth::Login,
-    pub(crate) peer: Option<&'c PeerIdentity>,
+    vigil: Option<&'c mut Vigil>,
+    shared: &'c Imapd,
+    proof: &'c auth::Login,
+    peer: Option<&'c PeerIdentity>,
     /// What the open folder rests on, but in the actor's own mailbox.
     ground: Option<Box<Ground>>,
     /// It was asked within a message, and the session is to be judged as a whole after it.
     is_owed: bool,
+    /// What the login rests on is being asked.
+    is_asking: bool,
+}
+
+/// What a watch tells.
+pub(crate) enum Turn {
+    /// The certificate is to be judged now; the login is asked next.
+    Due,
+    /// The login, or what the open folder rests on, does not stand any more.
+    Fallen,
 }
 
 impl<'c> Watch<'c> {
     pub(crate) fn new(
         vigil: Option<&'c mut Vigil>,
-        authenticator: &'c Authenticator,
+        shared: &'c Imapd,
         proof: &'c auth::Login,
         peer: Option<&'c PeerIdentity>,
         ground: Option<Box<Ground>>,
     ) -> Self {
-        Self { vigil, authenticator, proof, peer, ground, is_owed: false }
+        Self { vigil, shared, proof, peer, ground, is_owed: false, is_asking: false }
     }
 
     /// Whether the session is to be judged again.
@@ -75,29 +87,56 @@ impl<'c> Watch<'c> {
     }
 
     /// Whether a message may be sent further whose literal has begun.
-    pub(crate) async fn may_go_on(&mut self) -> bool {
-        !self.vigil.as_deref_mut().is_some_and(Vigil::is_due) || self.still_stands().await
+    pub(crate) async fn may_go_on(&mut self, transport: &Transport) -> bool {
+        if !self.vigil.as_deref_mut().is_some_and(Vigil::is_due) {
+            return true;
+        }
+        self.is_owed = true;
+        self.certificate_stands(transport) && self.still_stands().await
     }
 
-    /// Returns when what it rests on does not stand any more.
-    pub(crate) async fn fallen(&mut self) {
+    /// Returns when it is due, then once that is asked if what it rests on does not stand any more. What is cancelled within the question is asked again.
+    pub(crate) async fn turn(&mut self) -> Turn {
         loop {
-            due(self.vigil.as_deref_mut()).await;
-            if !self.still_stands().await {
-                return;
+            if !self.is_asking {
+                due(self.vigil.as_deref_mut()).await;
+                (self.is_owed, self.is_asking) = (true, true);
+                return Turn::Due;
+            }
+            let stands = self.still_stands().await;
+            self.is_asking = false;
+            if !stands {
+                return Turn::Fallen;
             }
         }
     }
 
+    /// Whether the certificate of the connection, if it has one, is still accepted. The session judges it again as a whole: nothing is kept of this.
+    pub(crate) fn certificate_stands(&self, transport: &Transport) -> bool {
+        match self.shared.tls.judge_again(transport, &mut LastJudgement::default()) {
+            None => true,
+            Some(Ok(peer)) => doubt(self.proof, &peer).is_none(),
+            Some(Err(_)) => false,
+        }
+    }
+
     async fn still_stands(&mut self) -> bool {
-        self.is_owed = true;
         let mut proof = self.proof.clone();
-        let asked = self.authenticator.still_stands(&mut proof, self.peer).await;
+        let authenticator = &self.shared.authenticator;
+        let asked = authenticator.still_stands(&mut proof, self.peer).await;
         let asked = match (asked, &mut self.ground) {
-            (Ok(()), Some(ground)) => ground.ask(self.authenticator, &proof).await.map(|who| who.may("lr")),
+            (Ok(()), Some(ground)) => ground.ask(authenticator, &proof).await.map(|who| who.may("lr")),
             (asked, _) => asked.map(|()| true),
         };
         !matches!(asked, Ok(false) | Err(AuthError::Refused | AuthError::Certificate(_)))
+    }
+}
+
+/// Why it is not known whether the certificate is revoked that a login rests on.
+fn doubt(proof: &auth::Login, peer: &PeerIdentity) -> Option<&'static str> {
+    match &peer.revocation {
+        RevocationState::Unknown(cause) if proof.is_by_certificate() => Some(*cause),
+        _ => None,
     }
 }
 
@@ -167,11 +206,7 @@ impl Connection {
         self.judge_certificate()?;
         let Some(login) = self.login.as_deref_mut() else { return Ok(()) };
         let peer = self.certificate.as_deref().map(|shown| &shown.peer);
-        let doubt = match peer.map(|peer| &peer.revocation) {
-            Some(RevocationState::Unknown(cause)) if login.proof.is_by_certificate() => Some(*cause),
-            _ => None,
-        };
-        if let Some(cause) = doubt {
+        if let Some(cause) = peer.and_then(|peer| doubt(&login.proof, peer)) {
             let text = "Your certificate cannot be checked now; try again later";
             return Err(self.goodbye(Ruling::Deferred, cause, Some(Code::Unavailable), text));
         }
