@@ -93,7 +93,8 @@ impl Store {
         Ok(rows.into_iter().map(|(uid, size)| (Uid(number(uid)), number(size))).collect())
     }
 
-    /// Rows of the messages with a UID in `first..=last`, by UID, at most `limit` of them.
+    /// Rows of the messages with a UID in `first..=last`, by UID, at most `limit` of them. One of which a part is missing in the store is among them: it does
+    /// not open, and is not taken for one that is gone.
     pub async fn messages(
         &self,
         folder: FolderId,
@@ -111,15 +112,15 @@ impl Store {
             }
             WithBody::Structure => {
                 "SELECT m.uid, m.modseq, m.size_bytes, m.internal_date_ms, m.saved_at_ms, m.body_id, m.wrapped_key, s.structure, NULL, NULL FROM messages m \
-                 JOIN structures s ON s.body_id = m.body_id WHERE m.folder_id = $1 AND m.uid BETWEEN $2 AND $3 ORDER BY m.uid LIMIT $4"
+                 LEFT JOIN structures s ON s.body_id = m.body_id WHERE m.folder_id = $1 AND m.uid BETWEEN $2 AND $3 ORDER BY m.uid LIMIT $4"
             }
             WithBody::OnlyContent => {
                 "SELECT m.uid, m.modseq, m.size_bytes, m.internal_date_ms, m.saved_at_ms, m.body_id, m.wrapped_key, NULL, b.place, b.container FROM messages m \
-                 JOIN bodies b ON b.id = m.body_id WHERE m.folder_id = $1 AND m.uid BETWEEN $2 AND $3 ORDER BY m.uid LIMIT $4"
+                 LEFT JOIN bodies b ON b.id = m.body_id WHERE m.folder_id = $1 AND m.uid BETWEEN $2 AND $3 ORDER BY m.uid LIMIT $4"
             }
             WithBody::Content => {
                 "SELECT m.uid, m.modseq, m.size_bytes, m.internal_date_ms, m.saved_at_ms, m.body_id, m.wrapped_key, s.structure, b.place, b.container FROM messages m \
-                 JOIN bodies b ON b.id = m.body_id JOIN structures s ON s.body_id = m.body_id WHERE m.folder_id = $1 AND m.uid BETWEEN $2 AND $3 ORDER BY m.uid LIMIT $4"
+                 LEFT JOIN bodies b ON b.id = m.body_id LEFT JOIN structures s ON s.body_id = m.body_id WHERE m.folder_id = $1 AND m.uid BETWEEN $2 AND $3 ORDER BY m.uid LIMIT $4"
             }
         };
         let mut reader = self.reader().await?;
