@@ -226,3 +226,40 @@ async fn many_messages_that_lie_apart_are_copied_moved_and_removed() {
     let status = imap.ok("STATUS Trash (MESSAGES)").await.text();
     assert_eq!(status, "* STATUS \"Trash\" (MESSAGES 700)\n");
 }
+
+#[tokio::test]
+async fn what_cannot_be_read_of_a_message_hides_neither_its_rest_nor_that_it_is_there() {
+    let mut operator = Operator::init("nord.mssante.test");
+    let mailbox = operator.new_mailbox("marie");
+    operator.serve();
+    let mut imap = operator.imap(&mailbox).await;
+    for n in 1..=3 {
+        let letter = format!("Date: Thu, 1 Jan 2026 10:00:00 +0100\r\nSubject: lettre {n}\r\n\r\nun mot\r\n");
+        imap.append("INBOX", letter.as_bytes()).await;
+    }
+    operator.process().terminate();
+    let of = |uid: u32| format!("(SELECT body_id FROM messages WHERE uid = {uid})");
+    operator.sql(&format!(
+        "UPDATE bodies SET container = (SELECT structure FROM structures WHERE body_id = id) WHERE id IN {}",
+        of(1)
+    ));
+    operator.sql(&format!("DELETE FROM structures WHERE body_id IN {}", of(2)));
+    operator.serve();
+    let mut imap = operator.imap(&mailbox).await;
+    imap.ok("SELECT INBOX").await;
+    for (item, word) in [("PREVIEW", "PREVIEW \"\")"), ("PREVIEW (LAZY)", "PREVIEW NIL)")] {
+        let told = imap.ok(&format!("FETCH 1,3 (FLAGS ENVELOPE {item})")).await.text();
+        let lines: Vec<&str> = told.lines().collect();
+        assert!(lines[0].contains("lettre 1") && lines[0].ends_with(word), "{told}");
+        assert!(lines[1].contains("lettre 3") && lines[1].ends_with("PREVIEW \"un mot\")"), "{told}");
+    }
+    let response = imap.command("FETCH 1 (PREVIEW BODY.PEEK[])").await;
+    assert!(response.status.starts_with("NO [CONTACTADMIN]") && response.untagged.is_empty(), "{response:?}");
+    for (command, told) in [("SEARCH SENTON 1-Jan-2026", "* SEARCH 1 3\n"), ("FETCH 2 (PREVIEW)", "")] {
+        let response = imap.command(command).await;
+        assert!(response.status.starts_with("NO [CONTACTADMIN]"), "{command}: {response:?}");
+        assert_eq!(response.text(), told, "{command}");
+    }
+    let response = imap.command("FETCH 1:3 (ENVELOPE)").await;
+    assert!(response.status.starts_with("NO [CONTACTADMIN]") && response.untagged.len() == 2, "{response:?}");
+}

@@ -16,6 +16,7 @@ use imap_session::response::{self, Code};
 use imap_session::sequence::MessageSet;
 use mail_types::{ModSeq, SystemFlags};
 use message::structure::Structure;
+use prometheus_client::metrics::counter::Counter;
 use std::ops::Range;
 use std::sync::Arc;
 use store::{BodyReader, FlagAction, FlagChange, MessageRow, Store};
@@ -110,6 +111,7 @@ impl Connection {
             header: Vec::new(),
             gone: 0,
             unreadable: 0,
+            unshown_count: &self.shared.metrics.unreadable,
             undecodable: false,
         };
         let done = fetch.run(messages).await?;
@@ -137,6 +139,8 @@ struct Fetch<'c> {
     /// Messages asked for that are no more.
     gone: usize,
     unreadable: u64,
+    /// Counts messages whose first words cannot be read.
+    unshown_count: &'c Counter,
     /// BINARY asked for a part in an encoding that is not known.
     undecodable: bool,
 }
@@ -299,9 +303,16 @@ impl Fetch<'_> {
         let uid = row.uid.0;
         // What does not stand in its row is opened as it is written: it is never in memory as a whole.
         if self.plan.reads(row.is_at_hand())
-            && let (Some(key), None) = (&opened.key, &opened.reader)
+            && let (Some(key), None, None) = (&opened.key, &opened.reader, &opened.unshown)
         {
-            opened.reader = Some(self.store.content(row, key).await?);
+            match self.store.content(row, key).await {
+                Ok(reader) => opened.reader = Some(reader),
+                Err(error) if self.plan.reads_for_previews() => opened.unshown = Some(error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if let Some(error) = opened.unshown.take() {
+            self.unshown(uid, &error);
         }
         let (structure, size) = (opened.structure.as_ref(), u64::from(row.size));
         if self.plan.items.iter().any(|item| binary::is_unknown(item, structure, size)) {
@@ -311,7 +322,7 @@ impl Fetch<'_> {
         for at in 0..self.plan.items.len() {
             self.space(at, seq, uid);
             if !self.cheap_item(at, uid, Some(row)) && !self.structure_item(at, opened.structure.as_ref())? {
-                self.section_item(at, &mut opened).await?;
+                self.section_item(at, uid, &mut opened).await?;
             }
             // A client may ask for much of one message many times over.
             self.wire.spill().await?;
@@ -322,6 +333,12 @@ impl Fetch<'_> {
         }
         self.end(uid);
         Ok(())
+    }
+
+    /// A message is told without its first words, which cannot be read.
+    fn unshown(&self, uid: u32, error: &store::Error) {
+        tracing::error!(folder = %self.selected.folder, uid, %error, "the first words of a message could not be read; `vaguemestre fsck` says what is missing");
+        self.unshown_count.inc();
     }
 
     fn begin(&mut self, seq: u32, uid: u32) {
@@ -414,12 +431,21 @@ impl Fetch<'_> {
         Ok(true)
     }
 
-    async fn section_item(&mut self, at: usize, opened: &mut Opened) -> Result<(), Trouble> {
+    async fn section_item(&mut self, at: usize, uid: u32, opened: &mut Opened) -> Result<(), Trouble> {
         const MISSING: store::Error = store::Error::Inconsistent("the content was not read");
         let Some(item) = self.plan.items.get(at) else { return Ok(()) };
-        if let FetchItem::Preview { .. } = item {
+        if let FetchItem::Preview { lazy } = item {
             let structure = opened.structure.as_ref().ok_or(MISSING)?;
-            return preview::write(self.wire, opened.reader.as_mut(), structure).await;
+            let read = match opened.reader.as_mut() {
+                Some(reader) => preview::words(reader, structure).await.map(Some),
+                None => Ok(None),
+            };
+            let words = read.unwrap_or_else(|error| {
+                self.unshown(uid, &error);
+                None
+            });
+            preview::write(&mut self.wire.out, words.as_deref(), *lazy);
+            return Ok(());
         }
         let reader = opened.reader.as_mut().ok_or(MISSING)?;
         let out = &mut self.wire.out;

@@ -41,6 +41,8 @@ pub(crate) struct Opened {
     /// Of content that does not stand in its row.
     pub(crate) key: Option<ContentKey>,
     pub(crate) reader: Option<BodyReader>,
+    /// Why there is none for a preview.
+    pub(crate) unshown: Option<Error>,
 }
 
 /// The messages of a page that are still there.
@@ -74,7 +76,12 @@ impl Pages {
             messages,
             at: 0,
             sizes: Sizes::default(),
-            opening: Opening { key: selected.key.clone(), with, needs_structure: plan.needs_structure },
+            opening: Opening {
+                key: selected.key.clone(),
+                with,
+                needs_structure: plan.needs_structure,
+                for_previews: plan.reads_for_previews(),
+            },
         };
         Self { reading: Some(Box::new(reading)), ahead: None }
     }
@@ -223,6 +230,8 @@ struct Opening {
     key: MailboxKey,
     with: WithBody,
     needs_structure: bool,
+    /// Content is read for previews alone.
+    for_previews: bool,
 }
 
 impl Opening {
@@ -258,7 +267,11 @@ impl Opening {
                 Some(structure.map_err(|_| Error::Inconsistent("the structure is not readable"))?);
         }
         if self.is_content() {
-            opened.reader = row.inline_content(&key)?;
+            match row.inline_content(&key) {
+                Ok(reader) => opened.reader = reader,
+                Err(error) if self.for_previews => opened.unshown = Some(error),
+                Err(error) => return Err(error),
+            }
             opened.key = Some(key);
         }
         Ok(opened)

@@ -73,6 +73,12 @@ impl Plan {
         is_at_hand || self.items.iter().any(is_due)
     }
 
+    /// Whether content is read for previews alone: a message that does not open is then told without one.
+    pub(crate) fn reads_for_previews(&self) -> bool {
+        let is_other = |item: &FetchItem| !matches!(item, FetchItem::Preview { .. });
+        !self.items.iter().any(|item| need(item) == Some(WithBody::Content) && is_other(item))
+    }
+
     /// Numbers from the first to the last message of a page, and numbers passed over within it.
     pub(crate) fn page_bounds(&self) -> (u32, u32) {
         match self.with {

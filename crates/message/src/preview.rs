@@ -1,6 +1,6 @@
 //! The first words of a message, as a list of messages shows them (RFC 8970).
 //!
-//! They are those of its first text to be read, plain text before HTML: tags left out, white space made one space, and what nobody sees left out.
+//! They are those of its first text to be read, plain text before HTML unless it is blank: tags left out, white space made one space, and what nobody sees left out.
 //! What is quoted or a greeting is not told apart.
 
 use crate::structure::{Part, PartRole, Structure};
@@ -11,13 +11,14 @@ use crate::transfer::decode;
 pub const PREVIEW_MAX: usize = 200;
 
 impl Structure {
-    /// The part whose beginning is the preview; none of a message without text to be read.
-    pub fn preview_part(&self) -> Option<Part> {
+    /// The parts of which one's beginning is the preview: the first in which there is something to be read. None of a message without text.
+    pub fn preview_parts(&self) -> Vec<Part> {
         let mut parts = self.parts();
         parts.retain(|part| part.role != PartRole::Attachment && !part.body.is_empty());
         let plain = parts.iter().position(|part| part.role == PartRole::Text);
-        let at = plain.or((!parts.is_empty()).then_some(0))?;
-        Some(parts.swap_remove(at))
+        // What follows a blank text is nearer to it than what stands before.
+        parts.rotate_left(plain.unwrap_or(0));
+        parts
     }
 }
 
@@ -73,9 +74,12 @@ mod tests {
     fn of(message: &[u8], given: usize) -> Option<String> {
         let mut scanner = StructureScanner::new();
         scanner.push(message);
-        let part = scanner.finish().preview_part()?;
-        let body = &message[part.body.start as usize..part.body.end as usize];
-        Some(preview(&part, &body[..body.len().min(given)]))
+        let of_part = |part: &Part| {
+            let body = &message[part.body.start as usize..part.body.end as usize];
+            preview(part, &body[..body.len().min(given)])
+        };
+        let shown: Vec<String> = scanner.finish().preview_parts().iter().map(of_part).collect();
+        shown.iter().find(|words| !words.is_empty()).or(shown.first()).cloned()
     }
 
     #[test]
@@ -95,6 +99,11 @@ mod tests {
                 "Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\nbalises\r\n--b\r\nContent-Type: text/plain\r\n\r\nsimple\r\n--b--\r\n",
                 Some("simple"),
             ),
+            (
+                "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\n\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>balises</p>\r\n--b--\r\n--a\r\nContent-Type: text/plain\r\n\r\npied\r\n--a--\r\n",
+                Some("balises"),
+            ),
+            ("A: b\r\n\r\n \r\n", Some("")),
             (
                 "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\nContent-Disposition: attachment\r\n\r\njoint\r\n--b\r\nContent-Transfer-Encoding: base64\r\n\r\nw6l0w6k=\r\n--b--\r\n",
                 Some("été"),
