@@ -227,6 +227,14 @@ async fn in_another_s_mailbox_what_is_shared_is_seen_and_what_is_private_is_each
         assert_eq!((hidden.text(), hidden.status), (answer.text(), answer.status), "{command}");
         refused(&mut imap, &command.replace("{}", &name("Named")), "NO [NOPERM]").await;
     }
+    // Neither does who logs in to the mailbox itself take a use away without the right to remove the folder.
+    let (login, password) = ("annotations.reader", "a-password-of-its-own");
+    site.cli_with_input(&["user", "create", login, "--password-stdin"], &format!("{password}\n")).ok();
+    let path = format!("/mailboxes/{}/delegations", owner.address);
+    Api::admin(&demo, site).post(&path, &json!({"login": login, "role": "read"})).await.expect(201);
+    let (username, password) = (Some(owner.address.clone()), Some(password.to_owned()));
+    let mut there = Imap::login(&demo, site, &Mailbox { username, password, ..owner.clone() }).await;
+    refused(&mut there, "SETMETADATA Sent (/private/specialuse NIL)", "NO [NOPERM]").await;
     // Who may write there does, and the owner finds out who it was.
     chief.ok(&format!("SETACL Sent {} +w", nurse.address)).await;
     imap.ok(&format!("SETMETADATA {sent} (/shared/comment \"by the nurse\")")).await;

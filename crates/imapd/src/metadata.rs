@@ -129,8 +129,11 @@ impl Connection {
         let row = self.shared.store.folder(reach.reached.mailbox, &local).await?.ok_or(NONEXISTENT)?;
         let words = value.map(|value| String::from_utf8_lossy(value).trim().to_owned());
         let Some(words) = words.filter(|words| !words.is_empty()) else {
-            let is_own = reach.reached.mailbox == self.logged_in()?.proof.principal.mailbox;
-            return Ok(is_own.then_some(None));
+            if reach.reached.mailbox != self.logged_in()?.proof.principal.mailbox {
+                return Ok(None);
+            }
+            Who::in_folder(&reach.reached, &row).must("x")?;
+            return Ok(Some(None));
         };
         let special_use = self.use_there(&reach, &words)?;
         // What a folder is for is said by whoever may make it and do away with it.

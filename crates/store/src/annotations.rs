@@ -149,6 +149,11 @@ impl WriteTx {
         {
             return Ok(Err(AnnotationError::UseTaken));
         }
+        if let (Some(folder), Some(special_use)) = (of.folder, change.special_use) {
+            let detail = format!("use={}", special_use.map_or("none", |special_use| special_use.0));
+            let names = (Some(change.folder_name.as_str()), None);
+            self.tell_folder(of.mailbox, folder, "folder.annotated", names, detail).await?;
+        }
         if sealed.is_empty() {
             return Ok(Ok(()));
         }
@@ -232,13 +237,20 @@ impl WriteTx {
         Ok(true)
     }
 
-    /// What is annotated in one folder is annotated in the other too.
+    /// What is annotated in one folder is annotated in the other too, where the mailbox has room for it.
     pub(crate) async fn copy_annotations(
         &mut self,
         mailbox: MailboxId,
         from: FolderId,
         to: FolderId,
     ) -> Result<(), Error> {
+        // All lists together, so that none of them grows past its bound.
+        let (all, copied): (i64, i64) = on!(self.conn(), c => sqlx::query_as(
+            "SELECT CAST(COALESCE(SUM(LENGTH(value)), 0) AS BIGINT), CAST(COALESCE(SUM(CASE WHEN folder_id = $2 THEN LENGTH(value) ELSE 0 END), 0) AS BIGINT) \
+             FROM annotations WHERE mailbox_id = $1 AND value IS NOT NULL").bind(mailbox.0).bind(from.0).fetch_one(&mut *c).await)?;
+        if usize::try_from(all + copied).unwrap_or(usize::MAX) > OCTETS_MAX {
+            return Ok(());
+        }
         let seq = self.next_annotation_seq(mailbox).await?;
         on!(self.conn(), c => sqlx::query(
             "INSERT INTO annotations (mailbox_id, folder_id, actor_id, name, value, seq) \

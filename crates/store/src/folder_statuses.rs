@@ -22,7 +22,7 @@ impl Store {
         let mut reader = self.reader().await?;
         let rows: Vec<Tuple> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT f.id, f.uid_validity, f.uid_next, f.recent_uid, f.modseq, f.message_count, \
-             CASE WHEN $2 < 0 THEN f.seen_count ELSE COALESCE((SELECT s.seen_count FROM seen_counts s WHERE s.folder_id = f.id AND s.actor_id = $2), 0) END, \
+             f.seen_count + COALESCE((SELECT s.seen_count FROM seen_counts s WHERE s.folder_id = f.id AND s.actor_id = $2), 0), \
              f.deleted_count, f.size_bytes FROM folders f WHERE f.mailbox_id = $1 AND f.selectable = 1")
             .bind(mailbox.0).bind(actor).fetch_all(&mut *c).await)?;
         let recent: HashMap<i64, i64> = if with_recent {

@@ -30,7 +30,8 @@ impl WriteTx {
         let modseq = self.next_modseq(folder).await?;
         on!(self.conn(), c => sqlx::query(
             "UPDATE messages SET modseq = $2, flags = flags | CASE WHEN EXISTS (SELECT 1 FROM seen s WHERE s.folder_id = $1 AND s.uid = messages.uid AND s.is_set = 1) \
-             THEN 1 ELSE 0 END WHERE folder_id = $1 AND uid IN (SELECT uid FROM seen WHERE folder_id = $1)")
+             THEN 1 ELSE 0 END WHERE folder_id = $1 AND uid IN (SELECT s.uid FROM seen s JOIN messages m ON m.folder_id = s.folder_id AND m.uid = s.uid \
+             WHERE s.folder_id = $1 AND s.is_set <> (m.flags & 1))")
             .bind(folder.0).bind(modseq).execute(&mut *c).await.map(|_| ()))?;
         on!(self.conn(), c => sqlx::query(
             "UPDATE folders SET seen_count = (SELECT COUNT(*) FROM messages m WHERE m.folder_id = $1 AND (m.flags & 1) = 1) WHERE id = $1")

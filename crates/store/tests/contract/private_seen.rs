@@ -1,7 +1,7 @@
 //! `\Seen` of each actor apart, in mailboxes that several persons read.
 
 use crate::support::{Fixture, Holder, on_both_engines};
-use mail_types::{ActorId, FolderId, MailboxKind, ModSeq, SystemFlags, Uid};
+use mail_types::{ActorId, FolderId, MailboxId, MailboxKind, ModSeq, SystemFlags, Uid};
 use store::{Append, FlagAction, FlagStore, MailboxChange, NewMessage};
 
 on_both_engines!(
@@ -52,6 +52,10 @@ async fn unseen(store: &Fixture, folder: FolderId, actor: ActorId) -> u32 {
     let rows = store.select(folder, Some(actor), false).await.unwrap().unwrap().rows;
     let counted = rows.iter().filter(|row| !row.flags.contains(SEEN)).count();
     assert_eq!(status.unseen as usize, counted, "the counter equals what it counts");
+    let of_folder = format!("SELECT mailbox_id FROM folders WHERE id = {folder}");
+    let mailbox = MailboxId(store.raw.int(&of_folder).await);
+    let all = store.folder_statuses(mailbox, Some(actor), false).await.unwrap();
+    assert_eq!(all[&folder].unseen, status.unseen, "all folders at once are counted as one is");
     status.unseen
 }
 
