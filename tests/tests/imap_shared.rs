@@ -594,3 +594,25 @@ async fn readers_of_a_mailbox_have_a_seen_of_their_own_while_it_says_so() {
     .await;
     demo.north().cli(&["fsck"]).ok();
 }
+
+#[tokio::test]
+async fn a_delegate_of_a_mailbox_whose_readers_have_a_seen_of_their_own_marks_for_themselves() {
+    let demo = Demo::shared();
+    let pair = Pair::new(&demo, "own-seen");
+    let path = format!("/mailboxes/{}", pair.chief.address);
+    let etag = pair.api.get(&path).await.expect(200).etag().to_owned();
+    pair.api.patch(&path, &etag, &json!({"privateSeen": true})).await.expect(200);
+    pair.give("manage").await;
+    let (mut nurse, mut chief) = (pair.nurse().await, pair.chief().await);
+    chief.append("INBOX", LETTER).await;
+    chief.append("INBOX", LETTER).await;
+    nurse.ok(&format!("SELECT \"{}/INBOX\"", pair.name())).await;
+    nurse.ok("STORE 1 +FLAGS (\\Seen \\Flagged)").await;
+    chief.ok("SELECT INBOX").await;
+    assert_eq!(chief.ok("SEARCH SEEN").await.text(), "* SEARCH\n");
+    assert_eq!(chief.ok("SEARCH FLAGGED").await.text(), "* SEARCH 1\n");
+    assert_eq!(nurse.ok("SEARCH SEEN").await.text(), "* SEARCH 1\n");
+    chief.ok("STORE 2 +FLAGS (\\Seen)").await;
+    nurse.ok("NOOP").await;
+    assert_eq!(nurse.ok("SEARCH SEEN").await.text(), "* SEARCH 1\n");
+}

@@ -161,6 +161,9 @@ impl From<store::Error> for Trouble {
     }
 }
 
+/// Messages that are marked as seen before they are written.
+const SEEN_AT_ONCE: usize = 64;
+
 impl From<Failure> for Trouble {
     fn from(_: Failure) -> Self {
         Self::Lost
@@ -211,9 +214,19 @@ impl Fetch<'_> {
     }
 
     async fn page(&mut self, asked: &[(u32, u32)], messages: Vec<Ready>) -> Result<(), Failure> {
-        let newly_seen = if self.plan.sets_seen { self.mark_seen(asked).await? } else { Vec::new() };
         self.gone += asked.len().saturating_sub(messages.len());
-        for ready in messages {
+        let mut newly_seen = Vec::new();
+        let mut left = messages.into_iter();
+        let mut at = 0;
+        while let Some(ready) = left.next() {
+            // A few at a time: what is not sent after all is not marked.
+            if self.plan.sets_seen && at % SEEN_AT_ONCE == 0 {
+                let next = std::iter::once(&ready).chain(left.as_slice().iter().take(SEEN_AT_ONCE - 1));
+                let readable = next.filter(|ready| ready.opened.is_ok());
+                let readable: Vec<(u32, u32)> = readable.map(|ready| (ready.seq, ready.row.uid.0)).collect();
+                newly_seen = self.mark_seen(&readable).await?;
+            }
+            at += 1;
             let uid = ready.row.uid;
             let change = newly_seen.binary_search_by_key(&uid, |change| change.uid);
             let change = change.ok().and_then(|at| newly_seen.get(at));
@@ -221,7 +234,12 @@ impl Fetch<'_> {
                 self.selected.view.note_flags(uid.0, change.flags, change.keywords, change.modseq);
             }
             self.message_or_nothing(ready, change.is_some()).await?;
+            let flushes = self.wire.flushes;
             self.wire.spill().await?;
+            // The client may have taken its time.
+            if self.wire.flushes != flushes && !self.watch.may_go_on().await {
+                return Err(Failure::Lost);
+            }
         }
         Ok(())
     }

@@ -19,6 +19,8 @@ use tokio::task::JoinHandle;
 const AHEAD: usize = 2;
 /// Octets of the messages of a page, which has one message at least. Of one that does not stand in its row little is in memory.
 const PAGE: u64 = 768 * 1024;
+/// Octets for which a message counts of which the structure alone is opened.
+const STRUCTURE_MAX: u64 = 64 * 1024;
 /// Messages whose sizes are asked for at one time.
 const SIZES: u32 = 1024;
 /// So few messages are opened where they are read.
@@ -165,10 +167,10 @@ impl Reading {
         let rest = self.messages.get(self.at..).unwrap_or_default();
         let (span, gap) = self.bounds;
         let mut page = rest.get(..page_len(rest, span, gap).max(1)).unwrap_or_default();
-        if self.opening.is_content() {
+        if let Some(most) = self.opening.octets_of_one() {
             let last = rest.last().map_or(0, |(_, uid)| *uid);
             self.sizes.reach(&self.store, self.folder, page, last).await?;
-            page = page.get(..self.sizes.fitting(page)).unwrap_or_default();
+            page = page.get(..self.sizes.fitting(page, most)).unwrap_or_default();
         }
         let (Some((_, first)), Some((_, last))) = (page.first(), page.last()) else { return Ok(None) };
         let rows = self.store.messages(self.folder, Uid(*first), Uid(*last), span, self.with).await?;
@@ -212,12 +214,13 @@ impl Sizes {
     }
 
     /// How many of the first messages fit into a page; one at least, and none whose size is not known.
-    fn fitting(&self, page: &[(u32, u32)]) -> usize {
+    /// A message counts for `most` octets at most.
+    fn fitting(&self, page: &[(u32, u32)], most: u64) -> usize {
         let mut octets = 0;
         let fits = page.iter().take_while(|(_, uid)| {
             let at = self.known.binary_search_by_key(uid, |(uid, _)| uid.0);
             let size = at.ok().and_then(|at| self.known.get(at)).map_or(0, |(_, size)| u64::from(*size));
-            octets += size;
+            octets += size.min(most);
             *uid <= self.up_to && octets <= PAGE
         });
         fits.count().max(1)
@@ -237,6 +240,16 @@ struct Opening {
 impl Opening {
     fn is_content(&self) -> bool {
         matches!(self.with, WithBody::Content | WithBody::OnlyContent)
+    }
+
+    /// For how many octets of a page a message counts at most, where that is to be looked at. A structure is shorter than its message, but opened it may be
+    /// longer than what it was made of.
+    fn octets_of_one(&self) -> Option<u64> {
+        match (self.is_content(), self.needs_structure) {
+            (true, _) => Some(u64::MAX),
+            (false, true) => Some(STRUCTURE_MAX),
+            (false, false) => None,
+        }
     }
 
     async fn open(self, rows: Rows) -> Result<Page, Error> {
@@ -262,7 +275,7 @@ impl Opening {
         }
         let key = self.key.unwrap(row.body, &row.wrapped_key)?;
         if self.needs_structure {
-            let structure = Structure::decode(&row.structure(&key)?);
+            let structure = Structure::decode(&row.take_structure(&key)?);
             opened.structure =
                 Some(structure.map_err(|_| Error::Inconsistent("the structure is not readable"))?);
         }
@@ -289,12 +302,17 @@ mod tests {
             up_to: u32::try_from(sizes.len()).unwrap(),
         };
         let page: Vec<(u32, u32)> = (1..=4).map(|uid| (uid, uid)).collect();
-        assert_eq!(sizes(&[PAGE / 2, PAGE / 2, 1, 1]).fitting(&page), 2);
-        assert_eq!(sizes(&[PAGE / 2, PAGE / 2 + 1, 1, 1]).fitting(&page), 1);
-        assert_eq!(sizes(&[PAGE * 9, 1, 1, 1]).fitting(&page), 1);
-        assert_eq!(sizes(&[1, 1, 1, PAGE - 3]).fitting(&page), 4);
-        assert_eq!(sizes(&[1, 1]).fitting(&page), 2, "not further than sizes are known");
+        assert_eq!(sizes(&[PAGE / 2, PAGE / 2, 1, 1]).fitting(&page, u64::MAX), 2);
+        assert_eq!(sizes(&[PAGE / 2, PAGE / 2 + 1, 1, 1]).fitting(&page, u64::MAX), 1);
+        assert_eq!(sizes(&[PAGE * 9, 1, 1, 1]).fitting(&page, u64::MAX), 1);
+        assert_eq!(sizes(&[1, 1, 1, PAGE - 3]).fitting(&page, u64::MAX), 4);
+        assert_eq!(sizes(&[1, 1]).fitting(&page, u64::MAX), 2, "not further than sizes are known");
+        assert_eq!(
+            sizes(&[PAGE * 9, PAGE * 9, 1, 1]).fitting(&page, PAGE / 2),
+            2,
+            "of which little is opened"
+        );
         let gone = Sizes { known: vec![(Uid(4), 1)], up_to: 4 };
-        assert_eq!(gone.fitting(&page), 4, "what is gone has no size");
+        assert_eq!(gone.fitting(&page, u64::MAX), 4, "what is gone has no size");
     }
 }

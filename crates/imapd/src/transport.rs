@@ -139,12 +139,22 @@ pub(crate) struct Wire {
     pub(crate) deflated: Option<Box<Deflated>>,
     /// Something was sent in part: what came after it would be taken for its rest.
     is_torn: bool,
+    /// Something was handed over that TLS may still hold.
+    is_unflushed: bool,
     write_timeout: Duration,
 }
 
 impl Wire {
     pub(crate) fn new(transport: Transport, write_timeout: Duration) -> Self {
-        Self { transport, out: Vec::new(), flushes: 0, deflated: None, is_torn: false, write_timeout }
+        Self {
+            transport,
+            out: Vec::new(),
+            flushes: 0,
+            deflated: None,
+            is_torn: false,
+            is_unflushed: false,
+            write_timeout,
+        }
     }
 
     /// Reads what comes next into the decoder; 0 at the end. May be cancelled without loss.
@@ -167,11 +177,19 @@ impl Wire {
             return Err(Failure::Lost);
         }
         if self.out.is_empty() {
+            // There may be room in it still.
+            self.out = Vec::new();
+        } else {
+            self.send().await?;
+        }
+        if !self.is_unflushed {
             return Ok(());
         }
-        self.send().await?;
         match timeout(self.write_timeout, self.transport.flush()).await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => {
+                self.is_unflushed = false;
+                Ok(())
+            }
             _ => {
                 self.is_torn = true;
                 Err(Failure::Lost)
@@ -208,6 +226,7 @@ impl Wire {
             return Err(Failure::Lost);
         }
         self.flushes += 1;
+        self.is_unflushed = true;
         let deflated = match self.deflated.as_deref_mut() {
             Some(deflated) => Some(deflated.deflate(&out).map_err(|_| Failure::Lost)?),
             None => None,

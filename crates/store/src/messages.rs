@@ -48,6 +48,16 @@ impl MessageRow {
         self.place.as_deref().is_some_and(|place| place != "object")
     }
 
+    /// Opens the structure, and keeps it no longer as it was sealed.
+    ///
+    /// # Errors
+    /// Those of [`structure`](Self::structure).
+    pub fn take_structure(&mut self, key: &ContentKey) -> Result<Vec<u8>, Error> {
+        let opened = self.structure(key)?;
+        self.structure = None;
+        Ok(opened)
+    }
+
     /// Opens the structure; the row must have been read with it.
     pub fn structure(&self, key: &ContentKey) -> Result<Vec<u8>, Error> {
         let sealed = self.structure.as_deref().ok_or(Error::Inconsistent("the body has no structure"))?;
