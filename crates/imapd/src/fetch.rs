@@ -237,7 +237,7 @@ impl Fetch<'_> {
             let flushes = self.wire.flushes;
             self.wire.spill().await?;
             // The client may have taken its time.
-            if self.wire.flushes != flushes && !self.watch.may_go_on().await {
+            if self.wire.flushes != flushes && !self.watch.may_go_on(&self.wire.transport).await {
                 return Err(Failure::Lost);
             }
         }
