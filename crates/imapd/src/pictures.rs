@@ -231,8 +231,12 @@ impl Folders {
         }
     }
 
-    /// Those that were not used for the longest time make room, `last` at the end: a folder that is larger than all the room is not kept.
+    /// Those that were not used for the longest time make room, `last` at the end. A folder that is larger than all the room is not kept, and takes none
+    /// from others.
     fn make_room(&mut self, octets_max: usize, last: Key) {
+        if self.known.get(&last).is_some_and(|folder| folder.octets > octets_max) {
+            self.remove(last);
+        }
         while self.octets > octets_max {
             let oldest = self.by_use.values().find(|key| **key != last).copied();
             self.remove(oldest.unwrap_or(last));
@@ -327,7 +331,7 @@ mod tests {
         assert_eq!(held(&pictures), [1, 2, 3, 4]);
         assert!(pictures.lock().used(key(1)).is_some());
         pictures.slot(key(5));
-        pictures.weigh(key(5), 3 * FOLDER);
+        pictures.weigh(key(5), 4 * FOLDER);
         assert_eq!(held(&pictures), [1, 4, 5], "2 and 3 were used before the others");
     }
 
@@ -337,10 +341,11 @@ mod tests {
         pictures.slot(key(1));
         pictures.slot(key(2));
         pictures.weigh(key(2), 4 * FOLDER);
-        assert_eq!(held(&pictures), Vec::<i64>::new());
+        assert_eq!(held(&pictures), [1]);
         pictures.slot(key(3));
         pictures.weigh(key(2), 1);
-        assert_eq!(held(&pictures), [3], "what made room meanwhile stays away");
+        assert_eq!(held(&pictures), [1, 3], "what made room meanwhile stays away");
+        pictures.forget(key(1));
         pictures.forget(key(3));
         assert_eq!(held(&pictures), Vec::<i64>::new());
     }
