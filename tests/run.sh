@@ -27,7 +27,7 @@ step() { # name command...
   engine_passed=$((engine_passed + p)); engine_bad=$((engine_bad + f))
   printf '%-38s %-7s %4s passed %3s failed %5ss\n' "$name" "$result" "$p" "$f" "$(( $(date +%s) - start ))"
   grep -E '^crash:' "$out/log" | sed 's/^/    /'
-  [ "$result" = ok ] || { tail -n 60 "$out/log" | sed 's/^/    /'; }
+  [ "$result" = ok ] || { tail -n 60 "$out/log" | cut -c 1-300 | sed 's/^/    /'; }
 }
 # Scenarios wait more than they work: three files run at once, the longest first, and what failed is shown last.
 wire_scenarios() { # engine left out
@@ -39,6 +39,8 @@ wire_scenarios() { # engine left out
   printf '%s\n' queue api_roles trust_space $scenarios | grep -v '^--test$' | awk '!seen[$0]++' | xargs -P 3 -I{} sh -c '
     if cargo test --quiet --no-fail-fast --workspace --test {} -- --skip "$left_out" >"$out/wire/{}" 2>&1; then mv "$out/wire/{}" "$out/wire/0-{}"; else mv "$out/wire/{}" "$out/wire/1-{}"; fi'
   cat "$out"/wire/*
+  # Which they were, where several failed.
+  (cd "$out/wire" && grep -E -- '--- FAILED$|panicked at ' 1-* 2>/dev/null | cut -c 1-200)
   # Every file ran to its end, and well.
   [ "$(find "$out/wire" -name '0-*' | wc -l)" -eq "$(printf '%s\n' $scenarios | grep -vc '^--test$')" ]
 }

@@ -43,11 +43,13 @@ pub(crate) struct Follower {
     /// All changes up to here are known.
     highest: u64,
     list: Vec<Known>,
+    /// It hears what it asked of messages that are new to it.
+    takes_new: bool,
 }
 
 impl Follower {
     pub(crate) async fn enter(imap: Imap, habit: Habit) -> Self {
-        let mut follower = Self { imap, habit, validity: 0, highest: 0, list: Vec::new() };
+        let mut follower = Self { imap, habit, validity: 0, highest: 0, list: Vec::new(), takes_new: false };
         follower.begin().await;
         follower.select().await;
         follower
@@ -232,8 +234,12 @@ impl Follower {
                 }
                 ["*", uid, "UIDFETCH", items] => {
                     assert!(!self.counts(), "{line}\n{:?}", self.imap);
-                    let at = self.place_of(uid.parse().expect("a number"));
-                    self.learn(at, items);
+                    let uid = uid.parse().expect("a number");
+                    // A later one of several that are only counted yet may change first: it is asked for with the others.
+                    if self.takes_new || self.known_uids().contains(&uid) {
+                        let at = self.place_of(uid);
+                        self.learn(at, items);
+                    }
                 }
                 _ => {}
             }
@@ -297,7 +303,9 @@ impl Follower {
                 format!("UID FETCH {}:* (FLAGS)", self.known_uids().last().map_or(1, |uid| uid + 1))
             };
             let response = self.imap.command(&command).await;
+            self.takes_new = true;
             self.hear(&response, !self.counts());
+            self.takes_new = false;
             if !response.status.starts_with("OK") {
                 let response = self.imap.ok("NOOP").await;
                 self.hear(&response, true);
