@@ -44,6 +44,8 @@ async fn quotas_are_read_where_they_are_and_set_elsewhere() {
     let mut imap = Imap::login(&demo, demo.north(), &mailbox).await;
     let refused = imap.command("SETQUOTA \"\" (STORAGE 5000)").await.status;
     assert!(refused.starts_with("NO [NOPERM]") && refused.contains("administrators"), "{refused}");
+    imap.ok("CREATE &AMk-t&AOk-").await;
+    assert!(imap.ok("GETQUOTAROOT &AMk-t&AOk-").await.text().starts_with("* QUOTAROOT \"&AMk-t&AOk-\" "));
     imap.ok("CREATE Classement/INBOX").await;
     for missing in ["GETQUOTA Classement", "GETQUOTA none", "GETQUOTAROOT none"] {
         let status = imap.command(missing).await.status;
@@ -55,4 +57,15 @@ async fn quotas_are_read_where_they_are_and_set_elsewhere() {
             .text()
             .starts_with("* QUOTAROOT \"Classement/INBOX\" \"\"\n")
     );
+}
+
+#[tokio::test]
+async fn a_client_that_reads_utf8_hears_the_root_of_a_folder_under_the_name_that_it_asked_with() {
+    let demo = Demo::shared();
+    let mailbox = demo.north().new_mailbox("racine", "1M");
+    let mut imap = Imap::login(&demo, demo.north(), &mailbox).await;
+    imap.ok("ENABLE UTF8=ACCEPT").await;
+    imap.ok("CREATE \"Été\"").await;
+    let told = imap.ok("GETQUOTAROOT \"Été\"").await.text();
+    assert!(told.starts_with("* QUOTAROOT \"Été\" \"\"\n"), "{told}");
 }

@@ -25,6 +25,8 @@ use store::{BodyReader, FlagAction, FlagChange, MessageRow, Store};
 const PIECE: u64 = 256 * 1024;
 /// Messages of a page of which the session knows all that is asked.
 const KNOWN_PAGE: usize = 512;
+/// Messages that are marked as seen before they are written.
+const SEEN_AT_ONCE: usize = 64;
 /// Octets of a header in which fields are looked for.
 const HEADER_MAX: u64 = 4 * 1024 * 1024;
 
@@ -160,9 +162,6 @@ impl From<store::Error> for Trouble {
         Self::Unreadable(error)
     }
 }
-
-/// Messages that are marked as seen before they are written.
-const SEEN_AT_ONCE: usize = 64;
 
 impl From<Failure> for Trouble {
     fn from(_: Failure) -> Self {

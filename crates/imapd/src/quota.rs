@@ -16,7 +16,7 @@ impl Connection {
         place.who.must("r")?;
         let (_, local) = self.within(folder).await?;
         let root = folder.strip_suffix(&*local).unwrap_or_default().trim_end_matches('/').to_owned();
-        response::quota_root(&mut self.wire.out, folder, &root, false);
+        response::quota_root(&mut self.wire.out, folder, &root, self.decoder.is_utf8());
         self.write_quota(&root, place.who).await?;
         Ok(Done::new("GETQUOTAROOT completed"))
     }
