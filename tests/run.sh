@@ -29,14 +29,14 @@ step() { # name command...
   grep -E '^crash:' "$out/log" | sed 's/^/    /'
   [ "$result" = ok ] || { tail -n 60 "$out/log" | cut -c 1-300 | sed 's/^/    /'; }
 }
-# Scenarios wait more than they work: three files run at once, the longest first, and what failed is shown last.
+# Scenarios wait more than they work: five files run at once, the longest first, and what failed is shown last.
 wire_scenarios() { # engine left out
   export left_out=$1 out
   rm -rf "$out/wire"; mkdir "$out/wire"
   # shellcheck disable=SC2086  # a list of words
   cargo test --quiet --no-run --workspace $scenarios || return 1
   # shellcheck disable=SC2016  # expanded by the inner shell
-  printf '%s\n' queue api_roles trust_space $scenarios | grep -v '^--test$' | awk '!seen[$0]++' | xargs -P 3 -I{} sh -c '
+  printf '%s\n' queue api_roles trust_space $scenarios | grep -v '^--test$' | awk '!seen[$0]++' | xargs -P 5 -I{} sh -c '
     if cargo test --quiet --no-fail-fast --workspace --test {} -- --skip "$left_out" >"$out/wire/{}" 2>&1; then mv "$out/wire/{}" "$out/wire/0-{}"; else mv "$out/wire/{}" "$out/wire/1-{}"; fi'
   cat "$out"/wire/*
   # Which they were, where several failed.
@@ -55,7 +55,8 @@ if [ "$what" = all ]; then
   kills=200 clients=all
   export VAGUEMESTRE_TEST_OUTAGE_SECS=${VAGUEMESTRE_TEST_OUTAGE_SECS:-60}
 fi
-step "build" cargo build --quiet -p vaguemestre
+# The whole workspace, so that what is compiled here is what the tests need: one package alone has features of its own.
+step "build" cargo build --quiet --workspace --bins
 # Always the whole workspace, so that its dependencies are compiled once for all steps.
 # shellcheck disable=SC2086  # a list of words
 step "unit tests" cargo test --quiet --no-fail-fast --workspace --lib --bins $contracts

@@ -4,7 +4,7 @@
 #
 #   run.sh [ROUNDS]       rounds of each section, 3 if not told; QUICK=1: one round of small counts, to see that everything runs
 #
-# Environment: SECTIONS (idle drain large e2e fetch search cold), CONTENDERS (sqlite postgres peer), BINARY (target/release/vaguemestre), BENCH_DIR (the load driver and the
+# Environment: SECTIONS (idle drain large e2e fetch search mix cold), CONTENDERS (sqlite postgres peer), BINARY (target/release/vaguemestre), BENCH_DIR (the load driver and the
 # peer's set-up, ../shared/bench), MB (the driver, built here if not told), TMPDIR (where everything is put; not a tmpfs), and the counts below.
 #
 # Needs root: Postfix, limits for the peer's IMAP processes, PostgreSQL as a user of its own. Needs the Debian packages postfix dovecot-imapd dovecot-lmtpd postgresql
@@ -14,10 +14,10 @@ cd "$(dirname "$0")/../.."
 root=$PWD
 [ "$(id -u)" -eq 0 ] || { echo "this needs root: Postfix and PostgreSQL are started as users of their own" >&2; exit 1; }
 if [ -n "${QUICK:-}" ]; then
-  : "${DRAIN_COUNT:=500}" "${LARGE_COUNT:=10}" "${E2E_COUNT:=5}" "${FETCH_COUNT:=1000}" "${SEARCH_COUNT:=1000}" "${IDLE_CONNECTIONS:=100}" "${COLD_COUNT:=2000}" "${ROUNDS:=1}"
+  : "${DRAIN_COUNT:=500}" "${LARGE_COUNT:=10}" "${E2E_COUNT:=5}" "${FETCH_COUNT:=1000}" "${SEARCH_COUNT:=1000}" "${IDLE_CONNECTIONS:=100}" "${COLD_COUNT:=2000}" "${MIX_SECS:=5}" "${ROUNDS:=1}"
 fi
 rounds=${1:-${ROUNDS:-3}}
-sections=${SECTIONS:-idle drain large e2e fetch search cold}
+sections=${SECTIONS:-idle drain large e2e fetch search mix cold}
 contenders=${CONTENDERS:-sqlite postgres peer}
 drain_count=${DRAIN_COUNT:-5000}         # messages of 10 KiB on 10 connections
 large_count=${LARGE_COUNT:-60}           # messages of 5 MiB on 10 connections
@@ -25,6 +25,7 @@ e2e_count=${E2E_COUNT:-20}               # submissions that an IDLE client waits
 fetch_count=${FETCH_COUNT:-10000}        # messages of 10 KiB in one folder
 search_count=${SEARCH_COUNT:-10000}      # messages of 10 KiB in each of two folders, one of them French
 idle_connections=${IDLE_CONNECTIONS:-1000}
+mix_secs=${MIX_SECS:-15}                 # of 20 connections that do what mail clients do
 cold_count=${COLD_COUNT:-100000}         # messages of 2 KiB in the store, besides what the other sections left
 binary=${BINARY:-$root/target/release/vaguemestre}
 [ -x "$binary" ] || { echo "there is no $binary; run make release, or set BINARY" >&2; exit 1; }
@@ -152,6 +153,8 @@ section_search() {
   { stop "$who"; start "$who"; } >>"$work/log" 2>&1 </dev/null
   searches measure Words driver && searches measure French french || echo '{"label":"search","failed":"search.py"}' >>"$work/$who.jsonl"
 }
+# The same seed for all: the same commands in the same order.
+section_mix() { imap "$1" mix imap-mix --users 20 --user-start 40 --conns 20 --secs "$mix_secs" --seed 300; }
 section_cold() {
   [ "$2" -gt 1 ] || imap "$1" cold-fill imap-fill --users 10 --conns 10 --user-start 80 --mailbox Cold --create --count "$cold_count" --size 2k
 }

@@ -12,12 +12,14 @@ use crate::wait::DEADLINE;
 use crate::wire::Wire;
 use pki::development::DevelopmentPki;
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 
 const USUAL_PORTS: [(&str, u16); 6] =
     [("smtp", 25), ("submission", 587), ("submissions", 465), ("imap", 143), ("imaps", 993), ("https", 8443)];
@@ -221,13 +223,20 @@ fn free_ports() -> BTreeMap<String, u16> {
     USUAL_PORTS.map(|(name, _)| (name.to_owned(), free_port())).into()
 }
 
-/// A port that nobody listens on and that the system gives to nobody: below its usual ephemeral range, and never the same twice.
+/// A port that nobody listens on, below the range that the system gives from, and never the same twice: it is held until this process ends,
+/// so that no other scenario takes it, by a socket that lets others listen there.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
+    static HELD: Mutex<Vec<TcpSocket>> = Mutex::new(Vec::new());
     let begin = u16::try_from(std::process::id() % 1000).expect("below a thousand") * 12;
     loop {
         let port = 20_000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        // Alone at first: this fails where anybody is, and whoever holds a port in the same way is somebody.
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if socket.set_reuseaddr(false).and_then(|()| socket.bind(address)).is_ok() {
+            socket.set_reuseaddr(true).expect("an option of every socket");
+            HELD.lock().unwrap_or_else(PoisonError::into_inner).push(socket);
             return port;
         }
     }

@@ -10,12 +10,15 @@ use axum::extract::MatchedPath;
 use axum::http::{Extensions, Method};
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 /// Octets of a body that is looked at again here: a larger one is a letter with its files, whose parts have bounds of their own.
 const BODY_MAX: usize = crate::api::BODY_MAX;
+
+/// Where the description keeps what it refers to.
+const SCHEMAS: &str = "#/components/schemas/";
 
 /// Faults of one body that are told.
 const FAULTS_MAX: usize = 32;
@@ -23,7 +26,7 @@ const FAULTS_MAX: usize = 32;
 /// What one operation takes.
 pub(crate) struct Operation {
     parameters: Vec<Parameter>,
-    body: Option<Validator>,
+    body: Option<Held>,
 }
 
 /// One parameter of a query.
@@ -32,7 +35,13 @@ struct Parameter {
     kind: Kind,
     /// Least and most of a number.
     between: Option<(Value, Value)>,
-    validator: Validator,
+    schema: Held,
+}
+
+/// A schema, made ready when something is first held to it: a process holds to few of them, and a command to one.
+struct Held {
+    schema: Value,
+    ready: OnceLock<Option<Validator>>,
 }
 
 /// What the text of a parameter is read as.
@@ -50,7 +59,7 @@ static OPERATIONS: LazyLock<Operations> = LazyLock::new(|| {
     operations(&document)
 });
 
-/// Reads the description, which takes a while, before the first request needs it.
+/// Reads the description before the first request needs it.
 pub(crate) fn prepare() {
     LazyLock::force(&OPERATIONS);
 }
@@ -82,7 +91,7 @@ pub(crate) fn query(operation: Option<&Operation>, query: &str) -> Result<(), Pr
 /// # Errors
 /// The places that are not.
 pub(crate) fn body(operation: Option<&Operation>, octets: &[u8]) -> Result<(), Problem> {
-    let validator = operation.and_then(|operation| operation.body.as_ref());
+    let validator = operation.and_then(|operation| operation.body.as_ref()?.validator());
     let Some(validator) = validator.filter(|_| octets.len() <= BODY_MAX) else { return Ok(()) };
     let Ok(value) = serde_json::from_slice::<Value>(octets) else { return Ok(()) };
     let mut faults = Faults::default();
@@ -114,8 +123,47 @@ impl Parameter {
             Kind::Flag => text.parse::<bool>().map_or_else(|_| json!(text), Value::Bool),
             Kind::Text => json!(text),
         };
-        self.validator.validate(&value).err().map(ValidationError::to_owned)
+        self.schema.validator()?.validate(&value).err().map(ValidationError::to_owned)
     }
+}
+
+impl Held {
+    /// A schema within the document, with those of the document's components that it needs.
+    fn new(schema: &Value, components: &Value) -> Self {
+        let referred = referred(schema, components);
+        let schema = match referred.is_empty() {
+            true => schema.clone(),
+            false => json!({"components": {"schemas": referred}, "allOf": [schema]}),
+        };
+        Self { schema, ready: OnceLock::new() }
+    }
+
+    /// None for what is no schema (a unit test makes them all ready).
+    fn validator(&self) -> Option<&Validator> {
+        self.ready.get_or_init(|| validator(&self.schema)).as_ref()
+    }
+}
+
+/// The components that a schema refers to, those that these refer to, and so on.
+fn referred(schema: &Value, components: &Value) -> Map<String, Value> {
+    let mut found = Map::new();
+    let mut waiting = vec![schema];
+    while let Some(value) = waiting.pop() {
+        waiting.extend(value.as_array().into_iter().flatten());
+        for (key, value) in value.as_object().into_iter().flatten() {
+            let name = value.as_str().filter(|_| key == "$ref").and_then(|to| to.strip_prefix(SCHEMAS));
+            let Some(name) = name else {
+                waiting.push(value);
+                continue;
+            };
+            let component = &components["schemas"][name];
+            if !found.contains_key(name) {
+                found.insert(name.to_owned(), component.clone());
+                waiting.push(component);
+            }
+        }
+    }
+    found
 }
 
 fn operations(document: &Value) -> Operations {
@@ -124,7 +172,7 @@ fn operations(document: &Value) -> Operations {
     for (path, item) in document["paths"].as_object().into_iter().flatten() {
         for (method, described) in item.as_object().into_iter().flatten() {
             let Ok(method) = Method::from_bytes(method.to_ascii_uppercase().as_bytes()) else { continue };
-            let body = body_schema(described).and_then(|schema| validator(schema, components));
+            let body = body_schema(described).map(|schema| Held::new(schema, components));
             let operation = Operation { parameters: parameters(described, components), body };
             all.insert((method, path.clone()), operation);
         }
@@ -140,7 +188,7 @@ fn parameters(described: &Value, components: &Value) -> Vec<Parameter> {
                 name: parameter["name"].as_str()?.to_owned(),
                 kind: kind(&parameter["schema"]),
                 between: between(&parameter["schema"]),
-                validator: validator(&parameter["schema"], components)?,
+                schema: Held::new(&parameter["schema"], components),
             })
         })
         .collect()
@@ -168,14 +216,11 @@ fn body_schema(described: &Value) -> Option<&Value> {
     contents.iter().find(|(kind, _)| kind.ends_with("json")).map(|(_, content)| &content["schema"])
 }
 
-/// A schema within the document, whose references are found among its components; none for one that is no schema (a unit test builds them all).
-fn validator(schema: &Value, components: &Value) -> Option<Validator> {
-    let is_alone = !schema.to_string().contains("\"$ref\"");
-    let whole = if is_alone { schema.clone() } else { json!({"components": components, "allOf": [schema]}) };
+fn validator(schema: &Value) -> Option<Validator> {
     // Patterns are matched in a time that the text's length bounds.
     let options =
         jsonschema::options().with_draft(Draft::Draft202012).with_pattern_options(PatternOptions::regex());
-    options.build(&whole).inspect_err(|error| tracing::error!("a schema of the API is none: {error}")).ok()
+    options.build(schema).inspect_err(|error| tracing::error!("a schema of the API is none: {error}")).ok()
 }
 
 /// Where a length is passed, and which. Of several shapes that none fits, it is that of the one that fits best, which goes deepest.
@@ -239,6 +284,8 @@ mod tests {
                 let key = (Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap(), path.clone());
                 let operation = &OPERATIONS[&key];
                 assert_eq!(operation.body.is_some(), body_schema(described).is_some(), "{method} {path}");
+                assert!(operation.body.iter().all(|body| body.validator().is_some()), "{method} {path}");
+                assert!(operation.parameters.iter().all(|parameter| parameter.schema.validator().is_some()));
                 bodies += usize::from(operation.body.is_some());
                 let parameters = described["parameters"].as_array().into_iter().flatten();
                 let in_query = parameters.filter(|parameter| parameter["in"] == "query").count();
@@ -258,7 +305,8 @@ mod tests {
             "type": "object",
             "properties": {"name": {"type": "string", "maxLength": 3}},
         }}});
-        let validator = validator(&schema, &components).unwrap();
+        let held = Held::new(&schema, &components);
+        let validator = held.validator().unwrap();
         assert!(validator.is_valid(&json!({"who": null})));
         assert!(validator.is_valid(&json!({"who": {"name": "été"}})));
         let too_long = json!({"who": {"name": "four"}});

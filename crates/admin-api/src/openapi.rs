@@ -5,6 +5,7 @@ use crate::deprecation::{self, DEPRECATED};
 use crate::idempotency::KEY_MAX;
 use crate::problem::{Fault, ProblemBody};
 use crate::routes;
+use std::collections::HashSet;
 use utoipa::PartialSchema;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::response::ResponseBuilder;
@@ -97,7 +98,9 @@ pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
 fn without_unused(mut document: OpenApi) -> OpenApi {
     loop {
         let text = serde_json::to_string(&document).unwrap_or_default();
-        let is_used = |name: &str| text.contains(&format!("\"#/components/schemas/{name}\""));
+        let used: HashSet<&str> =
+            text.split("\"#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let is_used = |name: &str| used.contains(name);
         let Some(components) = &mut document.components else { return document };
         let before = components.schemas.len();
         components.schemas.retain(|name, _| is_used(name));
