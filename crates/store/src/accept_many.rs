@@ -251,7 +251,7 @@ async fn note_postgres(
 }
 
 async fn note_sqlite(
-    c: &mut sqlx::SqliteConnection,
+    c: &mut crate::sqlite::SqliteConn,
     noted: &[Noted],
     now: i64,
 ) -> Result<Vec<(Vec<u8>,)>, sqlx::Error> {

@@ -82,7 +82,7 @@ impl Store {
     /// Who may do what in a folder: the owner first. None when there is no such folder.
     pub async fn acl(&self, mailbox: MailboxId, folder: FolderId) -> Result<Option<Vec<AclEntry>>, Error> {
         let now = self.now();
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let Some(facts) = Facts::find(reader.conn(), mailbox, folder).await? else { return Ok(None) };
         let owners: Vec<(i64, String)> = on!(reader.conn(), c => sqlx::query_as(concat!("SELECT a.id, ", identifier!(),
             " FROM mailboxes m JOIN actors a ON a.user_id = m.owner_user_id JOIN users u ON u.id = a.user_id WHERE m.id = $1"))
@@ -115,7 +115,7 @@ impl Store {
 
     /// The person whom an identifier names: the address of a mailbox that belongs to them, or their login.
     pub async fn identified(&self, identifier: &str) -> Result<Option<ActorId>, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let mut found: Option<(i64,)> = None;
         if let Ok(address) = identifier.parse::<Address>() {
             found = on!(reader.conn(), c => sqlx::query_as(

@@ -82,7 +82,7 @@ impl Store {
     /// The names of the annotations there are, those of the actor among them, and the octets of each, by name.
     pub async fn annotation_sizes(&self, of: &Annotated) -> Result<Vec<(String, u64)>, Error> {
         let empty = of.key.seal_annotation(&[], &[]).len() as u64;
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let rows: Vec<(String, i64)> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT name, CAST(LENGTH(value) AS BIGINT) FROM annotations WHERE mailbox_id = $1 AND folder_id = $2 AND actor_id IN (0, $3) AND value IS NOT NULL")
             .bind(of.mailbox.0).bind(of.folder_id()).bind(of.actor.0).fetch_all(&mut *c).await)?;
@@ -96,7 +96,7 @@ impl Store {
 
     /// The value of an annotation.
     pub async fn annotation(&self, of: &Annotated, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let row: Option<(Vec<u8>,)> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT value FROM annotations WHERE mailbox_id = $1 AND folder_id = $2 AND actor_id = $3 AND name = $4 AND value IS NOT NULL")
             .bind(of.mailbox.0).bind(of.folder_id()).bind(of.list(name)).bind(name).fetch_optional(&mut *c).await)?;

@@ -1,16 +1,15 @@
 //! The two engines: how they are opened, and the few places where their SQL differs.
 
 use crate::Error;
+use crate::sqlite::{Options, Pace, PooledConn, Readers, SqliteConn};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sqlx::sqlite::{
-    SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions,
-    SqliteSynchronous,
-};
-use sqlx::{ConnectOptions, Connection, PgPool, Postgres, Sqlite, SqlitePool};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, PgPool, Postgres};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Runs one statement, type-checked for both drivers, on whichever connection is there. PostgreSQL has [`ANSWER_MAX`] to answer, or as long as
@@ -55,14 +54,24 @@ fn no_answer(cause: &'static str) -> sqlx::Error {
 
 /// A borrowed connection of either engine.
 pub(crate) enum Conn<'c> {
-    Sqlite(&'c mut SqliteConnection),
+    Sqlite(&'c mut SqliteConn),
     /// With whether it is stuck, see [`answered`].
     Postgres(&'c mut PgConnection, &'c mut bool),
 }
 
+impl Conn<'_> {
+    /// The same connection, for one statement of several.
+    pub(crate) fn again(&mut self) -> Conn<'_> {
+        match self {
+            Self::Sqlite(c) => Conn::Sqlite(c),
+            Self::Postgres(c, is_stuck) => Conn::Postgres(c, is_stuck),
+        }
+    }
+}
+
 /// A connection owned by a writer.
 pub(crate) enum OwnedConn {
-    Sqlite(SqliteConnection),
+    Sqlite(SqliteConn),
     Postgres(Box<PgConnection>, bool),
 }
 
@@ -98,7 +107,7 @@ impl OwnedConn {
 pub(crate) struct Reader(Pooled);
 
 enum Pooled {
-    Sqlite(PoolConnection<Sqlite>),
+    Sqlite(PooledConn),
     Postgres(PoolConnection<Postgres>, bool),
 }
 
@@ -126,7 +135,7 @@ const WAL_MAX: u64 = 64 * 1024 * 1024;
 /// Where an operator's rows are, and the pool that reads them.
 #[derive(Clone, Debug)]
 pub(crate) enum Engine {
-    Sqlite { options: Box<SqliteConnectOptions>, readers: SqlitePool },
+    Sqlite { options: Arc<Options>, readers: Readers },
     Postgres { options: Box<PgConnectOptions>, readers: PgPool, writers: usize },
 }
 
@@ -148,26 +157,10 @@ impl Engine {
             // The journal files take over the mode of the database file.
             std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
         }
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(create)
-            .page_size(4096)
-            .auto_vacuum(SqliteAutoVacuum::Incremental)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(20))
-            .statement_cache_capacity(600)
-            .pragma("secure_delete", "ON")
-            .pragma("journal_size_limit", "67108864")
-            .pragma("wal_autocheckpoint", "4000")
-            .pragma("cache_size", "-16384");
-        let readers = SqlitePoolOptions::new()
-            .max_connections(4)
-            .acquire_timeout(Duration::from_secs(20))
-            .connect_with(options.clone().pragma("cache_size", "-8192"))
-            .await?;
-        Ok(Self::Sqlite { options: Box::new(options), readers })
+        let options =
+            Options { file: path.to_owned(), create, busy: Duration::from_secs(20), cache_kib: 16_384 };
+        let readers = Readers::open(Options { cache_kib: 8_192, ..options.clone() })?;
+        Ok(Self::Sqlite { options: Arc::new(options), readers })
     }
 
     async fn open_postgres(url: &str, writers: usize) -> Result<Self, Error> {
@@ -195,7 +188,7 @@ impl Engine {
     /// A connection for a writer.
     pub(crate) async fn connect(&self) -> Result<OwnedConn, Error> {
         Ok(match self {
-            Self::Sqlite { options, .. } => OwnedConn::Sqlite(SqliteConnection::connect_with(options).await?),
+            Self::Sqlite { options, .. } => OwnedConn::Sqlite(SqliteConn::new(options, Pace::Here).opened()?),
             Self::Postgres { options, .. } => {
                 let connecting = async {
                     let mut conn = PgConnection::connect_with(options).await?;
@@ -210,10 +203,19 @@ impl Engine {
         })
     }
 
-    /// A pooled connection for reading.
+    /// A pooled connection for reading what may take long.
     pub(crate) async fn reader(&self) -> Result<Reader, Error> {
+        self.reader_at(Pace::Away).await
+    }
+
+    /// A pooled connection for reading a few rows by their keys, or a bounded page of them. On SQLite they are read on the thread of the caller.
+    pub(crate) async fn quick_reader(&self) -> Result<Reader, Error> {
+        self.reader_at(Pace::Here).await
+    }
+
+    async fn reader_at(&self, pace: Pace) -> Result<Reader, Error> {
         Ok(Reader(match self {
-            Self::Sqlite { readers, .. } => Pooled::Sqlite(readers.acquire().await?),
+            Self::Sqlite { readers, .. } => Pooled::Sqlite(readers.acquire(pace).await?),
             Self::Postgres { readers, .. } => Pooled::Postgres(readers.acquire().await?, false),
         }))
     }
@@ -221,7 +223,13 @@ impl Engine {
     /// Applies every forward migration that this program carries.
     pub(crate) async fn migrate(&self) -> Result<(), Error> {
         let migrated = match self {
-            Self::Sqlite { readers, .. } => sqlx::migrate!("../../migrations/sqlite").run(readers).await,
+            Self::Sqlite { options, .. } => {
+                let options = SqliteConnectOptions::new().filename(&options.file).busy_timeout(options.busy);
+                let mut conn = SqliteConnection::connect_with(&options.foreign_keys(true)).await?;
+                let migrated = sqlx::migrate!("../../migrations/sqlite").run(&mut conn).await;
+                conn.close().await?;
+                migrated
+            }
             Self::Postgres { readers, .. } => sqlx::migrate!("../../migrations/postgres").run(readers).await,
         };
         Ok(migrated?)
@@ -264,22 +272,21 @@ impl Engine {
     /// anew; this one waits for that moment, a few milliseconds, with writers held back. True when there was something to do.
     pub(crate) async fn trim_log(&self) -> Result<bool, Error> {
         let Self::Sqlite { options, .. } = self else { return Ok(false) };
-        let mut log = options.get_filename().as_os_str().to_owned();
+        let mut log = options.file.as_os_str().to_owned();
         log.push("-wal");
         let size = std::fs::metadata(log).map_or(0, |metadata| metadata.len());
         if size <= WAL_MAX {
             return Ok(false);
         }
-        let options = options.as_ref().clone().busy_timeout(Duration::from_secs(2));
-        let mut conn = SqliteConnection::connect_with(&options).await?;
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut conn).await?;
-        conn.close().await?;
+        let options = Options { busy: Duration::from_secs(2), ..options.as_ref().clone() };
+        let mut conn = SqliteConn::new(&Arc::new(options), Pace::Away);
+        sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut conn).await?;
         Ok(true)
     }
 
     pub(crate) async fn close(&self) {
         match self {
-            Self::Sqlite { readers, .. } => readers.close().await,
+            Self::Sqlite { readers, .. } => readers.close(),
             Self::Postgres { readers, .. } => readers.close().await,
         }
     }

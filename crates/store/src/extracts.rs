@@ -158,7 +158,7 @@ impl Store {
         uids: &[Uid],
         kind: Searched,
     ) -> Result<Vec<SearchRow>, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let rows: Vec<Row> = match reader.conn() {
             Conn::Sqlite(c) => {
                 let sql = match kind {

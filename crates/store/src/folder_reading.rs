@@ -7,12 +7,14 @@
 //!
 //! A reader that knows the folder as it was reads only what changed since ([`Store::read_folder`]); who keeps what is known is not known here.
 
-use crate::dialect::on;
+use crate::dialect::{Reader, on};
 use crate::writer::Touches;
 use crate::{Error, FolderStatus, Store};
 use futures_util::{Stream, TryStreamExt};
 use mail_types::{ActorId, FolderId, ModSeq, SystemFlags, Uid, UidValidity};
 
+/// Changed messages that are read where the caller stands.
+const QUICK_MAX: usize = 500;
 /// Messages for which room is made before they are read.
 const ROOM_MAX: u32 = 1_000_000;
 
@@ -142,7 +144,7 @@ impl Store {
     }
 
     async fn recent_uid(&self, folder: FolderId) -> Result<u32, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let (uid,): (i64,) = on!(reader.conn(), c => sqlx::query_as("SELECT recent_uid FROM folders WHERE id = $1").bind(folder.0).fetch_one(&mut *c).await)?;
         Ok(u32::try_from(uid).unwrap_or(u32::MAX))
     }
@@ -162,7 +164,7 @@ impl Store {
 
     /// The keyword of each bit of a folder.
     pub async fn keywords(&self, folder: FolderId) -> Result<Vec<String>, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let rows: Vec<(i64, String)> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT bit, name FROM folder_keywords WHERE folder_id = $1 ORDER BY bit").bind(folder.0).fetch_all(&mut *c).await)?;
         Ok(rows.into_iter().map(|(_, name)| name).collect())
@@ -170,7 +172,7 @@ impl Store {
 
     /// The highest modification sequence of a folder; `None` when it is gone.
     pub async fn folder_modseq(&self, folder: FolderId) -> Result<Option<ModSeq>, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let now: Option<(i64,)> = on!(reader.conn(), c => sqlx::query_as("SELECT modseq FROM folders WHERE id = $1").bind(folder.0).fetch_optional(&mut *c).await)?;
         Ok(now.map(|(modseq,)| ModSeq(modseq.unsigned_abs())))
     }
@@ -211,18 +213,16 @@ impl Store {
         since: ModSeq,
     ) -> Result<Option<(Vec<ViewRow>, Vec<Uid>)>, Error> {
         let since = i64::try_from(since.0).unwrap_or(i64::MAX);
-        let mut reader = self.reader().await?;
-        let rows: Vec<Columns> = match private_seen_of {
-            None => on!(reader.conn(), c => sqlx::query_as(
-                "SELECT uid, flags, keywords, modseq FROM messages WHERE folder_id = $1 AND modseq > $2 ORDER BY uid")
-                .bind(folder.0).bind(since).fetch_all(&mut *c).await)?,
-            Some(actor) => on!(reader.conn(), c => sqlx::query_as(
-                "SELECT m.uid, (m.flags & ~1) | COALESCE(s.is_set, m.flags & 1), m.keywords, CASE WHEN s.modseq > m.modseq THEN s.modseq ELSE m.modseq END FROM messages m \
-                 LEFT JOIN seen s ON s.folder_id = m.folder_id AND s.actor_id = $3 AND s.uid = m.uid \
-                 WHERE m.folder_id = $1 AND (m.modseq > $2 OR m.uid IN (SELECT uid FROM seen WHERE folder_id = $1 AND actor_id = $3 AND modseq > $2)) ORDER BY m.uid")
-                .bind(folder.0).bind(since).bind(actor.0).fetch_all(&mut *c).await)?,
+        let rows =
+            self.rows_since(self.quick_reader().await?, folder, private_seen_of, since, QUICK_MAX).await?;
+        let rows = match rows.len() < QUICK_MAX {
+            true => rows,
+            false => {
+                self.rows_since(self.reader().await?, folder, private_seen_of, since, usize::MAX).await?
+            }
         };
         // One statement: how far back the log is whole, as it is read.
+        let mut reader = self.quick_reader().await?;
         let gone: Vec<(i64, Option<i64>)> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT f.expunged_floor, e.uid FROM folders f LEFT JOIN expunged e ON e.folder_id = f.id AND e.modseq > $2 WHERE f.id = $1 ORDER BY e.uid")
             .bind(folder.0).bind(since).fetch_all(&mut *c).await)?;
@@ -232,6 +232,29 @@ impl Store {
         let uid = |uid: i64| Uid(u32::try_from(uid).unwrap_or(u32::MAX));
         let expunged = gone.into_iter().filter_map(|(_, gone)| gone.map(uid)).collect();
         Ok(Some((rows.into_iter().map(view_row).collect(), expunged)))
+    }
+
+    /// The first of the rows that changed since, by UID.
+    async fn rows_since(
+        &self,
+        mut reader: Reader,
+        folder: FolderId,
+        private_seen_of: Option<ActorId>,
+        since: i64,
+        most: usize,
+    ) -> Result<Vec<Columns>, Error> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let rows = match private_seen_of {
+            None => on!(reader.conn(), c => sqlx::query_as(
+                "SELECT uid, flags, keywords, modseq FROM messages WHERE folder_id = $1 AND modseq > $2 ORDER BY uid LIMIT $3")
+                .bind(folder.0).bind(since).bind(most).fetch_all(&mut *c).await)?,
+            Some(actor) => on!(reader.conn(), c => sqlx::query_as(
+                "SELECT m.uid, (m.flags & ~1) | COALESCE(s.is_set, m.flags & 1), m.keywords, CASE WHEN s.modseq > m.modseq THEN s.modseq ELSE m.modseq END FROM messages m \
+                 LEFT JOIN seen s ON s.folder_id = m.folder_id AND s.actor_id = $3 AND s.uid = m.uid \
+                 WHERE m.folder_id = $1 AND (m.modseq > $2 OR m.uid IN (SELECT uid FROM seen WHERE folder_id = $1 AND actor_id = $3 AND modseq > $2)) ORDER BY m.uid LIMIT $4")
+                .bind(folder.0).bind(since).bind(actor.0).bind(most).fetch_all(&mut *c).await)?,
+        };
+        Ok(rows)
     }
 }
 

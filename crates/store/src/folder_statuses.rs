@@ -19,7 +19,7 @@ impl Store {
         with_recent: bool,
     ) -> Result<HashMap<FolderId, FolderStatus>, Error> {
         let actor = private_seen_of.map_or(-1, |actor| actor.0);
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let rows: Vec<Tuple> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT f.id, f.uid_validity, f.uid_next, f.recent_uid, f.modseq, f.message_count, \
              f.seen_count + COALESCE((SELECT s.seen_count FROM seen_counts s WHERE s.folder_id = f.id AND s.actor_id = $2), 0), \
@@ -62,7 +62,7 @@ impl Store {
 
     /// Octets of the messages that are marked to be removed, of each folder of a mailbox that has any.
     pub async fn deleted_bytes_in(&self, mailbox: MailboxId) -> Result<HashMap<FolderId, u64>, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let rows: Vec<(i64, i64)> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT f.id, CAST(SUM(m.size_bytes) AS BIGINT) FROM folders f JOIN messages m ON m.folder_id = f.id AND (m.flags & 8) <> 0 \
              WHERE f.mailbox_id = $1 AND f.deleted_count > 0 GROUP BY f.id").bind(mailbox.0).fetch_all(&mut *c).await)?;

@@ -96,7 +96,7 @@ pub enum FolderError {
 impl Store {
     /// Every folder of a mailbox, by name.
     pub async fn folders(&self, mailbox: MailboxId) -> Result<Vec<FolderRow>, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let rows: Vec<(i64, String, Option<String>, i64)> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT id, name, special_use, selectable FROM folders WHERE mailbox_id = $1 ORDER BY name")
             .bind(mailbox.0).fetch_all(&mut *c).await)?;
@@ -105,7 +105,7 @@ impl Store {
 
     /// The folder of that name.
     pub async fn folder(&self, mailbox: MailboxId, name: &str) -> Result<Option<FolderRow>, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let row: Option<(i64, String, Option<String>, i64)> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT id, name, special_use, selectable FROM folders WHERE mailbox_id = $1 AND name = $2")
             .bind(mailbox.0).bind(name).fetch_optional(&mut *c).await)?;
@@ -118,7 +118,7 @@ impl Store {
         mailbox: MailboxId,
         special_use: SpecialUse,
     ) -> Result<Option<FolderRow>, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let row: Option<(i64, String, Option<String>, i64)> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT id, name, special_use, selectable FROM folders WHERE mailbox_id = $1 AND special_use = $2 AND selectable = 1 ORDER BY id LIMIT 1")
             .bind(mailbox.0).bind(special_use.0).fetch_optional(&mut *c).await)?;
@@ -131,7 +131,7 @@ impl Store {
         folder: FolderId,
         private_seen_of: Option<ActorId>,
     ) -> Result<Option<FolderStatus>, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let row: Option<StatusTuple> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT uid_validity, uid_next, recent_uid, modseq, message_count, seen_count, deleted_count, size_bytes FROM folders WHERE id = $1")
             .bind(folder.0).fetch_optional(&mut *c).await)?;
@@ -219,7 +219,7 @@ impl Store {
 
     /// Names that an actor subscribed to in a mailbox.
     pub async fn subscriptions(&self, mailbox: MailboxId, actor: ActorId) -> Result<Vec<String>, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let rows: Vec<(String,)> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT name FROM subscriptions WHERE mailbox_id = $1 AND actor_id = $2 ORDER BY name")
             .bind(mailbox.0).bind(actor.0).fetch_all(&mut *c).await)?;

@@ -76,6 +76,7 @@ mod rows;
 pub mod seal;
 mod seen_mode;
 mod send_for;
+mod sqlite;
 mod statistics;
 mod store;
 mod told_changes;

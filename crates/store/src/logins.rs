@@ -61,7 +61,7 @@ type GrantTuple = (i64, i64, String, Option<String>, Option<i64>);
 impl Store {
     /// The mailbox of an address, as a recipient.
     pub async fn recipient(&self, address: &Address) -> Result<Option<RecipientRow>, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let row: Option<(i64, i64, String, i64, i64, i64)> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT m.id, f.id, m.status, m.quota_bytes, m.used_bytes, m.used_messages FROM mailboxes m \
              JOIN folders f ON f.mailbox_id = m.id AND f.name = 'INBOX' WHERE m.address = $1")
@@ -96,7 +96,7 @@ impl Store {
         address: &Address,
         now: Timestamp,
     ) -> Result<Option<LoginMailbox>, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let row: Option<(i64, String, String, String, i64)> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT id, address, kind, status, private_seen FROM mailboxes WHERE address = $1")
             .bind(address.canonical()).fetch_optional(&mut *c).await)?;
@@ -141,7 +141,7 @@ impl Store {
     }
 
     async fn login_by_user(&self, login: &str, now: Timestamp) -> Result<Option<LoginMailbox>, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let row: Option<(i64, i64)> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT u.id, a.id FROM users u JOIN actors a ON a.user_id = u.id WHERE u.login = $1")
             .bind(login.to_ascii_lowercase()).fetch_optional(&mut *c).await)?;

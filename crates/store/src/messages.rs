@@ -80,7 +80,7 @@ impl MessageRow {
 impl Store {
     /// Octets of the messages of a folder that are marked to be removed.
     pub async fn deleted_bytes(&self, folder: FolderId) -> Result<u64, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let (octets,): (i64,) = on!(reader.conn(), c => sqlx::query_as(
             "SELECT CAST(COALESCE(SUM(size_bytes), 0) AS BIGINT) FROM messages WHERE folder_id = $1 AND (flags & 8) <> 0")
             .bind(folder.0).fetch_one(&mut *c).await)?;
@@ -95,7 +95,7 @@ impl Store {
         last: Uid,
         limit: u32,
     ) -> Result<Vec<(Uid, u32)>, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let rows: Vec<(i64, i64)> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT uid, size_bytes FROM messages WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 ORDER BY uid LIMIT $4")
             .bind(folder.0).bind(i64::from(first.0)).bind(i64::from(last.0)).bind(i64::from(limit)).fetch_all(&mut *c).await)?;
@@ -133,7 +133,7 @@ impl Store {
                  LEFT JOIN bodies b ON b.id = m.body_id LEFT JOIN structures s ON s.body_id = m.body_id WHERE m.folder_id = $1 AND m.uid BETWEEN $2 AND $3 ORDER BY m.uid LIMIT $4"
             }
         };
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let rows: Vec<Row> = on!(reader.conn(), c => sqlx::query_as(sql)
             .bind(folder.0).bind(i64::from(first.0)).bind(i64::from(last.0)).bind(i64::from(limit)).fetch_all(&mut *c).await)?;
         rows.into_iter()

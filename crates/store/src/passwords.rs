@@ -102,7 +102,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<PasswordRow>, Error> {
         let now = self.now();
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let among = scope.condition();
         let sql = format!(
             "SELECT p.id, p.label, p.mailbox_id, m.address, p.created_at_ms, p.expires_at_ms, p.last_used_at_ms FROM application_passwords p \

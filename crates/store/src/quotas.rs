@@ -87,7 +87,7 @@ fn octets(bytes: u64) -> i64 {
 impl Store {
     /// Defaults by row, after `after`, at most `limit`.
     pub async fn quotas(&self, after: i64, limit: u32) -> Result<Vec<QuotaRow>, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let sql = format!("{SELECT} WHERE q.id > $1 ORDER BY q.id LIMIT $2");
         let rows: Vec<Tuple> = on!(reader.conn(), c => sqlx::query_as(sqlx::AssertSqlSafe(sql))
             .bind(after).bind(i64::from(limit)).fetch_all(&mut *c).await)?;
@@ -96,7 +96,7 @@ impl Store {
 
     /// A default.
     pub async fn quota(&self, id: i64) -> Result<Option<QuotaRow>, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let sql = format!("{SELECT} WHERE q.id = $1");
         let found: Option<Tuple> = on!(reader.conn(), c => sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(id).fetch_optional(&mut *c).await)?;
         found.map(row).transpose()

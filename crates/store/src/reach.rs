@@ -74,7 +74,7 @@ impl Store {
         which: Reaching<'_>,
         now: Timestamp,
     ) -> Result<Vec<GivenMailbox>, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let rows: Vec<Tuple> = match which {
             Reaching::All => on!(reader.conn(), c => sqlx::query_as(given!("CAST($3 AS TEXT) IS NULL"))
                 .bind(actor.0).bind(now.0).bind(None::<String>).bind(GRANTS_MAX).fetch_all(&mut *c).await)?,

@@ -65,7 +65,7 @@ impl Store {
         if !(0..=CONCERNS_MAX).contains(&moves) {
             return Ok(None);
         }
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let rows: Vec<(i64, Option<i64>, Option<i64>)> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT revision, actor_id, mailbox_id FROM directory_moves WHERE revision > $1 AND revision <= $2 ORDER BY revision")
             .bind(after).bind(to).fetch_all(&mut *c).await)?;
@@ -76,7 +76,7 @@ impl Store {
 
     /// The counter now. It never comes back to a value that it had.
     pub async fn revision(&self, of: Revision) -> Result<i64, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let row: Option<(i64,)> = on!(reader.conn(), c => sqlx::query_as("SELECT revision FROM revisions WHERE name = $1")
             .bind(of.as_str()).fetch_optional(&mut *c).await)?;
         row.map(|(revision,)| revision).ok_or(Error::Inconsistent("a row of revisions is missing"))

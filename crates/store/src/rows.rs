@@ -2,10 +2,11 @@
 
 use crate::dialect::{Conn, answered};
 use crate::extracts::SealedSearch;
+use crate::sqlite::{Sqlite, SqliteConn};
 use crate::writer::WriteTx;
 use crate::{Error, SealedBody};
 use mail_types::{FolderId, MailboxId, SystemFlags, Timestamp, UidValidity};
-use sqlx::{PgConnection, QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::{PgConnection, QueryBuilder};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -143,47 +144,25 @@ fn number(entries: &mut [MessageEntry<'_>], reserved: &[Reserved]) -> Result<(),
     Ok(())
 }
 
-/// Bodies, structures and counters in one text of several statements: it crosses to the database's thread once.
 async fn reserve_sqlite(
-    c: &mut SqliteConnection,
+    c: &mut SqliteConn,
     bodies: &[BodyRow<'_>],
     growth: &Growth,
     now: i64,
 ) -> Result<Vec<Reserved>, sqlx::Error> {
-    let mut sql = QueryBuilder::<Sqlite>::new("");
     for bodies in bodies.chunks(ROWS_MAX) {
-        sql.push("INSERT INTO bodies (id, size_bytes, place, created_at_ms, container) ");
-        sql.push_values(bodies, |mut values, BodyRow { body, size }| {
-            values.push_bind(body.id.0.as_slice()).push_bind(size).push_bind(body.place.as_str());
-            values.push_bind(now).push_bind(body.place.container());
-        });
-        sql.push("; INSERT INTO structures (body_id, structure) ");
-        sql.push_values(bodies, |mut values, BodyRow { body, .. }| {
-            values.push_bind(body.id.0.as_slice()).push_bind(body.structure.as_slice());
-        });
-        let searched =
-            bodies.iter().filter_map(|BodyRow { body, .. }| Some((body.id, body.search.as_ref()?)));
-        let searched: Vec<_> = searched.collect();
-        if !searched.is_empty() {
-            sql.push("; INSERT INTO extracts (body_id, signature, header, extract) ");
-            sql.push_values(&searched, |mut values, (id, search)| {
-                values.push_bind(id.0.as_slice()).push_bind(search.signature.as_slice());
-                values.push_bind(search.header.as_slice()).push_bind(search.extract.as_slice());
-            });
-        }
-        sql.push("; ");
+        insert_bodies_sqlite(c, bodies, now).await?;
     }
     if growth.folders.is_empty() {
-        if !bodies.is_empty() {
-            sql.build().execute(c).await?;
-        }
         return Ok(Vec::new());
     }
-    sql.push("UPDATE mailboxes SET used_bytes = used_bytes + d.column3, used_messages = used_messages + d.column2 FROM (");
+    let mut sql = QueryBuilder::<Sqlite>::new(
+        "UPDATE mailboxes SET used_bytes = used_bytes + d.column3, used_messages = used_messages + d.column2 FROM (",
+    );
     push_growth(&mut sql, &growth.mailboxes);
-    sql.push(
-        ") AS d WHERE mailboxes.id = d.column1; \
-         UPDATE folders SET uid_next = uid_next + d.column2, modseq = modseq + d.column2, message_count = message_count + d.column2, \
+    sql.push(") AS d WHERE mailboxes.id = d.column1").build().execute(&mut *c).await?;
+    let mut sql = QueryBuilder::<Sqlite>::new(
+        "UPDATE folders SET uid_next = uid_next + d.column2, modseq = modseq + d.column2, message_count = message_count + d.column2, \
          size_bytes = size_bytes + d.column3, seen_count = seen_count + d.column4, deleted_count = deleted_count + d.column5 FROM (",
     );
     push_growth(&mut sql, &growth.folders);
@@ -197,6 +176,38 @@ async fn reserve_sqlite(
             (id, validity, uid - added, modseq - added + 1)
         })
         .collect())
+}
+
+/// Bodies with their structures and what they are searched by.
+async fn insert_bodies_sqlite(
+    c: &mut SqliteConn,
+    bodies: &[BodyRow<'_>],
+    now: i64,
+) -> Result<(), sqlx::Error> {
+    let mut sql =
+        QueryBuilder::<Sqlite>::new("INSERT INTO bodies (id, size_bytes, place, created_at_ms, container) ");
+    sql.push_values(bodies, |mut values, BodyRow { body, size }| {
+        values.push_bind(body.id.0.as_slice()).push_bind(size).push_bind(body.place.as_str());
+        values.push_bind(now).push_bind(body.place.container());
+    });
+    sql.build().execute(&mut *c).await?;
+    let mut sql = QueryBuilder::<Sqlite>::new("INSERT INTO structures (body_id, structure) ");
+    sql.push_values(bodies, |mut values, BodyRow { body, .. }| {
+        values.push_bind(body.id.0.as_slice()).push_bind(body.structure.as_slice());
+    });
+    sql.build().execute(&mut *c).await?;
+    let searched = bodies.iter().filter_map(|BodyRow { body, .. }| Some((body.id, body.search.as_ref()?)));
+    let searched: Vec<_> = searched.collect();
+    if searched.is_empty() {
+        return Ok(());
+    }
+    let mut sql = QueryBuilder::<Sqlite>::new("INSERT INTO extracts (body_id, signature, header, extract) ");
+    sql.push_values(&searched, |mut values, (id, search)| {
+        values.push_bind(id.0.as_slice()).push_bind(search.signature.as_slice());
+        values.push_bind(search.header.as_slice()).push_bind(search.extract.as_slice());
+    });
+    sql.build().execute(&mut *c).await?;
+    Ok(())
 }
 
 /// `VALUES (id, messages, bytes, seen, deleted), …`, whose columns SQLite names column1 and so on.
@@ -289,7 +300,7 @@ async fn count_folders_postgres(c: &mut PgConnection, growth: &Growth) -> Result
 const MESSAGE_COLUMNS: &str = "folder_id, uid, mailbox_id, body_id, wrapped_key, size_bytes, internal_date_ms, saved_at_ms, flags, keywords, modseq";
 
 async fn insert_messages_sqlite(
-    c: &mut SqliteConnection,
+    c: &mut SqliteConn,
     entries: &[MessageEntry<'_>],
     now: i64,
 ) -> Result<(), sqlx::Error> {

@@ -223,7 +223,11 @@ async fn add_postgres(c: &mut sqlx::PgConnection, day: &str, rows: Vec<TallyRow>
     Ok(())
 }
 
-async fn add_sqlite(c: &mut sqlx::SqliteConnection, day: &str, rows: &[TallyRow]) -> Result<(), sqlx::Error> {
+async fn add_sqlite(
+    c: &mut crate::sqlite::SqliteConn,
+    day: &str,
+    rows: &[TallyRow],
+) -> Result<(), sqlx::Error> {
     for rows in rows.chunks(ROWS_MAX) {
         let mut sql = QueryBuilder::new("INSERT INTO daily_counters (day, mailbox_id, name, count, bytes) ");
         sql.push_values(rows, |mut values, (mailbox, name, count, bytes)| {

@@ -203,6 +203,11 @@ impl Store {
         self.shared.slices[usize::from(place == Place::Object)].fetch_add(1, Ordering::Relaxed)
     }
 
+    /// For what reads a few rows by their keys, or a bounded page.
+    pub(crate) async fn quick_reader(&self) -> Result<Reader, Error> {
+        self.engine().quick_reader().await
+    }
+
     pub(crate) async fn reader(&self) -> Result<Reader, Error> {
         self.engine().reader().await
     }

@@ -15,7 +15,7 @@ pub(super) async fn insert_rows(conn: Conn<'_>, rows: &[NewRow]) -> Result<(), E
     Ok(())
 }
 
-async fn insert_sqlite(c: &mut sqlx::SqliteConnection, rows: &[NewRow]) -> Result<(), sqlx::Error> {
+async fn insert_sqlite(c: &mut crate::sqlite::SqliteConn, rows: &[NewRow]) -> Result<(), sqlx::Error> {
     for rows in rows.chunks(ROWS_MAX) {
         let mut sql = QueryBuilder::new(
             "INSERT INTO audit_rows (chain_id, seq, at_ms, category, action, outcome, actor_id, credential, via, target, mailbox_id, unit_id, request, detail, \

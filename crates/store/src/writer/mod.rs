@@ -102,7 +102,7 @@ impl Writers {
                 let (jobs, waiting) = mpsc::channel(WAITING_MAX);
                 let shard = shard::Shard::new(engine, keyring, notices, clock, waiting);
                 let room = Arc::new(Semaphore::new(WAITING_KIB_MAX as usize));
-                (Door { jobs, room }, tokio::spawn(shard::fail_stop(shard)))
+                (Door { jobs, room }, shard::start(shard))
             })
             .unzip();
         (Self { shards: shards.into() }, tasks)

@@ -19,6 +19,7 @@ use mail_types::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 /// Units in one transaction, at most.
@@ -45,15 +46,27 @@ enum Failure {
     Unknown(Error),
 }
 
-/// Runs a writer to its end. A panic in a unit leaves a transaction that nobody understands: the process stops and is started again,
-/// which loses nothing that was acknowledged, rather than answer every sender with a temporary failure for ever.
-pub(super) async fn fail_stop(shard: Shard) {
-    if let Err(error) = tokio::spawn(shard.run()).await
-        && error.is_panic()
-    {
-        tracing::error!("a writer panicked; stopping the process so that it is started again");
-        std::process::abort();
-    }
+/// Starts a writer, which ends when every door to it is closed. A panic in a unit leaves a transaction that nobody understands: the process
+/// stops and is started again, which loses nothing that was acknowledged, rather than answer every sender with a temporary failure for ever.
+pub(super) fn start(shard: Shard) -> JoinHandle<()> {
+    let running = match shard.engine {
+        Engine::Sqlite { .. } => on_its_own_thread(shard),
+        Engine::Postgres { .. } => tokio::spawn(shard.run()),
+    };
+    tokio::spawn(async {
+        if let Err(error) = running.await
+            && error.is_panic()
+        {
+            tracing::error!("a writer panicked; stopping the process so that it is started again");
+            std::process::abort();
+        }
+    })
+}
+
+/// SQLite's statements run where they are asked for, and a commit waits for the disk: nobody else may have to wait for that thread.
+fn on_its_own_thread(shard: Shard) -> JoinHandle<()> {
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::spawn_blocking(move || runtime.block_on(shard.run()))
 }
 
 pub(super) struct Shard {
