@@ -243,6 +243,12 @@ CREATE TABLE operator_keys (
     created_at_ms BIGINT NOT NULL
 );
 
+-- What tells one key of a month from another one under its name, and nothing of the key: nodes that do not share their key folder are found out.
+CREATE TABLE key_generations (
+    name TEXT PRIMARY KEY,
+    check_value BLOB NOT NULL
+);
+
 -- What RFC 9051 calls mailboxes. Counters change in the transaction that changes what they count.
 CREATE TABLE folders (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Keys that the example file must show.
 #[cfg(test)]
-pub(crate) const ALL_KEYS: [&str; 91] = [
+pub(crate) const ALL_KEYS: [&str; 92] = [
     "mail =",
     "seal_secs",
     "keep_days_mail",
@@ -18,6 +18,7 @@ pub(crate) const ALL_KEYS: [&str; 91] = [
     "url",
     "data_dir",
     "key_dir",
+    "lost_key_generations",
     "bind",
     "tls",
     "protocol",
@@ -134,6 +135,8 @@ pub struct StoreSection {
     pub data_dir: PathBuf,
     /// `key_dir`: generations of the key-encryption key. `keys` by default; never part of the database backup.
     pub key_dir: PathBuf,
+    /// `lost_key_generations`: months (`2026-03`) whose key file is lost for good: what their keys sealed cannot be read any more, and the rest is served.
+    pub lost_key_generations: Vec<String>,
     /// `bodies`: true to put new large bodies into S3 (`s3`), false to put them into files (`files`).
     pub bodies_in_s3: bool,
     /// `writers`: transactions that may be under way at the same time on PostgreSQL, 1 to 8; SQLite has one.
@@ -165,6 +168,7 @@ impl StoreSection {
             url,
             data_dir: section.path("data_dir", Some(".")),
             key_dir: section.path("key_dir", Some("keys")),
+            lost_key_generations: section.strings("lost_key_generations"),
             bodies_in_s3,
             writers: usize::try_from(section.number("writers", 2, 1, 8)).unwrap_or(2),
             queue_keep_days: u32::try_from(section.number("queue_keep_days", 30, 1, 3_650)).unwrap_or(30),

@@ -93,6 +93,8 @@ impl MailboxKey {
 pub(crate) struct Keyring {
     dir: PathBuf,
     generations: Mutex<HashMap<String, Arc<RawKey>>>,
+    /// The generation that all nodes are known to have in common, of those that wrap: the month's.
+    agreed: Mutex<Option<String>>,
     mailboxes: Mutex<HashMap<MailboxId, MailboxKey>>,
     queue: RawKey,
     fingerprint: RawKey,
@@ -113,6 +115,7 @@ impl Keyring {
         let mut keyring = Self {
             dir: dir.to_owned(),
             generations: Mutex::default(),
+            agreed: Mutex::default(),
             mailboxes: Mutex::default(),
             queue: Zeroizing::default(),
             fingerprint: Zeroizing::default(),
@@ -220,7 +223,7 @@ impl Keyring {
         if let Some(key) = self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner).get(&mailbox) {
             return Ok(key.clone());
         }
-        let mut reader = engine.reader().await?;
+        let mut reader = engine.quick_reader().await?;
         let row: Option<(String, Vec<u8>)> = on!(reader.conn(), c =>
             sqlx::query_as("SELECT generation, wrapped FROM mailbox_keys WHERE mailbox_id = $1").bind(mailbox.0).fetch_optional(&mut *c).await)?;
         let (generation, wrapped) = row.ok_or(Error::Inconsistent("a mailbox has no key"))?;
@@ -315,10 +318,35 @@ impl Keyring {
         self.generations.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
+    /// What tells this key of a generation from another one.
+    pub(crate) fn check_value(&self, name: &str) -> Result<Vec<u8>, Error> {
+        let generation = self.generation_or_new(name)?;
+        let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, generation.as_slice());
+        Ok(aws_lc_rs::hmac::sign(&key, b"vaguemestre key generation").as_ref().to_vec())
+    }
+
+    /// Whether the database has the check value of this node's key.
+    pub(crate) fn is_agreed(&self, name: &str) -> bool {
+        self.agreed.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(name)
+    }
+
+    pub(crate) fn note_agreed(&self, name: &str) {
+        *self.agreed.lock().unwrap_or_else(PoisonError::into_inner) = Some(name.to_owned());
+    }
+
+    /// Says that another node has another key under the same name.
+    pub(crate) fn other_generation(&self, name: &str) -> String {
+        format!(
+            "{} is not the key of that month that another node of this store wraps with; nodes share one key folder: put that node's file in its place, unless keys were wrapped with this one",
+            self.file(name).display()
+        )
+    }
+
     /// Says that rows need a key file that is not there.
     pub(crate) fn lost_generation(&self, name: &str) -> Error {
         Error::Key(format!(
-            "{} is missing although it wraps keys of this store; restore it from the key backup, or copy it from the node that made it, and do not make another in its place",
+            "{} is missing although it wraps keys of this store; restore it from the key backup, or copy it from the node that made it, and do not make another in its place; \
+             if it is lost for good, so is what it sealed: name it in [store] lost_key_generations to serve without it",
             self.file(name).display()
         ))
     }

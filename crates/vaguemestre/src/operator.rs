@@ -114,7 +114,7 @@ impl Operator {
     pub(crate) async fn start(config: Config) -> Result<Self> {
         let lock = lock(&config.store.data_dir)?;
         let store = Store::open(&store_options(&config)?).await.context("[store]")?;
-        store.check_keys().await.context("[store]")?;
+        store.check_keys(&config.store.lost_key_generations).await.context("[store]")?;
         let released = store.release_leases_of_the_dead().await.context("[store]")?;
         if released > 0 {
             tracing::info!(released, "attempts that a crash cut off are made again");

@@ -1,7 +1,7 @@
 //! Key files that are not there, or not the right ones.
 
 use crate::support::{Fixture, START, on_both_engines};
-use mail_types::{MailboxKind, UserId};
+use mail_types::{MailboxId, MailboxKind, UserId};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use store::{AuditEntry, Category, Error, NewMailbox, Store, Subject};
@@ -13,6 +13,9 @@ on_both_engines!(
     a_key_file_that_was_lost_is_not_made_anew,
     a_lost_key_file_is_not_made_anew_whichever_table_it_wraps_keys_of,
     every_lost_or_wrong_key_file_is_named_before_anything_is_served,
+    a_key_file_that_is_lost_for_good_is_no_longer_asked_for,
+    nodes_that_do_not_share_their_key_folder_are_found_out,
+    nodes_that_begin_a_month_at_the_same_moment_wrap_with_one_key,
     nothing_is_wrapped_with_a_key_file_that_is_not_the_right_one,
     a_month_has_a_key_of_its_own,
     processes_that_start_together_agree_on_the_keys,
@@ -139,13 +142,13 @@ async fn a_lost_key_file_is_not_made_anew_whichever_table_it_wraps_keys_of(store
 async fn every_lost_or_wrong_key_file_is_named_before_anything_is_served(store: &Fixture) {
     let [of_operator, of_subjects, of_mailboxes] = three_months(store).await;
     let again = store.open_again().await.unwrap();
-    again.check_keys().await.unwrap();
+    again.check_keys(&[]).await.unwrap();
     again.close().await;
     let saved = [&of_subjects, &of_mailboxes].map(|file| std::fs::read(file).unwrap());
     std::fs::remove_file(&of_subjects).unwrap();
     std::fs::write(&of_mailboxes, "ab".repeat(32)).unwrap();
     let again = store.open_again().await.unwrap();
-    let text = key_error(again.check_keys().await);
+    let text = key_error(again.check_keys(&[]).await);
     let lost = format!("{} is missing", of_subjects.display());
     let wrong = format!("{} is not the key", of_mailboxes.display());
     assert!(text.contains(&lost) && text.contains("restore it from the key backup"), "{text}");
@@ -154,8 +157,56 @@ async fn every_lost_or_wrong_key_file_is_named_before_anything_is_served(store: 
     for (file, content) in [&of_subjects, &of_mailboxes].into_iter().zip(saved) {
         std::fs::write(file, content).unwrap();
     }
-    again.check_keys().await.unwrap();
+    again.check_keys(&[]).await.unwrap();
     again.close().await;
+}
+
+async fn a_key_file_that_is_lost_for_good_is_no_longer_asked_for(store: &Fixture) {
+    let [_, of_subjects, of_mailboxes] = three_months(store).await;
+    let sealed = store.raw.int("SELECT mailbox_id FROM mailbox_keys WHERE generation = '2030-05'").await;
+    std::fs::remove_file(&of_subjects).unwrap();
+    std::fs::remove_file(&of_mailboxes).unwrap();
+    let again = store.open_again().await.unwrap();
+    let text = key_error(again.check_keys(&["2030-04".to_owned()]).await);
+    assert!(text.contains(of_mailboxes.to_str().unwrap()) && text.contains("lost_key_generations"), "{text}");
+    assert!(!text.contains(of_subjects.to_str().unwrap()), "{text}");
+    again.check_keys(&["2030-04".to_owned(), "2030-05".to_owned()]).await.unwrap();
+    // What it sealed stays sealed.
+    key_error(again.mailbox_key(MailboxId(sealed)).await);
+    again.close().await;
+}
+
+async fn nodes_that_do_not_share_their_key_folder_are_found_out(store: &Fixture) {
+    store.clock.set(START.plus_secs(40 * 86_400));
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::copy(store.key_file(), elsewhere.path().join("2030-03.key")).unwrap();
+    let mut options = store.options.clone();
+    options.key_dir = elsewhere.path().to_owned();
+    let other = Store::open(&options).await.unwrap();
+    store.personal("marie").await;
+    // The key of the new month was made here: one that the other node makes may wrap nothing.
+    for _ in 0..2 {
+        let text = other.create_mailbox(mailbox("eve")).await.unwrap_err().to_string();
+        assert!(text.contains("2030-04.key"), "{text}");
+    }
+    std::fs::copy(store.options.key_dir.join("2030-04.key"), elsewhere.path().join("2030-04.key")).unwrap();
+    other.create_mailbox(mailbox("eve")).await.unwrap().unwrap();
+    other.close().await;
+}
+
+async fn nodes_that_begin_a_month_at_the_same_moment_wrap_with_one_key(store: &Fixture) {
+    store.personal("marie").await;
+    store.clock.set(START.plus_secs(40 * 86_400));
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::copy(store.key_file(), elsewhere.path().join("2030-03.key")).unwrap();
+    let mut options = store.options.clone();
+    options.key_dir = elsewhere.path().to_owned();
+    let other = Store::open(&options).await.unwrap();
+    let (ours, theirs) =
+        tokio::join!(store.create_mailbox(mailbox("eve")), other.create_mailbox(mailbox("ada")));
+    let made = [ours, theirs].into_iter().filter(|made| matches!(made, Ok(Ok(_)))).count();
+    assert_eq!(made, 1, "both wrapped, each with a key of its own");
+    other.close().await;
 }
 
 async fn nothing_is_wrapped_with_a_key_file_that_is_not_the_right_one(store: &Fixture) {
@@ -169,7 +220,7 @@ async fn nothing_is_wrapped_with_a_key_file_that_is_not_the_right_one(store: &Fi
     }
     std::fs::write(&of_mailboxes, saved).unwrap();
     again.create_mailbox(mailbox("eve")).await.unwrap().unwrap();
-    again.check_keys().await.unwrap();
+    again.check_keys(&[]).await.unwrap();
     again.close().await;
 }
 
