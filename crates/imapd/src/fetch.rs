@@ -15,7 +15,6 @@ use imap_session::command::{FetchArguments, FetchItem, Partial, Section};
 use imap_session::response::{self, Code};
 use imap_session::sequence::MessageSet;
 use mail_types::{ModSeq, SystemFlags};
-use message::structure::Structure;
 use prometheus_client::metrics::counter::Counter;
 use std::ops::Range;
 use std::sync::Arc;
@@ -338,7 +337,7 @@ impl Fetch<'_> {
         self.begin(seq, uid);
         for at in 0..self.plan.items.len() {
             self.space(at, seq, uid);
-            if !self.cheap_item(at, uid, Some(row)) && !self.structure_item(at, opened.structure.as_ref())? {
+            if !self.cheap_item(at, uid, Some(row)) && !self.structure_item(at, &opened)? {
                 self.section_item(at, uid, &mut opened).await?;
             }
             // A client may ask for much of one message many times over.
@@ -425,23 +424,30 @@ impl Fetch<'_> {
     }
 
     /// Writes the item if it stands ready in the structure.
-    fn structure_item(&mut self, at: usize, structure: Option<&Structure>) -> Result<bool, Trouble> {
+    fn structure_item(&mut self, at: usize, opened: &Opened) -> Result<bool, Trouble> {
         const MISSING: store::Error = store::Error::Inconsistent("the structure was not read");
-        let item = self.plan.items.get(at);
-        if let (Some(FetchItem::ThreadId), Some(structure)) = (item, structure) {
-            let key = &self.selected.key;
-            let root = structure.thread_root();
-            response::thread_id(&mut self.wire.out, root.map(|root| key.thread_name(&root)));
-            return Ok(true);
-        }
-        if !matches!(item, Some(FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure)) {
-            return Ok(false);
-        }
-        let structure = structure.ok_or(MISSING)?;
-        let (name, ready) = match item {
-            Some(FetchItem::Envelope) => ("ENVELOPE ", structure.envelope()),
-            Some(FetchItem::Body) => ("BODY ", structure.body()),
-            _ => ("BODYSTRUCTURE ", structure.bodystructure()),
+        let Opened { structure, shown, .. } = opened;
+        let (name, ready) = match (self.plan.items.get(at), structure, shown) {
+            (Some(FetchItem::ThreadId), Some(structure), _) => {
+                let key = &self.selected.key;
+                let root = structure.thread_root();
+                response::thread_id(&mut self.wire.out, root.map(|root| key.thread_name(&root)));
+                return Ok(true);
+            }
+            (Some(FetchItem::Envelope), Some(structure), _) => ("ENVELOPE ", structure.envelope()),
+            (Some(FetchItem::Envelope), _, Some(shown)) => ("ENVELOPE ", shown.envelope()),
+            (Some(FetchItem::BodyStructure), Some(structure), _) => {
+                ("BODYSTRUCTURE ", structure.bodystructure())
+            }
+            (Some(FetchItem::BodyStructure), _, Some(shown)) => ("BODYSTRUCTURE ", shown.bodystructure()),
+            (Some(FetchItem::Body), Some(structure), _) => ("BODY ", structure.body()),
+            (
+                Some(FetchItem::ThreadId | FetchItem::Envelope | FetchItem::BodyStructure | FetchItem::Body),
+                ..,
+            ) => {
+                return Err(MISSING.into());
+            }
+            _ => return Ok(false),
         };
         self.wire.out.extend_from_slice(name.as_bytes());
         self.wire.out.extend_from_slice(ready);

@@ -4,14 +4,14 @@
 //! threads, while the session writes: [`AHEAD`] pages at most, each of [`PAGE`] octets. A client that takes its time keeps these in memory and no reader of the
 //! database. Dropped, it all ends.
 
-use crate::fetch_plan::Plan;
+use crate::fetch_plan::{Plan, StructureNeed};
 use crate::sets::page_len;
 use crate::state::Selected;
 use mail_types::{FolderId, Uid};
-use message::structure::Structure;
+use message::structure::{Shown, Structure};
 use std::ops::Range;
 use std::sync::Arc;
-use store::{BodyReader, ContentKey, Error, MailboxKey, MessageRow, Store, WithBody};
+use store::{BodyKeys, BodyReader, ContentKey, Error, MailboxKey, MessageRow, Store, WithBody};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -40,6 +40,8 @@ pub(crate) struct Ready {
 #[derive(Default)]
 pub(crate) struct Opened {
     pub(crate) structure: Option<Structure>,
+    /// Instead of the structure, where no more of it is needed.
+    pub(crate) shown: Option<Shown>,
     /// Of content that does not stand in its row.
     pub(crate) key: Option<ContentKey>,
     pub(crate) reader: Option<BodyReader>,
@@ -81,7 +83,7 @@ impl Pages {
             opening: Opening {
                 key: selected.key.clone(),
                 with,
-                needs_structure: plan.needs_structure,
+                structure: plan.structure,
                 for_previews: plan.reads_for_previews(),
             },
         };
@@ -232,7 +234,7 @@ impl Sizes {
 struct Opening {
     key: MailboxKey,
     with: WithBody,
-    needs_structure: bool,
+    structure: StructureNeed,
     /// Content is read for previews alone.
     for_previews: bool,
 }
@@ -242,42 +244,53 @@ impl Opening {
         matches!(self.with, WithBody::Content | WithBody::OnlyContent)
     }
 
+    /// Whether nothing is opened.
+    fn is_idle(&self) -> bool {
+        !self.is_content() && self.structure == StructureNeed::Nothing
+    }
+
     /// For how many octets of a page a message counts at most, where that is to be looked at. A structure is shorter than its message, but opened it may be
     /// longer than what it was made of.
     fn octets_of_one(&self) -> Option<u64> {
-        match (self.is_content(), self.needs_structure) {
-            (true, _) => Some(u64::MAX),
-            (false, true) => Some(STRUCTURE_MAX),
-            (false, false) => None,
+        match self.structure {
+            _ if self.is_content() => Some(u64::MAX),
+            StructureNeed::Nothing => None,
+            StructureNeed::Shown | StructureNeed::Whole => Some(STRUCTURE_MAX),
         }
     }
 
     async fn open(self, rows: Rows) -> Result<Page, Error> {
-        let is_cheap = !self.is_content() && !self.needs_structure;
-        if is_cheap || rows.rows.len() <= FEW {
+        if self.is_idle() || rows.rows.len() <= FEW {
             return Ok(self.opened(rows));
         }
         tokio::task::spawn_blocking(move || self.opened(rows)).await.map_err(|_| Error::Closing)
     }
 
     fn opened(&self, Rows { asked, rows }: Rows) -> Page {
+        let keys = self.key.unwrapping();
         let ready = |(seq, mut row): (u32, MessageRow)| {
-            let opened = self.message(&mut row);
+            let opened = self.message(&mut row, &keys);
             Ready { seq, row, opened }
         };
         Page { asked, messages: rows.into_iter().map(ready).collect() }
     }
 
-    fn message(&self, row: &mut MessageRow) -> Result<Opened, Error> {
+    fn message(&self, row: &mut MessageRow, keys: &BodyKeys<'_>) -> Result<Opened, Error> {
+        const UNREADABLE: Error = Error::Inconsistent("the structure is not readable");
         let mut opened = Opened::default();
-        if !self.is_content() && !self.needs_structure {
+        if self.is_idle() {
             return Ok(opened);
         }
-        let key = self.key.unwrap(row.body, &row.wrapped_key)?;
-        if self.needs_structure {
-            let structure = Structure::decode(&row.take_structure(&key)?);
-            opened.structure =
-                Some(structure.map_err(|_| Error::Inconsistent("the structure is not readable"))?);
+        let key = keys.unwrap(row.body, &row.wrapped_key)?;
+        match self.structure {
+            StructureNeed::Nothing => {}
+            StructureNeed::Shown => {
+                opened.shown = Some(Shown::find(row.take_structure(&key)?).map_err(|_| UNREADABLE)?);
+            }
+            StructureNeed::Whole => {
+                let structure = Structure::decode(&row.take_structure(&key)?);
+                opened.structure = Some(structure.map_err(|_| UNREADABLE)?);
+            }
         }
         if self.is_content() {
             match row.inline_content(&key) {

@@ -17,26 +17,36 @@ pub(crate) struct Plan {
     enabled: Enabled,
     /// What to read of each message; `None` when the session knows it all.
     pub(crate) with: Option<WithBody>,
-    /// The structure must be decoded.
-    pub(crate) needs_structure: bool,
+    /// What of the structure is looked at.
+    pub(crate) structure: StructureNeed,
     /// `\Seen` is set on what is fetched.
     pub(crate) sets_seen: bool,
+}
+
+/// What of a structure a FETCH looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum StructureNeed {
+    Nothing,
+    /// ENVELOPE and BODYSTRUCTURE, which stand in it ready to send.
+    Shown,
+    /// More of it: it is decoded.
+    Whole,
 }
 
 impl Plan {
     pub(crate) fn new(arguments: FetchArguments, selected: &Selected, enabled: Enabled) -> Self {
         let items = arguments.items;
-        let needs_structure = items.iter().any(needs_structure);
+        let structure = items.iter().map(structure_need).max().unwrap_or(StructureNeed::Nothing);
         let may_set_seen = !selected.is_read_only && selected.who.may("s");
         Self {
             by_uid: arguments.by_uid && !items.contains(&FetchItem::Uid),
             adds_modseq: enabled.has(Extension::CondStore) && !items.contains(&FetchItem::ModSeq),
             enabled,
             with: items.iter().filter_map(need).max_by_key(|with| rank(*with)).map(|with| match with {
-                WithBody::Content if !needs_structure => WithBody::OnlyContent,
+                WithBody::Content if structure == StructureNeed::Nothing => WithBody::OnlyContent,
                 with => with,
             }),
-            needs_structure,
+            structure,
             sets_seen: may_set_seen && items.iter().any(FetchItem::sets_seen),
             items,
         }
@@ -119,17 +129,21 @@ fn rank(with: WithBody) -> u8 {
     }
 }
 
-fn needs_structure(item: &FetchItem) -> bool {
-    let is_part = |section: &Section| *section != Section { part: Vec::new(), text: SectionText::Whole };
+fn structure_need(item: &FetchItem) -> StructureNeed {
+    let of_section = |section: &Section| match *section {
+        Section { ref part, text: SectionText::Whole } if part.is_empty() => StructureNeed::Nothing,
+        _ => StructureNeed::Whole,
+    };
     match item {
-        FetchItem::Envelope
-        | FetchItem::Body
-        | FetchItem::BodyStructure
+        FetchItem::Envelope | FetchItem::BodyStructure => StructureNeed::Shown,
+        FetchItem::Body
         | FetchItem::ThreadId
         | FetchItem::Preview { .. }
         | FetchItem::Binary { .. }
-        | FetchItem::BinarySize { .. } => true,
-        FetchItem::BodySection { section, .. } => is_part(section),
-        item => response::rfc822_label(item).is_some_and(|(_, section)| is_part(&section)),
+        | FetchItem::BinarySize { .. } => StructureNeed::Whole,
+        FetchItem::BodySection { section, .. } => of_section(section),
+        item => {
+            response::rfc822_label(item).map_or(StructureNeed::Nothing, |(_, section)| of_section(&section))
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 use super::{DEPTH_MAX, Kind, Node, PARTS_MAX, Structure, without};
 use mail_types::Timestamp;
+use std::ops::Range;
 
 /// Since 2, References are in it.
 const VERSION: u8 = 2;
@@ -47,6 +48,40 @@ impl Structure {
     /// [`DecodeError`] when the bytes are not exactly one stored structure.
     pub fn decode(stored: &[u8]) -> Result<Self, DecodeError> {
         Reader { rest: stored }.structure().ok_or(DecodeError)
+    }
+}
+
+/// ENVELOPE and BODYSTRUCTURE of a stored structure, as they stand in it. The rest is not looked at.
+pub struct Shown {
+    stored: Vec<u8>,
+    envelope: Range<usize>,
+    bodystructure: Range<usize>,
+}
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "[stored structure of {} octets]", self.stored.len())
+    }
+}
+
+impl Shown {
+    /// Finds them in the stored form.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the bytes do not begin as a stored structure does.
+    pub fn find(stored: Vec<u8>) -> Result<Self, DecodeError> {
+        let (envelope, bodystructure) = Reader { rest: &stored }.shown(stored.len()).ok_or(DecodeError)?;
+        Ok(Self { stored, envelope, bodystructure })
+    }
+
+    /// As [`Structure::envelope`].
+    pub fn envelope(&self) -> &[u8] {
+        self.stored.get(self.envelope.clone()).unwrap_or_default()
+    }
+
+    /// As [`Structure::bodystructure`].
+    pub fn bodystructure(&self) -> &[u8] {
+        self.stored.get(self.bodystructure.clone()).unwrap_or_default()
     }
 }
 
@@ -96,11 +131,24 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Where ENVELOPE and BODYSTRUCTURE lie in so many octets.
+    fn shown(mut self, length: usize) -> Option<(Range<usize>, Range<usize>)> {
+        self.version()?;
+        self.number()?;
+        let mut next = || {
+            let octets = self.bytes()?.len();
+            let end = length - self.rest.len();
+            Some(end - octets..end)
+        };
+        Some((next()?, next()?))
+    }
+
+    fn version(&mut self) -> Option<u8> {
+        self.octet().filter(|version| [VERSION_FIRST, VERSION].contains(version))
+    }
+
     fn structure(mut self) -> Option<Structure> {
-        let version = self.octet()?;
-        if ![VERSION_FIRST, VERSION].contains(&version) {
-            return None;
-        }
+        let version = self.version()?;
         let total = self.number()?;
         let (envelope, bodystructure) = (self.bytes()?.to_vec(), self.bytes()?.to_vec());
         let message_id = self.optional()?.map(<[u8]>::to_vec);
@@ -177,7 +225,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn spans(&mut self, limit: usize, count: usize) -> Option<Vec<std::ops::Range<usize>>> {
+    fn spans(&mut self, limit: usize, count: usize) -> Option<Vec<Range<usize>>> {
         let (mut spans, mut at) = (Vec::new(), 0usize);
         for _ in 0..count {
             let start = at.checked_add(self.length()?)?;
@@ -263,6 +311,11 @@ mod tests {
     #[test]
     fn a_structure_survives_a_round_trip() {
         let (structure, stored) = stored();
+        let shown = Shown::find(stored.clone()).unwrap();
+        assert_eq!(
+            (shown.envelope(), shown.bodystructure()),
+            (structure.envelope(), structure.bodystructure())
+        );
         assert_eq!(Structure::decode(&stored), Ok(structure));
     }
 
@@ -279,12 +332,20 @@ mod tests {
 
     #[test]
     fn damage_is_an_error_or_another_structure_but_never_a_panic() {
-        let (_, stored) = stored();
+        let (structure, stored) = stored();
+        assert!(Shown::find(Vec::new()).is_err() && Shown::find(vec![9; 9]).is_err());
         for at in 0..stored.len() {
             assert_eq!(Structure::decode(&stored[..at]), Err(DecodeError));
+            if let Ok(shown) = Shown::find(stored[..at].to_vec()) {
+                assert_eq!(
+                    (shown.envelope(), shown.bodystructure()),
+                    (structure.envelope(), structure.bodystructure())
+                );
+            }
             for flip in [1, 0x40, 0x80, 0xff] {
                 let mut damaged = stored.clone();
                 damaged[at] ^= flip;
+                let _ = Shown::find(damaged.clone());
                 if let Ok(structure) = Structure::decode(&damaged) {
                     structure.section(&[2, 1], crate::structure::SectionKind::Content);
                 }

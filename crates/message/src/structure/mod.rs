@@ -28,7 +28,7 @@ mod value;
 use mail_types::Timestamp;
 use std::ops::Range;
 
-pub use codec::DecodeError;
+pub use codec::{DecodeError, Shown};
 pub use heading::{Heading, HeadingAddress};
 pub use letterhead::{Correspondent, Letterhead};
 pub use parts::{Part, PartRole};
