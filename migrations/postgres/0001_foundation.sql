@@ -315,11 +315,11 @@ CREATE TABLE structures (
 );
 
 -- What SEARCH reads of a message: a signature that rules most messages out, and the texts of its header and of its body, decoded and folded; each sealed. A message with very much
--- text has none. What is read of more messages comes first, so that the rest is not read with it.
+-- text has none. What is short comes first, so that the rest is not read with it.
 CREATE TABLE extracts (
     body_id BYTEA PRIMARY KEY REFERENCES bodies (id) ON DELETE CASCADE,
-    signature BYTEA NOT NULL,
     header BYTEA NOT NULL,
+    signature BYTEA NOT NULL,
     extract BYTEA NOT NULL
 );
 -- What is sealed does not get smaller.

@@ -313,11 +313,11 @@ CREATE TABLE structures (
 ) WITHOUT ROWID;
 
 -- What SEARCH reads of a message: a signature that rules most messages out, and the texts of its header and of its body, decoded and folded; each sealed. A message with very much
--- text has none. What is read of more messages comes first, so that the rest is not read with it.
+-- text has none. What is short comes first, so that the rest is not read with it.
 CREATE TABLE extracts (
     body_id BLOB PRIMARY KEY REFERENCES bodies (id) ON DELETE CASCADE,
-    signature BLOB NOT NULL,
     header BLOB NOT NULL,
+    signature BLOB NOT NULL,
     extract BLOB NOT NULL
 );
 

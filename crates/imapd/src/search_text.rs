@@ -18,7 +18,7 @@ use message::extract::{Extract, Folding, Signature};
 use message::structure::Structure;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use store::{ContentKey, Error, MailboxKey, MessageRow, SearchRow, Searched, Store, WithBody};
+use store::{BodyKeys, ContentKey, Error, MailboxKey, MessageRow, SearchRow, Searched, Store, WithBody};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -331,6 +331,7 @@ impl TextSearch {
             Rows::Messages(rows) => (rows, Vec::new()),
             Rows::Searched(rows) => (Vec::new(), rows),
         };
+        let keys = self.mailbox_key.unwrapping();
         for mut message in asked {
             if self.ending.has_come() {
                 break;
@@ -341,13 +342,13 @@ impl TextSearch {
             let text = texts.binary_search_by_key(&uid, |row| row.uid.0).ok();
             let judged = match (looked, row, text.and_then(|at| texts.get(at))) {
                 (Looked::Rows, Some(row), _) => Ok(self.by_its_row(&mut message, row)),
-                (Looked::Structures, Some(row), _) => self.by_its_structure(&mut message, row),
+                (Looked::Structures, Some(row), _) => self.by_its_structure(&mut message, row, &keys),
                 (Looked::Content, Some(row), _) => handle.block_on(self.by_its_content(&mut message, row)),
                 (Looked::Signatures, _, Some(row)) => {
-                    self.by_its_signature(&message, row, &mut page.signatures)
+                    self.by_its_signature(&message, row, &keys, &mut page.signatures)
                 }
-                (Looked::Headers, _, Some(row)) => self.by_its_header(&message, row),
-                (Looked::Extracts, _, Some(row)) => self.by_its_extract(&message, row),
+                (Looked::Headers, _, Some(row)) => self.by_its_header(&message, row, &keys),
+                (Looked::Extracts, _, Some(row)) => self.by_its_extract(&message, row, &keys),
                 // A message that is no more is not found.
                 _ => continue,
             };
@@ -370,8 +371,13 @@ impl TextSearch {
         self.key.holds(&message.facts()).map_or(Verdict::Open, Verdict::Decided)
     }
 
-    fn by_its_structure(&self, message: &mut Asked, row: &MessageRow) -> Result<Verdict, Error> {
-        let key = self.mailbox_key.unwrap(row.body, &row.wrapped_key)?;
+    fn by_its_structure(
+        &self,
+        message: &mut Asked,
+        row: &mut MessageRow,
+        keys: &BodyKeys<'_>,
+    ) -> Result<Verdict, Error> {
+        let key = keys.unwrap(row.body, &row.wrapped_key)?;
         message.structure = Some(self.told_by(&structure(row, &key)?));
         Ok(self.by_its_row(message, row))
     }
@@ -395,17 +401,14 @@ impl TextSearch {
         Ok(Verdict::Decided(holds.await?))
     }
 
-    fn content_key(&self, row: &SearchRow) -> Result<ContentKey, Error> {
-        self.mailbox_key.unwrap(row.body(), row.wrapped_key())
-    }
-
     fn by_its_signature(
         &self,
         message: &Asked,
         row: &SearchRow,
+        keys: &BodyKeys<'_>,
         signatures: &mut Vec<(u32, Arc<Signature>)>,
     ) -> Result<Verdict, Error> {
-        let opened = if row.is_there() { row.signature(&self.content_key(row)?)? } else { None };
+        let opened = if row.is_there() { row.signature(&content_key(row, keys)?)? } else { None };
         let Some(stored) = opened else { return Ok(Verdict::Open) };
         let signature = Signature::decode(&stored)
             .map_err(|_| Error::Inconsistent("the signature of a text is not readable"))?;
@@ -414,30 +417,40 @@ impl TextSearch {
         Ok(verdict.map_or(Verdict::Open, Verdict::Decided))
     }
 
-    fn by_its_header(&self, message: &Asked, row: &SearchRow) -> Result<Verdict, Error> {
-        let opened = if row.is_there() { row.header(&self.content_key(row)?)? } else { None };
+    fn by_its_header(&self, message: &Asked, row: &SearchRow, keys: &BodyKeys<'_>) -> Result<Verdict, Error> {
+        let opened = if row.is_there() { row.header(&content_key(row, keys)?)? } else { None };
         let Some(header) = opened else { return Ok(Verdict::Open) };
         let header = Extract::decode_header(header).map_err(|_| UNREADABLE)?.opened(self.engine.folding);
         let facts = Facts { text: Some(Text::Header(&header)), ..message.facts() };
         Ok(self.key.holds(&facts).map_or(Verdict::Open, Verdict::Decided))
     }
 
-    fn by_its_extract(&self, message: &Asked, row: &SearchRow) -> Result<Verdict, Error> {
+    fn by_its_extract(
+        &self,
+        message: &Asked,
+        row: &SearchRow,
+        keys: &BodyKeys<'_>,
+    ) -> Result<Verdict, Error> {
         if !row.is_there() {
             return Ok(Verdict::Open);
         }
-        let key = self.content_key(row)?;
+        let key = content_key(row, keys)?;
         let (Some(header), Some(body)) = (row.header(&key)?, row.body_text(&key)?) else {
             return Ok(Verdict::Open);
         };
-        let extract = Extract::decode(header, &body).map_err(|_| UNREADABLE)?.opened(self.engine.folding);
+        let extract = Extract::decode(header, body).map_err(|_| UNREADABLE)?.opened(self.engine.folding);
         let facts = Facts { text: Some(Text::Extract(&extract)), ..message.facts() };
         Ok(Verdict::Decided(self.key.holds(&facts).unwrap_or(false)))
     }
 }
 
-fn structure(row: &MessageRow, key: &ContentKey) -> Result<Structure, Error> {
-    Structure::decode(&row.structure(key)?).map_err(|_| Error::Inconsistent("the structure is not readable"))
+fn content_key(row: &SearchRow, keys: &BodyKeys<'_>) -> Result<ContentKey, Error> {
+    keys.unwrap(row.body(), row.wrapped_key())
+}
+
+fn structure(row: &mut MessageRow, key: &ContentKey) -> Result<Structure, Error> {
+    Structure::decode(&row.take_structure(key)?)
+        .map_err(|_| Error::Inconsistent("the structure is not readable"))
 }
 
 fn signature_of(known: &Known, uid: u32) -> Option<&Signature> {

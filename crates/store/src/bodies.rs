@@ -6,7 +6,7 @@
 
 use crate::Error;
 use crate::extracts::SealedSearch;
-use crate::seal::{FRAME, FrameIndex, FrameWalk, Opener, RawKey, Sealer, SideCar, random};
+use crate::seal::{FRAME, FrameIndex, FrameWalk, Opener, RawKey, Sealer, SideCar, SideCars, random};
 use body_store::{BodyStore, Claim, ObjectReader, Opened, SpoolFile, Stored};
 use mail_types::BodyId;
 use std::io::{Read, Seek, SeekFrom};
@@ -127,6 +127,7 @@ pub struct BodyWriter {
     key: ContentKey,
     bodies: BodyStore,
     sealer: Sealer,
+    side_cars: SideCars,
     pending: Zeroizing<Vec<u8>>,
     sealed: Vec<u8>,
     file: Option<SpoolFile>,
@@ -148,12 +149,14 @@ impl BodyWriter {
         let id = BodyId(*uuid::Uuid::now_v7().as_bytes());
         let key = ContentKey(Zeroizing::new(random()));
         let sealer = Sealer::new(id, key.raw())?;
+        let side_cars = SideCars::of(id, key.raw());
         let sealed = Sealer::magic().to_vec();
         Ok(Self {
             id,
             key,
             bodies,
             sealer,
+            side_cars,
             pending: Zeroizing::default(),
             sealed,
             file: None,
@@ -210,7 +213,7 @@ impl BodyWriter {
     /// # Errors
     /// [`Error::TooBig`] for a text of 4 GiB.
     pub fn make_searchable(&mut self, signature: &[u8], header: &[u8], text: &[u8]) -> Result<(), Error> {
-        let sealed = SealedSearch::seal(self.id, &self.key, signature, header, text)?;
+        let sealed = SealedSearch::seal(&self.side_cars, signature, header, text)?;
         self.search = (self.inline_max > 0 || sealed.octets() <= SEARCH_OUTSIDE_MAX).then_some(sealed);
         Ok(())
     }
@@ -218,7 +221,7 @@ impl BodyWriter {
     /// Seals the last frame and the structure found by the scanner, and makes a large container durable.
     pub async fn finish(mut self, structure: &[u8]) -> Result<SealedBody, Error> {
         self.sealer.seal(&self.pending, true, &mut self.sealed)?;
-        let structure = Sealer::seal_side_car(self.id, self.key.raw(), SideCar::Structure, structure);
+        let structure = self.side_cars.seal(SideCar::Structure, structure);
         let place = if self.file.is_none() && self.sealed.len() <= self.inline_max {
             Place::Inline(std::mem::take(&mut self.sealed))
         } else {

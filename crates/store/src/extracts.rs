@@ -5,7 +5,7 @@
 use crate::bodies::ContentKey;
 use crate::dialect::{Conn, answered};
 use crate::messages::body_id;
-use crate::seal::{Sealer, SideCar, compress, decompress, open_side_car};
+use crate::seal::{SideCar, SideCars, compress, decompress};
 use crate::{Error, Store};
 use mail_types::{BodyId, FolderId, Uid};
 
@@ -22,18 +22,16 @@ pub(crate) struct SealedSearch {
 
 impl SealedSearch {
     pub(crate) fn seal(
-        body: BodyId,
-        key: &ContentKey,
+        cars: &SideCars,
         signature: &[u8],
         header: &[u8],
         extract: &[u8],
     ) -> Result<Self, Error> {
-        let seal = |kind, content: &[u8]| Sealer::seal_side_car(body, key.raw(), kind, content);
         Ok(Self {
-            signature: seal(SideCar::Signature, signature),
+            signature: cars.seal(SideCar::Signature, signature),
             // It is short, and opened for thousands of messages at a time.
-            header: seal(SideCar::Header, header),
-            extract: seal(SideCar::Extract, &packed(extract)?),
+            header: cars.seal(SideCar::Header, header),
+            extract: cars.seal(SideCar::Extract, &packed(extract)?),
         })
     }
 
@@ -128,7 +126,8 @@ impl SearchRow {
     }
 
     fn open(&self, key: &ContentKey, kind: SideCar, sealed: Option<&[u8]>) -> Result<Option<Vec<u8>>, Error> {
-        sealed.map(|sealed| open_side_car(self.body, key.raw(), kind, sealed)).transpose()
+        let open = |sealed: &[u8]| SideCars::of(self.body, key.raw()).open(kind, sealed.to_vec());
+        sealed.map(open).transpose()
     }
 }
 

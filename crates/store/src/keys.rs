@@ -5,7 +5,7 @@
 
 use crate::audit::{AuditSigner, SubjectKeys};
 use crate::dialect::{Engine, on};
-use crate::seal::{RawKey, random, unwrap, unwrap_key, wrap};
+use crate::seal::{RawKey, Unwrapping, random, unwrap, unwrap_key, wrap};
 use crate::{ContentKey, Error};
 use mail_types::{BodyId, MailboxId, Timestamp};
 use std::collections::HashMap;
@@ -40,6 +40,11 @@ impl MailboxKey {
     /// Opens the key of a body as wrapped in a message row of this mailbox.
     pub fn unwrap(&self, body: BodyId, wrapped: &[u8]) -> Result<ContentKey, Error> {
         Ok(ContentKey::from_raw(unwrap_key(&self.key, &self.context(body), wrapped)?))
+    }
+
+    /// Opens the keys of many bodies.
+    pub fn unwrapping(&self) -> BodyKeys<'_> {
+        BodyKeys { key: self, unwrapping: Unwrapping::with(&self.key) }
     }
 
     /// Seals the value of an annotation of this mailbox. `context` is bound to it.
@@ -86,6 +91,28 @@ impl MailboxKey {
         context[..16].copy_from_slice(&body.0);
         context[16..].copy_from_slice(&self.mailbox.0.to_be_bytes());
         context
+    }
+}
+
+/// Opens the keys of bodies, one after the other, with the key of a mailbox that is made ready once.
+pub struct BodyKeys<'k> {
+    key: &'k MailboxKey,
+    unwrapping: Unwrapping,
+}
+
+impl std::fmt::Debug for BodyKeys<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "[keys of bodies of mailbox {}]", self.key.mailbox)
+    }
+}
+
+impl BodyKeys<'_> {
+    /// As [`MailboxKey::unwrap`].
+    ///
+    /// # Errors
+    /// [`Error::Sealed`] when it does not open.
+    pub fn unwrap(&self, body: BodyId, wrapped: &[u8]) -> Result<ContentKey, Error> {
+        Ok(ContentKey::from_raw(self.unwrapping.key(&self.key.context(body), wrapped)?))
     }
 }
 

@@ -121,7 +121,7 @@ pub use holder_folders::FolderSummary;
 pub use idempotency::{RequestMark, Reservation};
 pub use jobs::{JobRow, JobState, JobsSeen};
 pub use judgements::{JudgementPlace, JudgementRow};
-pub use keys::MailboxKey;
+pub use keys::{BodyKeys, MailboxKey};
 pub use login_traces::{LoginRecord, LoginTrace};
 pub use logins::{LoginActor, LoginMailbox, RecipientRow};
 pub use mailbox_life::{LifeStep, MailboxChange};

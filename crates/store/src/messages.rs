@@ -2,7 +2,7 @@
 
 use crate::bodies::BodyReader;
 use crate::dialect::on;
-use crate::seal::{SideCar, open_side_car};
+use crate::seal::{SideCar, SideCars};
 use crate::{ContentKey, Error, Store};
 use body_store::Place;
 use mail_types::{BodyId, FolderId, ModSeq, Timestamp, Uid};
@@ -48,20 +48,19 @@ impl MessageRow {
         self.place.as_deref().is_some_and(|place| place != "object")
     }
 
-    /// Opens the structure, and keeps it no longer as it was sealed.
+    /// Opens the structure, and takes it out of the row.
     ///
     /// # Errors
     /// Those of [`structure`](Self::structure).
     pub fn take_structure(&mut self, key: &ContentKey) -> Result<Vec<u8>, Error> {
-        let opened = self.structure(key)?;
-        self.structure = None;
-        Ok(opened)
+        let sealed = self.structure.take().ok_or(Error::Inconsistent("the body has no structure"))?;
+        SideCars::of(self.body, key.raw()).open(SideCar::Structure, sealed)
     }
 
     /// Opens the structure; the row must have been read with it.
     pub fn structure(&self, key: &ContentKey) -> Result<Vec<u8>, Error> {
-        let sealed = self.structure.as_deref().ok_or(Error::Inconsistent("the body has no structure"))?;
-        open_side_car(self.body, key.raw(), SideCar::Structure, sealed)
+        let sealed = self.structure.clone().ok_or(Error::Inconsistent("the body has no structure"))?;
+        SideCars::of(self.body, key.raw()).open(SideCar::Structure, sealed)
     }
 
     /// A reader of the content where it stands in the row, opened as far as its first frame goes; `None` where it lies elsewhere. It takes processor

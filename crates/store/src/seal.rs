@@ -65,10 +65,29 @@ pub(crate) fn unwrap(key: &[u8; 32], context: &[u8], wrapped: &[u8]) -> Result<Z
 
 /// Opens a wrapped 32-octet key.
 pub(crate) fn unwrap_key(key: &[u8; 32], context: &[u8], wrapped: &[u8]) -> Result<RawKey, Error> {
-    let opened = unwrap(key, context, wrapped)?;
-    let raw: [u8; 32] =
-        opened.as_slice().try_into().map_err(|_| Error::Sealed("wrapped key has a wrong length"))?;
-    Ok(Zeroizing::new(raw))
+    Unwrapping::with(key).key(context, wrapped)
+}
+
+/// Opens keys that one key wrapped, which is made ready once.
+pub(crate) struct Unwrapping(LessSafeKey);
+
+impl Unwrapping {
+    pub(crate) fn with(key: &[u8; 32]) -> Self {
+        Self(aead(key))
+    }
+
+    /// A 32-octet key.
+    pub(crate) fn key(&self, context: &[u8], wrapped: &[u8]) -> Result<RawKey, Error> {
+        const LENGTH: Error = Error::Sealed("a wrapped key has a wrong length");
+        let (nonce, sealed) = wrapped.split_first_chunk::<12>().ok_or(LENGTH)?;
+        let mut sealed = Zeroizing::new(<[u8; 32 + TAG]>::try_from(sealed).map_err(|_| LENGTH)?);
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let opened = self.0.open_in_place(nonce, Aad::from(context), sealed.as_mut_slice());
+        let opened = opened.map_err(|_| Error::Sealed("wrapped key does not open"))?;
+        let mut raw = RawKey::default();
+        raw.copy_from_slice(opened);
+        Ok(raw)
+    }
 }
 
 /// A content key seals the frames of one body, once: their index is nonce enough.
@@ -100,22 +119,74 @@ pub enum SideCar {
 }
 
 /// Layout of a side car: this octet, a random nonce, ciphertext and tag.
-const SIDE_CAR_VERSION: u8 = 1;
+const SIDE_CAR_VERSION: u8 = 2;
+/// Octets before the ciphertext.
+const SIDE_CAR_HEAD: usize = 1 + 12;
 
 impl SideCar {
-    /// A key of its own for each kind, so that a side car that is made anew (by a better scanner, say) never meets the nonces of the frames or
-    /// of its own earlier form.
-    fn key(self, content_key: &[u8; 32]) -> RawKey {
-        let label: &[u8] = match self {
-            Self::Structure => b"vaguemestre side car: structure",
-            Self::Signature => b"vaguemestre side car: signature",
-            Self::Header => b"vaguemestre side car: header",
-            Self::Extract => b"vaguemestre side car: extract",
+    fn octet(self) -> u8 {
+        match self {
+            Self::Structure => 1,
+            Self::Signature => 2,
+            Self::Header => 3,
+            Self::Extract => 4,
+        }
+    }
+}
+
+/// Seals and opens what stands beside one body.
+pub(crate) struct SideCars {
+    body: BodyId,
+    key: LessSafeKey,
+}
+
+impl SideCars {
+    /// Under a key of their own, so that a side car never meets the nonces of the frames: SHA-256 of counter, content key and label (the one-step derivation of
+    /// NIST SP 800-56C rev. 2 §4.1). One that is made anew, by a better scanner say, has a nonce of its own, and each kind is bound to its place.
+    pub(crate) fn of(body: BodyId, content_key: &[u8; 32]) -> Self {
+        const LABEL: &[u8; 13] = b"VGM side cars";
+        let mut input = Zeroizing::new([0; 4 + 32 + LABEL.len()]);
+        input[3] = 1;
+        input[4..36].copy_from_slice(content_key);
+        input[36..].copy_from_slice(LABEL);
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, input.as_slice());
+        let mut key = RawKey::default();
+        key.copy_from_slice(digest.as_ref());
+        Self { body, key: aead(&key) }
+    }
+
+    fn context(&self, kind: SideCar) -> Aad<[u8; 17]> {
+        let mut context = [kind.octet(); 17];
+        context[..16].copy_from_slice(&self.body.0);
+        Aad::from(context)
+    }
+
+    /// Seals one.
+    pub(crate) fn seal(&self, kind: SideCar, content: &[u8]) -> Vec<u8> {
+        let nonce: [u8; 12] = random();
+        let mut sealed = Vec::with_capacity(SIDE_CAR_HEAD + content.len() + TAG);
+        sealed.push(SIDE_CAR_VERSION);
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(content);
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let tag = self
+            .key
+            .seal_in_place_separate_tag(nonce, self.context(kind), &mut sealed[SIDE_CAR_HEAD..])
+            .expect("a side car is within the bounds of AES-GCM");
+        sealed.extend_from_slice(tag.as_ref());
+        sealed
+    }
+
+    /// Opens one where it lies.
+    pub(crate) fn open(&self, kind: SideCar, mut sealed: Vec<u8>) -> Result<Vec<u8>, Error> {
+        let Some(&[SIDE_CAR_VERSION, ref nonce @ ..]) = sealed.first_chunk::<SIDE_CAR_HEAD>() else {
+            return Err(Error::Sealed("a side car is of an unknown version"));
         };
-        let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, content_key);
-        let mut derived = Zeroizing::new([0; 32]);
-        derived.copy_from_slice(aws_lc_rs::hmac::sign(&key, label).as_ref());
-        derived
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let opened = self.key.open_within(nonce, self.context(kind), &mut sealed, SIDE_CAR_HEAD..);
+        let length = opened.map_err(|_| Error::Sealed("a side car does not open"))?.len();
+        sealed.truncate(length);
+        Ok(sealed)
     }
 }
 
@@ -207,26 +278,6 @@ impl Sealer {
         out.push(0);
         out.extend_from_slice(content);
         Ok(())
-    }
-
-    /// Seals a side car.
-    pub(crate) fn seal_side_car(body: BodyId, key: &[u8; 32], kind: SideCar, content: &[u8]) -> Vec<u8> {
-        let mut sealed = vec![SIDE_CAR_VERSION];
-        sealed.extend(wrap(&kind.key(key), &body.0, content));
-        sealed
-    }
-}
-
-/// Opens a side car.
-pub(crate) fn open_side_car(
-    body: BodyId,
-    key: &[u8; 32],
-    kind: SideCar,
-    sealed: &[u8],
-) -> Result<Vec<u8>, Error> {
-    match sealed.split_first() {
-        Some((&SIDE_CAR_VERSION, wrapped)) => Ok(unwrap(&kind.key(key), &body.0, wrapped)?.to_vec()),
-        _ => Err(Error::Sealed("a side car is of an unknown version")),
     }
 }
 
@@ -503,10 +554,30 @@ mod tests {
     }
 
     #[test]
+    fn a_side_car_opens_for_its_body_and_as_what_it_is() {
+        let cars = SideCars::of(BODY, &[1; 32]);
+        for content in [&b""[..], b"(envelope)", &[7; 5000]] {
+            let sealed = cars.seal(SideCar::Header, content);
+            assert_eq!(cars.open(SideCar::Header, sealed.clone()).unwrap(), content);
+            assert!(cars.open(SideCar::Extract, sealed.clone()).is_err());
+            assert!(SideCars::of(BodyId([8; 16]), &[1; 32]).open(SideCar::Header, sealed.clone()).is_err());
+            assert!(SideCars::of(BODY, &[2; 32]).open(SideCar::Header, sealed.clone()).is_err());
+            assert!(cars.open(SideCar::Header, sealed[..sealed.len() - 1].to_vec()).is_err());
+            let other = [&[1][..], &sealed[1..]].concat();
+            assert!(
+                matches!(cars.open(SideCar::Header, other), Err(Error::Sealed(text)) if text.contains("version"))
+            );
+            assert_ne!(sealed, cars.seal(SideCar::Header, content), "a nonce of its own");
+        }
+    }
+
+    #[test]
     fn a_wrap_opens_only_in_its_context() {
         let wrapped = wrap(&[2; 32], b"here", &[9; 32]);
         assert_eq!(*unwrap_key(&[2; 32], b"here", &wrapped).unwrap(), [9; 32]);
         assert!(unwrap_key(&[2; 32], b"there", &wrapped).is_err());
         assert!(unwrap_key(&[3; 32], b"here", &wrapped).is_err());
+        assert!(unwrap_key(&[2; 32], b"here", &wrapped[..59]).is_err());
+        assert!(unwrap_key(&[2; 32], b"here", &wrap(&[2; 32], b"here", &[9; 33])).is_err());
     }
 }

@@ -9,6 +9,7 @@
 //!
 //! Deviation: marks are not reordered, as RFC 5051 does not either; two texts that differ in the order of their marks alone differ.
 
+use std::sync::LazyLock;
 use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 
 /// What makes two texts the same for SEARCH.
@@ -36,47 +37,121 @@ pub(super) fn casemapped(text: &str, out: &mut String) {
             let (ascii, other) = rest.split_at(ascii_run(rest.as_bytes()));
             push_large(ascii, out);
             let mut chars = other.chars();
-            if let Some(c) = chars.next() {
-                decompose_compatible(titlecase(c), |c| out.push(c));
+            match chars.next().map(|c| (c, latin(c))) {
+                Some((_, Some(mapped))) => out.push_str(mapped),
+                Some((c, None)) => push_mapped(c, out),
+                None => {}
             }
             rest = chars.as_str();
         }
     }
 }
 
+fn push_mapped(c: char, out: &mut String) {
+    decompose_compatible(titlecase(c), |c| out.push(c));
+}
+
+/// What a letter of the languages written in Latin letters becomes: found once for all of them, U+0080 to U+017F.
+fn latin(c: char) -> Option<&'static str> {
+    static MAPPED: LazyLock<Vec<Box<str>>> = LazyLock::new(|| {
+        let mapped = |c| {
+            let mut out = String::new();
+            push_mapped(c, &mut out);
+            out.into_boxed_str()
+        };
+        ('\u{80}'..'\u{180}').map(mapped).collect()
+    });
+    let at = u32::from(c).checked_sub(0x80).filter(|at| *at < 0x100)?;
+    MAPPED.get(at as usize).map(|mapped| &**mapped)
+}
+
 /// Whether casemapped text is unaccented as it stands. Decomposition may leave small letters: `ﬁ` becomes `fi`.
-pub(super) fn is_unaccented(casemapped: &str) -> bool {
-    casemapped.bytes().all(|octet| octet.is_ascii() && !octet.is_ascii_lowercase())
+pub(super) fn is_unaccented(casemapped: &[u8]) -> bool {
+    // A loop that may end at each octet takes them one by one.
+    const STEP: usize = 64;
+    let is_other = |octet: &u8| !octet.is_ascii() | octet.is_ascii_lowercase();
+    casemapped
+        .chunks(STEP)
+        .all(|step| !step.iter().fold(false, |has_other, octet| has_other | is_other(octet)))
 }
 
-/// Appends casemapped text, unaccented, to `out`.
-pub(super) fn unaccented(casemapped: &str, out: &mut String) {
+/// Casemapped text, unaccented.
+pub(super) fn unaccented_text(casemapped: &str) -> String {
+    let mut plain = Vec::with_capacity(casemapped.len());
+    unaccented(casemapped.as_bytes(), &mut plain);
+    // It is as good UTF-8 as what it was made of.
+    String::from_utf8(plain).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// Appends casemapped text in UTF-8, unaccented, to `out`.
+pub(super) fn unaccented(casemapped: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.reserve(casemapped.len());
     let mut rest = casemapped;
-    while !rest.is_empty() {
-        let (ascii, other) = rest.split_at(ascii_run(rest.as_bytes()));
-        push_large(ascii, out);
-        let mut chars = other.chars();
-        if let Some(c) = chars.next() {
-            push_plain(c, out);
+    while let Some((&first, after)) = rest.split_first() {
+        if first.is_ascii() {
+            rest = push_ascii(rest, out);
+            continue;
         }
-        rest = chars.as_str();
+        rest = match (first, after) {
+            // Nearly all: a combining mark between U+0300 and U+036F.
+            (0xcc, [_, after @ ..]) | (0xcd, [0x80..=0xaf, after @ ..]) => after,
+            _ => push_other(rest, out),
+        };
     }
+    // What was appended that is not ASCII is large already.
+    out.get_mut(start..).unwrap_or_default().make_ascii_uppercase();
 }
 
-fn push_plain(c: char, out: &mut String) {
-    match c {
-        '\u{300}'..='\u{36f}' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' => {}
-        'Œ' | 'œ' => out.push_str("OE"),
-        'Æ' | 'æ' => out.push_str("AE"),
-        'ß' | 'ẞ' => out.push_str("SS"),
-        'Ø' | 'ø' => out.push('O'),
-        'Đ' | 'đ' => out.push('D'),
-        'Ł' | 'ł' => out.push('L'),
-        '\u{2018}' | '\u{2019}' | '\u{2bc}' => out.push('\''),
-        '\u{2010}' => out.push('-'),
-        c if is_combining_mark(c) => {}
-        c => out.push(titlecase(c)),
+/// Appends the ASCII at the start of `rest`, of which there is some, and returns what follows it.
+fn push_ascii<'t>(mut rest: &'t [u8], out: &mut Vec<u8>) -> &'t [u8] {
+    while let Some((octets, after)) = rest.split_first_chunk::<8>() {
+        let others = u64::from_le_bytes(*octets) & 0x8080_8080_8080_8080;
+        let count = (others.trailing_zeros() / 8) as usize;
+        out.extend_from_slice(octets);
+        if others != 0 {
+            out.truncate(out.len() + count - 8);
+            return rest.get(count..).unwrap_or_default();
+        }
+        rest = after;
     }
+    let count = rest.iter().take_while(|octet| octet.is_ascii()).count();
+    let (ascii, other) = rest.split_at(count);
+    out.extend_from_slice(ascii);
+    other
+}
+
+/// Appends the character at the start of `rest`, of which there is one, and returns what follows it.
+fn push_other<'t>(rest: &'t [u8], out: &mut Vec<u8>) -> &'t [u8] {
+    let octets = match rest.first() {
+        Some(0xc0..=0xdf) => 2,
+        Some(0xe0..=0xef) => 3,
+        Some(0xf0..=0xff) => 4,
+        _ => 1,
+    };
+    let (first, after) = rest.split_at(octets.min(rest.len()));
+    if let Some(c) = std::str::from_utf8(first).ok().and_then(|text| text.chars().next()) {
+        push_plain(c, out);
+    }
+    after
+}
+
+fn push_plain(c: char, out: &mut Vec<u8>) {
+    let mut space = [0; 4];
+    let plain = match c {
+        '\u{300}'..='\u{36f}' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' => return,
+        'Œ' | 'œ' => "OE",
+        'Æ' | 'æ' => "AE",
+        'ß' | 'ẞ' => "SS",
+        'Ø' | 'ø' => "O",
+        'Đ' | 'đ' => "D",
+        'Ł' | 'ł' => "L",
+        '\u{2018}' | '\u{2019}' | '\u{2bc}' => "'",
+        '\u{2010}' => "-",
+        c if is_combining_mark(c) => return,
+        c => titlecase(c).encode_utf8(&mut space),
+    };
+    out.extend_from_slice(plain.as_bytes());
 }
 
 /// Appends ASCII in capitals.
@@ -137,10 +212,12 @@ mod tests {
     use super::*;
 
     fn folded(text: &str, folding: Folding) -> String {
-        let (mut mapped, mut plain) = (String::new(), String::new());
-        casemapped(text, &mut mapped);
-        unaccented(&mapped, &mut plain);
-        if folding == Folding::Casemap { mapped } else { plain }
+        let mapped = casemap(text);
+        assert_eq!(
+            is_unaccented(mapped.as_bytes()),
+            mapped.is_ascii() && mapped == mapped.to_ascii_uppercase()
+        );
+        if folding == Folding::Casemap { mapped } else { unaccented_text(&mapped) }
     }
 
     #[test]
@@ -185,6 +262,24 @@ mod tests {
         ] {
             assert_ne!(folded(one, Folding::Casemap), folded(other, Folding::Casemap), "{one}");
             assert_eq!(folded(one, Folding::Unaccented), folded(other, Folding::Unaccented), "{one}");
+        }
+    }
+
+    #[test]
+    fn what_is_found_once_for_all_is_what_is_found_for_each() {
+        for c in '\u{80}'..'\u{250}' {
+            let mut mapped = String::new();
+            push_mapped(c, &mut mapped);
+            assert_eq!(casemap(&c.to_string()), mapped, "{c}");
+        }
+    }
+
+    #[test]
+    fn an_accent_is_left_out_wherever_it_stands() {
+        for before in 0..20 {
+            let text = format!("{}é{}ŒÉàa€é", "a".repeat(before), "b".repeat(20 - before));
+            let plain = format!("{}E{}OEEAA€E", "A".repeat(before), "B".repeat(20 - before));
+            assert_eq!(folded(&text, Folding::Unaccented), plain);
         }
     }
 

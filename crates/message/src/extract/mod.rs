@@ -20,7 +20,6 @@ use crate::header::{decode_value, fields};
 use crate::structure::{Leaf, SectionRange, Structure};
 use crate::text::{Encoding, decode_body, strip_html};
 use folding::{casemapped, is_unaccented, spaced, unaccented};
-use std::borrow::Cow;
 
 pub use folding::{Folding, casemap};
 pub use needle::Needle;
@@ -133,10 +132,7 @@ impl ExtractBuilder {
 
     /// What was taken.
     pub fn finish(self) -> Extract {
-        let Self { header: mut text, body } = self;
-        let header = text.len();
-        text.push_str(&body);
-        Extract { text, header }
+        Extract { header: self.header.into_bytes(), body: self.body.into_bytes() }
     }
 }
 
@@ -152,105 +148,102 @@ fn push_fields(raw: &[u8], out: &mut String) {
     }
 }
 
-/// The searchable text of a message, casemapped or, once [opened](Extract::opened) so, unaccented.
+/// The searchable text of a message in UTF-8, casemapped or, once [opened](Extract::opened) so, unaccented.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Extract {
-    text: String,
-    /// Octets of the header's text.
-    header: usize,
+    header: Vec<u8>,
+    body: Vec<u8>,
 }
 
 impl std::fmt::Debug for Extract {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "[text extract of {} octets]", self.text.len())
+        write!(f, "[text extract of {} octets]", self.header.len() + self.body.len())
     }
 }
 
 impl Extract {
     /// The stored forms of the header's text and of the body's: each a version octet and the text.
     pub fn encode(&self) -> (Vec<u8>, Vec<u8>) {
-        let stored = |text: &str| [&[VERSION], text.as_bytes()].concat();
-        (stored(self.header_text()), stored(self.body_text()))
+        let stored = |text: &[u8]| [&[VERSION], text].concat();
+        (stored(&self.header), stored(&self.body))
     }
 
-    /// Reads the stored forms.
+    /// Reads the stored forms. Their octets are taken as they are.
     ///
     /// # Errors
-    /// [`DecodeError`] when the octets are not a stored extract.
-    pub fn decode(header: Vec<u8>, body: &[u8]) -> Result<Self, DecodeError> {
-        let mut extract = Self::decode_header(header)?;
-        let Some((&VERSION, body)) = body.split_first() else { return Err(DecodeError) };
-        extract.text.push_str(std::str::from_utf8(body).map_err(|_| DecodeError)?);
-        Ok(extract)
+    /// [`DecodeError`] when they are not of a version known here.
+    pub fn decode(header: Vec<u8>, body: Vec<u8>) -> Result<Self, DecodeError> {
+        Ok(Self { header: stored(header)?, body: stored(body)? })
     }
 
     /// Reads the header's text alone. Nothing is known of the body then.
     ///
     /// # Errors
-    /// [`DecodeError`] when the octets are not the stored text of a header.
-    pub fn decode_header(mut header: Vec<u8>) -> Result<Self, DecodeError> {
-        if header.first() != Some(&VERSION) {
-            return Err(DecodeError);
-        }
-        header.drain(..1);
-        let text = String::from_utf8(header).map_err(|_| DecodeError)?;
-        Ok(Self { header: text.len(), text })
+    /// [`DecodeError`] when the octets are not of a version known here.
+    pub fn decode_header(header: Vec<u8>) -> Result<Self, DecodeError> {
+        Ok(Self { header: stored(header)?, body: Vec::new() })
     }
 
     /// The extract as texts are compared with it under that folding.
     pub fn opened(self, folding: Folding) -> Self {
-        if folding == Folding::Casemap || is_unaccented(&self.text) {
-            return self;
-        }
-        let mut text = String::with_capacity(self.text.len());
-        unaccented(self.header_text(), &mut text);
-        let header = text.len();
-        unaccented(self.body_text(), &mut text);
-        Self { text, header }
+        Self { header: opened(self.header, folding), body: opened(self.body, folding) }
     }
 
     /// The signature of a casemapped extract.
     pub fn signature(&self) -> Signature {
-        let plain = if is_unaccented(&self.text) {
-            Cow::Borrowed(self.text.as_str())
-        } else {
-            let mut plain = String::with_capacity(self.text.len());
-            unaccented(&self.text, &mut plain);
-            Cow::Owned(plain)
-        };
-        Signature::of(plain.as_bytes())
+        let mut plain = Vec::with_capacity(self.header.len() + self.body.len());
+        unaccented(&self.header, &mut plain);
+        unaccented(&self.body, &mut plain);
+        Signature::of(&plain)
     }
 
     /// Whether a field of the message's header has that name, whatever the case, and holds `value`.
     pub fn field_holds(&self, name: &str, value: &Needle) -> bool {
-        let name = name.as_bytes();
-        let of_name = |field: &&str| {
-            field
-                .as_bytes()
-                .split_at_checked(name.len())
-                .is_some_and(|(start, rest)| rest.starts_with(b": ") && start.eq_ignore_ascii_case(name))
-        };
-        let mut fields = self.header_text().split('\0').filter(of_name);
-        fields.any(|field| field.get(name.len() + 2..).is_some_and(|held| value.is_in(held)))
+        let mut rest = self.header.as_slice();
+        while !rest.is_empty() {
+            let end = memchr::memchr(0, rest).unwrap_or(rest.len());
+            let (field, after) = rest.split_at(end);
+            if value_of(field, name.as_bytes()).is_some_and(|held| value.is_in(held)) {
+                return true;
+            }
+            rest = after.get(1..).unwrap_or_default();
+        }
+        false
     }
 
     /// Whether a field of the message's header holds it, its name counted in.
     pub fn header_holds(&self, text: &Needle) -> bool {
-        text.is_in(self.header_text())
+        text.is_in(&self.header)
     }
 
     /// Whether a text of the body holds it.
     pub fn body_holds(&self, text: &Needle) -> bool {
-        text.is_in(self.body_text())
+        text.is_in(&self.body)
     }
+}
 
-    fn header_text(&self) -> &str {
-        self.text.get(..self.header).unwrap_or_default()
-    }
+/// The value of a field, if it is of that name.
+fn value_of<'f>(field: &'f [u8], name: &[u8]) -> Option<&'f [u8]> {
+    let (start, rest) = field.split_at_checked(name.len())?;
+    rest.strip_prefix(b": ").filter(|_| start.eq_ignore_ascii_case(name))
+}
 
-    fn body_text(&self) -> &str {
-        self.text.get(self.header..).unwrap_or_default()
+/// The text of a stored form.
+fn stored(mut stored: Vec<u8>) -> Result<Vec<u8>, DecodeError> {
+    if stored.first() != Some(&VERSION) {
+        return Err(DecodeError);
     }
+    stored.drain(..1);
+    Ok(stored)
+}
+
+fn opened(text: Vec<u8>, folding: Folding) -> Vec<u8> {
+    if folding == Folding::Casemap || is_unaccented(&text) {
+        return text;
+    }
+    let mut plain = Vec::new();
+    unaccented(&text, &mut plain);
+    plain
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What is looked for, made ready.
 
 use super::Folding;
-use super::folding::{casemapped, spaced, unaccented};
+use super::folding::{casemapped, spaced, unaccented_text};
 use super::signature::{Grams, Signature};
 use memchr::memmem::Finder;
 
@@ -35,8 +35,7 @@ impl Needle {
     }
 
     fn of(mapped: String, folding: Folding) -> Self {
-        let mut plain = String::with_capacity(mapped.len());
-        unaccented(&mapped, &mut plain);
+        let plain = unaccented_text(&mapped);
         // Signatures are of unaccented text, whatever is compared in the end: what differs without its accents differs with them.
         let grams = Grams::of(plain.as_bytes());
         let compared = if folding == Folding::Casemap { mapped } else { plain };
@@ -66,7 +65,7 @@ impl Needle {
         self.finder.needle().len()
     }
 
-    pub(super) fn is_in(&self, text: &str) -> bool {
-        self.finder.find(text.as_bytes()).is_some()
+    pub(super) fn is_in(&self, text: &[u8]) -> bool {
+        self.finder.find(text).is_some()
     }
 }

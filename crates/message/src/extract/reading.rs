@@ -6,7 +6,7 @@
 //! Deviation: a header field of more than [`FIELD_MAX`] octets is decoded in parts; a character that is split between the encoded words of two
 //! parts is not found.
 
-use super::folding::{casemapped, is_unaccented, spaced, unaccented};
+use super::folding::{casemapped, is_unaccented, spaced, unaccented_text};
 use super::{Folding, Kind, Needle, Piece};
 use crate::header::{Blocks, decode_value, parse_field};
 use crate::text::{BodyDecoder, HtmlText, declared_charset};
@@ -356,17 +356,16 @@ impl Lane {
 /// Looks for each that was not found yet, in what it is sought in.
 fn look<'t>(sought: &[Sought<'_>], found: &mut [bool], text: impl Fn(&Sought<'_>) -> Option<&'t str>) {
     for (sought, found) in sought.iter().zip(found).filter(|(_, found)| !**found) {
-        *found = text(sought).is_some_and(|text| sought.needle().is_in(text));
+        *found = text(sought).is_some_and(|text| sought.needle().is_in(text.as_bytes()));
     }
 }
 
 fn folded(mapped: &str, folding: Folding) -> String {
-    if folding == Folding::Casemap || is_unaccented(mapped) {
-        return mapped.to_owned();
+    if folding == Folding::Casemap || is_unaccented(mapped.as_bytes()) {
+        mapped.to_owned()
+    } else {
+        unaccented_text(mapped)
     }
-    let mut out = String::with_capacity(mapped.len());
-    unaccented(mapped, &mut out);
-    out
 }
 
 /// Takes all away but the last octets; how many went.

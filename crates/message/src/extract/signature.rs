@@ -6,28 +6,30 @@
 //! themselves, so whatever holds a text has set each bit that the text sets: a signature may let a message pass that does not hold it, and never rules
 //! out one that does.
 //!
-//! The array has four bits for each that is to be set: a fifth of them is set. What was measured of it is in decision 0017.
+//! Bits are first set in a table that is much larger than they need, and the table is then laid upon itself, in layers as long as the array: where a bit is in the array is its
+//! place in the table modulo the length of the array. The array has four bits for each that is set in the table: a fifth of them is set. What was measured of it is in
+//! decision 0017.
 
 use super::DecodeError;
 
-const VERSION: u8 = 2;
-/// Bits for each different hash.
-const BITS_PER_HASH: usize = 4;
-/// An array has at least so many octets, so that the length of a very short text does not show.
-const OCTETS_MIN: usize = 64;
-/// An array has at most so many octets: that of a very long text is fuller than others.
-const OCTETS_MAX: usize = 64 * 1024;
-/// Hashes are told apart by so many of their bits in texts of up to [`SHORT_MAX`] octets, and in longer ones.
-const LOG2: [u32; 2] = [18, 20];
+const VERSION: u8 = 3;
+/// Bits of the array for each that is set in the table.
+const BITS_PER_PLACE: usize = 4;
+/// An array has at least so many words of 64 bits, so that the length of a very short text does not show.
+const WORDS_MIN: usize = 8;
+/// An array has at most so many: that of a very long text is fuller than others.
+const WORDS_MAX: usize = 8 * 1024;
+/// Words of the table for texts of up to [`SHORT_MAX`] octets, and for longer ones.
+const TABLE: usize = 4 * 1024;
+const LARGE_TABLE: usize = 16 * 1024;
 const SHORT_MAX: usize = 16 * 1024;
-/// Those of three octets are fewer: they are told apart by so many bits less.
-const SHORT_LESS: u32 = 2;
 
 /// The signature of a message. It tells something of the text, and is to be kept as the text is.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Signature {
-    /// Bits of a hash that count.
-    log2: u32,
+    /// Which table it was made in.
+    is_large: bool,
+    /// Words of 64 bits, the lowest octet and the lowest bit first.
     array: Box<[u8]>,
 }
 
@@ -40,42 +42,25 @@ impl std::fmt::Debug for Signature {
 impl Signature {
     /// The signature of unaccented text.
     pub(super) fn of(text: &[u8]) -> Self {
-        let log2 = LOG2[usize::from(text.len() > SHORT_MAX)];
-        let (mut long, mut short) = (Table::new(log2), Table::new(log2 - SHORT_LESS));
-        grams(text, |hash| long.set(hash), |hash| short.set(hash));
-        let octets = ((long.count() + 2 * short.count()) * BITS_PER_HASH / 8).clamp(OCTETS_MIN, OCTETS_MAX);
-        let mut signature = Self { log2, array: vec![0; octets].into_boxed_slice() };
-        long.each(|hash| signature.set(hash));
-        short.each(|hash| twice(hash, log2).into_iter().for_each(|hash| signature.set(hash)));
-        signature
+        let is_large = text.len() > SHORT_MAX;
+        let array = if is_large { array::<LARGE_TABLE>(text) } else { array::<TABLE>(text) };
+        Self { is_large, array }
     }
 
     /// Whether a text that has all of these may be in the message.
     pub(super) fn holds(&self, grams: &Grams) -> bool {
-        let short = |hash: &u32| twice(hash >> (32 - self.log2 + SHORT_LESS), self.log2);
-        let is_set = |hash: u32| {
-            let (octet, bit) = self.place(hash);
-            self.array[octet] & bit != 0
-        };
-        grams.long.iter().all(|hash| is_set(hash >> (32 - self.log2)))
-            && grams.short.iter().all(|hash| short(hash).into_iter().all(is_set))
+        let places = if self.is_large { &grams.in_large_table } else { &grams.in_table };
+        let bits = self.array.len() * 8;
+        places.iter().all(|place| {
+            let at = *place as usize % bits;
+            self.array[at / 8] & 1 << (at % 8) != 0
+        })
     }
 
-    fn set(&mut self, hash: u32) {
-        let (octet, bit) = self.place(hash);
-        self.array[octet] |= bit;
-    }
-
-    /// The octet of the array in which the first bits of a hash have their bit, and the bit.
-    fn place(&self, start_of_hash: u32) -> (usize, u8) {
-        let at = (u64::from(start_of_hash) * (self.array.len() as u64 * 8)) >> self.log2;
-        ((at / 8) as usize, 1 << (at % 8))
-    }
-
-    /// The stored form: a version octet, the bits of a hash that count, and the array.
+    /// The stored form: a version octet, which table it was made in, and the array.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(2 + self.array.len());
-        out.extend([VERSION, self.log2 as u8]);
+        out.extend([VERSION, u8::from(self.is_large)]);
         out.extend_from_slice(&self.array);
         out
     }
@@ -85,12 +70,14 @@ impl Signature {
     /// # Errors
     /// [`DecodeError`] when the octets are not a stored signature.
     pub fn decode(stored: &[u8]) -> Result<Self, DecodeError> {
-        let Some((&[VERSION, log2], array)) = stored.split_first_chunk::<2>() else {
+        let Some((&[VERSION, table @ (0 | 1)], array)) = stored.split_first_chunk::<2>() else {
             return Err(DecodeError);
         };
-        let log2 = u32::from(log2);
-        if LOG2.contains(&log2) && (OCTETS_MIN..=OCTETS_MAX).contains(&array.len()) {
-            Ok(Self { log2, array: array.into() })
+        let (words, []) = array.as_chunks::<8>() else { return Err(DecodeError) };
+        let is_large = table == 1;
+        let words_max = if is_large { WORDS_MAX } else { TABLE };
+        if (WORDS_MIN..=words_max).contains(&words.len()) {
+            Ok(Self { is_large, array: array.into() })
         } else {
             Err(DecodeError)
         }
@@ -102,74 +89,53 @@ impl Signature {
     }
 }
 
-/// The two hashes that the hash of a gram of three octets becomes.
-fn twice(short: u32, log2: u32) -> [u32; 2] {
-    let other = mixed(u64::from(short) + 1, 0x8ebc_6af0_9c88_c6e3) >> (64 - log2);
-    [short << SHORT_LESS, other as u32]
+/// The array of a text, by way of a table of so many words.
+fn array<const WORDS: usize>(text: &[u8]) -> Box<[u8]> {
+    let mut table = [0_u64; WORDS];
+    places::<WORDS>(text, |place| table[place / 64] |= 1 << (place % 64));
+    let set: usize = table.iter().map(|word| word.count_ones() as usize).sum();
+    let words = (set * BITS_PER_PLACE).div_ceil(64).clamp(WORDS_MIN, WORDS_MAX.min(WORDS));
+    let (first, layers) = table.split_at_mut(words);
+    for layer in layers.chunks(words) {
+        first.iter_mut().zip(layer).for_each(|(word, upon)| *word |= upon);
+    }
+    let mut array = vec![0; 8 * words].into_boxed_slice();
+    array.as_chunks_mut().0.iter_mut().zip(first).for_each(|(octets, word)| *octets = word.to_le_bytes());
+    array
 }
 
-/// Which hashes there were, by their first bits.
-struct Table {
-    words: Vec<u64>,
-    shift: u32,
-}
-
-impl Table {
-    fn new(log2: u32) -> Self {
-        Self { words: vec![0; 1 << (log2 - 6)], shift: 32 - log2 }
-    }
-
-    fn set(&mut self, hash: u32) {
-        let at = (hash >> self.shift) as usize;
-        self.words[at / 64] |= 1 << (at % 64);
-    }
-
-    fn count(&self) -> usize {
-        self.words.iter().map(|word| word.count_ones() as usize).sum()
-    }
-
-    fn each(self, mut take: impl FnMut(u32)) {
-        for (word, mut bits) in (0_u32..).zip(self.words) {
-            while bits != 0 {
-                take(word * 64 + bits.trailing_zeros());
-                bits &= bits - 1;
-            }
-        }
-    }
-}
-
-/// The hashes of the grams of a text, each once.
+/// The places of the grams of a text that is looked for, in either table, each once.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Grams {
-    /// Those of four octets and more.
-    long: Vec<u32>,
-    /// Those of three octets.
-    short: Vec<u32>,
+    in_table: Vec<u32>,
+    in_large_table: Vec<u32>,
 }
 
 impl Grams {
     /// Those of unaccented text.
     pub(super) fn of(text: &[u8]) -> Self {
-        let mut found = Self::default();
-        grams(text, |hash| found.long.push(hash), |hash| found.short.push(hash));
-        for hashes in [&mut found.long, &mut found.short] {
-            hashes.sort_unstable();
-            hashes.dedup();
-        }
-        found
+        Self { in_table: places_once::<TABLE>(text), in_large_table: places_once::<LARGE_TABLE>(text) }
     }
 
     /// Whether there are none: the text is too short.
     pub(super) fn is_empty(&self) -> bool {
-        self.long.is_empty() && self.short.is_empty()
+        self.in_table.is_empty()
     }
 }
 
-/// Places of a text that are looked at together.
+fn places_once<const WORDS: usize>(text: &[u8]) -> Vec<u32> {
+    let mut found = Vec::new();
+    places::<WORDS>(text, |place| found.push(place as u32));
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Octets of a text that are looked at together.
 const BLOCK: usize = 256;
 
-/// Gives the hash of each gram that is taken: those of four octets and more, and those of three.
-fn grams(text: &[u8], mut long: impl FnMut(u32), mut short: impl FnMut(u32)) {
+/// Gives the place of each gram that is taken in a table of so many words, and both of one of three octets.
+fn places<const WORDS: usize>(text: &[u8], mut take: impl FnMut(usize)) {
     let mut windows = text.array_windows::<8>();
     let mut taken = [0; 2 * BLOCK];
     while windows.len() > 0 {
@@ -177,17 +143,19 @@ fn grams(text: &[u8], mut long: impl FnMut(u32), mut short: impl FnMut(u32)) {
         let mut count = 0;
         for window in windows.by_ref().take(BLOCK) {
             let gram = u64::from_le_bytes(*window);
-            long(four(gram));
-            short(three(gram));
+            take(first::<WORDS>(four(gram)));
+            let three = three(gram);
+            take(first::<WORDS>(three));
+            take(second::<WORDS>(three));
             taken[count] = eight(gram);
             count += usize::from((window[3] == b' ') | (window[4] == b' '));
             let (hash, is_taken) = six(gram);
             taken[count] = hash;
             count += usize::from(is_taken);
         }
-        taken[..count].iter().for_each(|hash| long(*hash));
+        taken[..count].iter().for_each(|hash| take(first::<WORDS>(*hash)));
     }
-    // The last seven places have no gram of eight.
+    // The last seven octets begin no gram of eight.
     let tail = &text[text.len().saturating_sub(7)..];
     for at in 0..tail.len() {
         let rest = &tail[at..];
@@ -196,38 +164,55 @@ fn grams(text: &[u8], mut long: impl FnMut(u32), mut short: impl FnMut(u32)) {
         let gram = u64::from_le_bytes(octets);
         let (hash, is_taken) = six(gram);
         if is_taken && rest.len() >= 6 {
-            long(hash);
+            take(first::<WORDS>(hash));
         }
         if rest.len() >= 4 {
-            long(four(gram));
+            take(first::<WORDS>(four(gram)));
         }
         if rest.len() >= 3 {
-            short(three(gram));
+            take(first::<WORDS>(three(gram)));
+            take(second::<WORDS>(three(gram)));
         }
     }
 }
 
-fn eight(gram: u64) -> u32 {
-    (mixed(gram, 0x9fb2_1c65_1e98_df25) >> 32) as u32
+/// Bits of a place in a table of so many words.
+const fn place_bits(words: usize) -> u32 {
+    words.ilog2() + 6
+}
+
+/// The place that the first bits of a hash name.
+fn first<const WORDS: usize>(hash: u64) -> usize {
+    (hash >> (64 - const { place_bits(WORDS) })) as usize
+}
+
+/// The place that the bits after those name.
+fn second<const WORDS: usize>(hash: u64) -> usize {
+    first::<WORDS>(hash << const { place_bits(WORDS) })
+}
+
+fn eight(gram: u64) -> u64 {
+    mixed(gram, 0x9fb2_1c65_1e98_df25)
 }
 
 /// One time in four.
-fn six(gram: u64) -> (u32, bool) {
+fn six(gram: u64) -> (u64, bool) {
     let mixed = mixed(gram & 0xffff_ffff_ffff, 0xd6e8_feb8_6659_fd93);
-    ((mixed >> 20) as u32, mixed >> 62 == 0)
+    (mixed, mixed.trailing_zeros() >= 2)
 }
 
-fn four(gram: u64) -> u32 {
-    ((gram & 0xffff_ffff).wrapping_mul(0xa076_1d64_78bd_642f) >> 32) as u32
+fn four(gram: u64) -> u64 {
+    (gram & 0xffff_ffff).wrapping_mul(0xa076_1d64_78bd_642f)
 }
 
-fn three(gram: u64) -> u32 {
-    ((gram & 0x00ff_ffff).wrapping_mul(0xe703_7ed1_a0b4_28db) >> 32) as u32
+fn three(gram: u64) -> u64 {
+    (gram & 0x00ff_ffff).wrapping_mul(0xe703_7ed1_a0b4_28db)
 }
 
+/// Each bit of it depends on all of the gram: it is both halves of the product.
 fn mixed(gram: u64, odd: u64) -> u64 {
-    let product = gram.wrapping_mul(odd);
-    (product ^ product >> 32).wrapping_mul(odd)
+    let product = u128::from(gram) * u128::from(odd);
+    (product >> 64) as u64 ^ product as u64
 }
 
 #[cfg(test)]
@@ -243,6 +228,8 @@ mod tests {
             let part = &text[from..text.len().min(from + length)];
             let signature = Signature::of(text);
             prop_assert!(signature.holds(&Grams::of(part)));
+            let long = Signature::of(&[text, &[b'.'; SHORT_MAX], text].concat());
+            prop_assert!(long.holds(&Grams::of(part)));
             let again = Signature::decode(&signature.encode()).unwrap();
             prop_assert!(again.holds(&Grams::of(part)));
         }
@@ -270,7 +257,17 @@ mod tests {
 
     #[test]
     fn what_is_not_a_signature_is_refused() {
-        for stored in [&b""[..], &[2, 18], &[[2, 18], [0; 2]].concat(), &[2; 66], &[1; 66]] {
+        let of = |version, table, octets| [&[version, table][..], &vec![0; octets]].concat();
+        assert!(Signature::decode(&of(3, 0, 64)).is_ok() && Signature::decode(&of(3, 1, 64 * 1024)).is_ok());
+        for stored in [
+            &b""[..],
+            &[3, 0],
+            &of(3, 0, 63),
+            &of(3, 0, 72 + 1),
+            &of(3, 0, 64 * 1024),
+            &of(3, 2, 64),
+            &of(2, 18, 64),
+        ] {
             assert_eq!(Signature::decode(stored), Err(DecodeError));
         }
     }

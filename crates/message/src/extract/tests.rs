@@ -69,14 +69,14 @@ fn accents_count_where_they_are_asked_to() {
 fn an_extract_survives_storage_and_damage_is_told() {
     let extract = extract(LETTER);
     let (header, body) = extract.encode();
-    assert_eq!(Extract::decode(header.clone(), &body), Ok(extract.clone()));
-    let opened = Extract::decode(header.clone(), &body).unwrap().opened(Folding::Unaccented);
+    assert_eq!(Extract::decode(header.clone(), body.clone()), Ok(extract.clone()));
+    let opened = Extract::decode(header.clone(), body).unwrap().opened(Folding::Unaccented);
     assert_eq!(opened, extract.opened(Folding::Unaccented));
     let alone = Extract::decode_header(header.clone()).unwrap();
     assert!(alone.field_holds("subject", &in_header("passage")) && !alone.body_holds(&in_body("dedans")));
-    for stored in [&b""[..], b"\x01abc", b"\x02\xff"] {
+    for stored in [&b""[..], b"\x01abc", b"\x03abc"] {
         assert_eq!(Extract::decode_header(stored.to_vec()), Err(DecodeError));
-        assert_eq!(Extract::decode(header.clone(), stored), Err(DecodeError));
+        assert_eq!(Extract::decode(header.clone(), stored.to_vec()), Err(DecodeError));
     }
 }
 
