@@ -70,6 +70,7 @@ CREATE TABLE mailboxes (
     files_sent BIGINT NOT NULL DEFAULT 1,
     used_bytes BIGINT NOT NULL DEFAULT 0,
     used_messages BIGINT NOT NULL DEFAULT 0,
+    -- \Seen is 0: one for all, 1: each reader's own, 2: on its way to be one, while rows of `seen` are left.
     private_seen BIGINT NOT NULL DEFAULT 0,
     next_uid_validity BIGINT NOT NULL,
     -- Number of the latest change of its annotations.
@@ -82,6 +83,7 @@ CREATE TABLE mailboxes (
     restorable_until_ms BIGINT,
     erased_at_ms BIGINT
 );
+CREATE INDEX mailboxes_by_seen ON mailboxes (id) WHERE private_seen = 2;
 CREATE INDEX mailboxes_by_owner ON mailboxes (owner_user_id);
 CREATE INDEX mailboxes_by_domain ON mailboxes (domain_id, address, kind, status, owner_user_id, id);
 -- Lists are filtered on this index and the one before alone. Nothing in them changes when mail comes.

@@ -111,6 +111,13 @@ impl View {
         &self.messages
     }
 
+    /// The messages that are there: without those gone and not yet told.
+    pub fn present(&self) -> Picture {
+        let mut present = self.messages.clone();
+        present.remove(&self.gone);
+        present
+    }
+
     /// Holds in common with `known` what is equal in both.
     pub fn share(&mut self, known: &Picture) {
         self.messages.share(known);

@@ -219,7 +219,7 @@ impl Connection {
         let append = store::Append {
             mailbox: to.who.mailbox,
             folder: to.id(),
-            private_seen_of: to.who.private_seen_of,
+            actor: Some(to.who.actor),
             key: to.key,
             messages,
             replaced: replaced.as_ref().map(|gone| gone.message),

@@ -143,8 +143,7 @@ fn crossing(selected: &Selected, target: &Place) -> Crossing {
         keys: (from.mailbox != to.mailbox).then(|| (selected.key.clone(), target.key.clone())),
         flags: to.changeable(),
         keywords: to.may("w"),
-        seen_from: from.private_seen_of,
-        seen_to: to.private_seen_of,
+        actor: from.actor,
     }
 }
 

@@ -251,11 +251,11 @@ impl Fetch<'_> {
         if unseen.is_empty() {
             return Ok(Vec::new());
         }
-        let (folder, private) = (self.selected.folder, self.selected.who.private_seen_of);
+        let (folder, actor) = (self.selected.folder, Some(self.selected.who.actor));
         let ranges = uid_ranges(&unseen);
         let changed = self
             .store
-            .store_flags(folder, private, ranges, FlagAction::Add, SystemFlags::SEEN, Vec::new())
+            .store_flags(folder, actor, ranges, FlagAction::Add, SystemFlags::SEEN, Vec::new())
             .await;
         let mut changed = match changed {
             // What can be read is read: the messages stay unseen.

@@ -3,22 +3,32 @@
 //! Who opens a folder that is here reads what changed since, and shares the rest with everybody who has it open. Of a change, the first session that follows the folder
 //! reads it for all; each then finds what is new to it. A folder is here once for all who see the same `\Seen`, and once for each actor who has one of their own; what else
 //! somebody may do or see there makes no difference to it. A folder is known by its row, which no other folder ever has, and by its UIDVALIDITY.
+//!
+//! Whether somebody has a `\Seen` of their own is found anew with each reading: the shared one does not say what a reader alone has seen meanwhile.
+//!
+//! When the database is slow, all who want a folder wait for the one who reads it; after a time a few of the process read it too, and the others are let go after a longer one.
 
+use crate::place::Who;
 use crate::state::Selected;
 use imap_session::picture::{Message, Picture};
 use imap_session::view::{Change, Permit, View};
 use mail_types::{ActorId, FolderId, ModSeq, UidValidity};
 use std::collections::{BTreeMap, HashMap};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::{FolderReading, FolderStatus, KnownFolder, Store, ViewRow};
-use tokio::sync::Mutex as AsyncMutex;
-use tokio::time::timeout;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::time::sleep;
 
 /// Octets of a folder beside its picture's.
 const FOLDER: usize = 256;
 /// How long one who opens a folder waits for another who reads it, before it is read twice.
 const WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long they wait at most.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Of the whole process: who reads what another one is reading already.
+const TWICE_MAX: usize = 4;
 
 /// A folder, and the actor whose own `\Seen` is shown.
 type Key = (FolderId, Option<ActorId>);
@@ -41,6 +51,26 @@ struct Held {
 pub struct Pictures {
     octets_max: usize,
     folders: Arc<Mutex<Folders>>,
+    /// Who reads what another one is reading already.
+    twice: Arc<Semaphore>,
+    waits: Waits,
+}
+
+/// How long one waits for another who reads the same folder.
+#[derive(Clone, Copy, Debug)]
+struct Waits {
+    /// Before it may be read twice.
+    alone: Duration,
+    /// At most.
+    max: Duration,
+}
+
+/// How a folder is read.
+enum Turn {
+    /// For all.
+    Shared(OwnedMutexGuard<Option<Held>>),
+    /// Beside another who reads it and does not come to an end.
+    Alone(#[expect(dead_code, reason = "held while the folder is read")] OwnedSemaphorePermit),
 }
 
 #[derive(Debug, Default)]
@@ -97,61 +127,97 @@ impl News {
 impl Pictures {
     /// Of at most so many octets.
     pub fn new(octets_max: usize) -> Self {
-        Self { octets_max, folders: Arc::default() }
+        let waits = Waits { alone: WAIT_MAX, max: PATIENCE };
+        Self { octets_max, folders: Arc::default(), twice: Arc::new(Semaphore::new(TWICE_MAX)), waits }
     }
 
-    /// A folder as it is now; `None` when it is gone.
+    /// A folder as it is now; `None` when it is gone. How it keeps `\Seen` is noted in `who`.
     pub(crate) async fn open(
         &self,
         store: &Store,
         folder: FolderId,
-        private_seen_of: Option<ActorId>,
+        who: &mut Who,
     ) -> Result<Option<Opened>, store::Error> {
-        let key = (folder, private_seen_of);
-        let slot = self.slot(key);
-        let mut held = timeout(WAIT_MAX, slot.lock()).await.ok();
-        let known = held.as_deref().and_then(Option::as_ref);
-        // The counters are read after all that is known was: they are not older.
-        let reading = store.read_folder(folder, private_seen_of, known.map(Held::known)).await?;
-        let Some(reading) = reading else {
-            self.forget(key);
-            return Ok(None);
-        };
-        let source = source(&reading);
-        let FolderReading { status, keywords, .. } = reading;
-        let known = known.map(|known| &known.picture);
-        let picture = painted(known, reading.rows, &reading.expunged, reading.is_whole);
-        if let Some(held) = held.as_deref_mut() {
-            let (uid_validity, modseq) = (status.uid_validity, status.modseq);
-            self.weigh(key, picture.octets());
-            let (keywords, picture) = (keywords.clone(), picture.clone());
-            *held = Some(Held { uid_validity, modseq, keywords, picture });
+        loop {
+            let key = (folder, who.private_seen_of);
+            let mut turn = self.turn(self.slot(key)).await?;
+            let known = turn.held().and_then(|held| held.as_ref());
+            // The counters are read after all that is known was: they are not older.
+            let reading = store.read_folder(folder, key.1, known.map(Held::known)).await?;
+            let Some(reading) = reading else {
+                self.forget(key);
+                return Ok(None);
+            };
+            if must_read_again(who, reading.is_seen_apart) {
+                continue;
+            }
+            let source = source(&reading);
+            let FolderReading { status, keywords, .. } = reading;
+            let known = known.map(|known| &known.picture);
+            let picture = painted(known, reading.rows, &reading.expunged, reading.is_whole);
+            if let Some(held) = turn.held() {
+                let (uid_validity, modseq) = (status.uid_validity, status.modseq);
+                self.weigh(key, picture.octets());
+                let (keywords, picture) = (keywords.clone(), picture.clone());
+                *held = Some(Held { uid_validity, modseq, keywords, picture });
+            }
+            return Ok(Some(Opened { status, keywords, picture, source }));
         }
-        Ok(Some(Opened { status, keywords, picture, source }))
     }
 
-    /// What changed in a folder since a session was told of it; `None` when it is gone. The first who asks reads it from the database, for all.
+    /// What changed in a folder since a session was told of it; `None` when it is gone. The first who asks reads it from the database, for all; of a folder that
+    /// is not here any more, what that session knows of it is.
     pub(crate) async fn follow(
         &self,
         store: &Store,
-        selected: &Selected,
+        selected: &mut Selected,
     ) -> Result<Option<News>, store::Error> {
-        let Some(now) = store.folder_modseq(selected.folder).await? else { return Ok(None) };
-        if now <= selected.modseq {
-            return Ok(Some(News::none(selected.modseq)));
+        loop {
+            let Some(now) = store.folder_modseq(selected.folder).await? else { return Ok(None) };
+            if now <= selected.modseq {
+                return Ok(Some(News::none(selected.modseq)));
+            }
+            let key = (selected.folder, selected.who.private_seen_of);
+            let mut turn = self.turn(self.slot(key)).await?;
+            let Some(held) = turn.held() else {
+                let Some((news, is_apart)) = alone(store, selected).await? else { return Ok(None) };
+                if must_read_again(&mut selected.who, is_apart) {
+                    continue;
+                }
+                return Ok(Some(news));
+            };
+            let mut own = None;
+            let known = held.as_ref().unwrap_or_else(|| own.insert(Held::of(selected)));
+            if known.modseq < now {
+                let Some(read) = store.changes(key.0, key.1, known.modseq).await? else { return Ok(None) };
+                if must_read_again(&mut selected.who, read.is_seen_apart) {
+                    continue;
+                }
+                let picture = painted(Some(&known.picture), read.rows, &read.expunged, read.is_whole);
+                self.weigh(key, picture.octets());
+                let uid_validity = known.uid_validity;
+                *held = Some(Held { uid_validity, modseq: read.modseq, keywords: read.keywords, picture });
+            }
+            if let Some(held) = held {
+                return Ok(Some(held.news(selected)));
+            }
         }
-        let Some((key, slot)) = self.slot_of(selected) else { return alone(store, selected).await };
-        let Ok(mut held) = timeout(WAIT_MAX, slot.lock()).await else { return alone(store, selected).await };
-        let Some(held) = held.as_mut() else { return alone(store, selected).await };
-        if held.modseq < now {
-            let (folder, seen_of) = key;
-            let Some(read) = store.changes(folder, seen_of, held.modseq).await? else { return Ok(None) };
-            held.picture = painted(Some(&held.picture), read.rows, &read.expunged, read.is_whole);
-            (held.modseq, held.keywords) = (read.modseq, read.keywords);
-            self.weigh(key, held.picture.octets());
+    }
+
+    /// The turn to read a folder.
+    async fn turn(&self, slot: Arc<Slot>) -> Result<Turn, store::Error> {
+        let mut shared = pin!(slot.lock_owned());
+        tokio::select! {
+            biased;
+            held = &mut shared => return Ok(Turn::Shared(held)),
+            () = sleep(self.waits.alone) => {}
         }
-        let (changed, gone) = held.picture.difference(selected.view.messages());
-        Ok(Some(News { modseq: held.modseq, keywords: held.keywords.clone(), changed, gone }))
+        tokio::select! {
+            biased;
+            held = &mut shared => Ok(Turn::Shared(held)),
+            permit = self.twice.clone().acquire_owned() => permit.map(Turn::Alone).map_err(|_| store::Error::Closing),
+            () = sleep(self.waits.max) => Err(store::Error::TooSlow),
+        }
     }
 
     /// Holds in common what is equal in the view of a session and here. Waits for nobody.
@@ -191,7 +257,32 @@ impl Pictures {
     }
 }
 
+impl Turn {
+    /// The folder as it is known to all.
+    fn held(&mut self) -> Option<&mut Option<Held>> {
+        match self {
+            Self::Shared(held) => Some(held),
+            Self::Alone(_) => None,
+        }
+    }
+}
+
 impl Held {
+    /// As one session knows it.
+    fn of(selected: &Selected) -> Self {
+        Self {
+            uid_validity: selected.uid_validity,
+            modseq: selected.modseq,
+            keywords: selected.keywords.clone(),
+            picture: selected.view.present(),
+        }
+    }
+
+    fn news(&self, selected: &Selected) -> News {
+        let (changed, gone) = self.picture.difference(selected.view.messages());
+        News { modseq: self.modseq, keywords: self.keywords.clone(), changed, gone }
+    }
+
     fn known(&self) -> KnownFolder {
         KnownFolder { uid_validity: self.uid_validity, modseq: self.modseq, messages: self.picture.len() }
     }
@@ -277,8 +368,16 @@ fn painted(
     view.messages().clone()
 }
 
-/// What one session reads for itself.
-async fn alone(store: &Store, selected: &Selected) -> Result<Option<News>, store::Error> {
+/// Whether what was read is to be read again, of the `\Seen` that was found to hold for `who`: who read the shared one knows not what they alone have seen. What is read of
+/// their own is right in any case; the next time it is the shared one again where there is no other.
+fn must_read_again(who: &mut Who, is_seen_apart: bool) -> bool {
+    let was_shared = who.private_seen_of.is_none();
+    who.private_seen_of = is_seen_apart.then_some(who.actor);
+    was_shared && is_seen_apart
+}
+
+/// What one session reads for itself, and whether readers may have a `\Seen` of their own.
+async fn alone(store: &Store, selected: &Selected) -> Result<Option<(News, bool)>, store::Error> {
     let read = store.changes(selected.folder, selected.who.private_seen_of, selected.modseq).await?;
     let Some(read) = read else { return Ok(None) };
     let (changed, gone) = if read.is_whole {
@@ -287,7 +386,7 @@ async fn alone(store: &Store, selected: &Selected) -> Result<Option<News>, store
         let gone = read.expunged.iter().map(|uid| uid.0).collect();
         (read.rows.into_iter().map(message).collect(), gone)
     };
-    Ok(Some(News { modseq: read.modseq, keywords: read.keywords, changed, gone }))
+    Ok(Some((News { modseq: read.modseq, keywords: read.keywords, changed, gone }, read.is_seen_apart)))
 }
 
 fn message(row: ViewRow) -> Message {
@@ -348,6 +447,29 @@ mod tests {
         pictures.forget(key(1));
         pictures.forget(key(3));
         assert_eq!(held(&pictures), Vec::<i64>::new());
+    }
+
+    #[tokio::test]
+    async fn while_a_folder_is_not_read_to_its_end_few_read_it_too_and_the_others_are_let_go() {
+        let waits = Waits { alone: Duration::from_millis(20), max: Duration::from_millis(300) };
+        let pictures = Pictures { waits, ..Pictures::new(10 * FOLDER) };
+        let reading = pictures.turn(pictures.slot(key(1))).await.expect("nobody reads it");
+        let wait = |_| {
+            let pictures = pictures.clone();
+            tokio::spawn(async move { pictures.turn(pictures.slot(key(1))).await })
+        };
+        let (mut alone, mut let_go) = (Vec::new(), 0);
+        for waiting in (0..20).map(wait).collect::<Vec<_>>() {
+            match waiting.await.expect("no panic") {
+                Ok(turn @ Turn::Alone(_)) => alone.push(turn),
+                Ok(Turn::Shared(_)) => panic!("two have the folder"),
+                Err(error) => let_go += usize::from(matches!(error, store::Error::TooSlow)),
+            }
+        }
+        assert_eq!((alone.len(), let_go), (TWICE_MAX, 20 - TWICE_MAX));
+        let next = wait(0);
+        drop(reading);
+        assert!(matches!(next.await.expect("no panic"), Ok(Turn::Shared(_))));
     }
 
     #[test]

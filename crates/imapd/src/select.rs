@@ -28,13 +28,13 @@ impl Connection {
         if parameters.condstore {
             self.turn_on(Extension::CondStore);
         }
-        let place = self.place(name).await?;
+        let mut place = self.place(name).await?;
         let (who, folder) = (place.who, place.id());
         who.must("r")?;
         let is_read_only = to_read || !"swite".chars().any(|letter| who.rights.has(letter));
         // Watched before it is read, so that no change falls between.
         let watch = self.shared.store.watch(folder);
-        let opened = self.shared.pictures.open(&self.shared.store, folder, who.private_seen_of).await?;
+        let opened = self.shared.pictures.open(&self.shared.store, folder, &mut place.who).await?;
         let opened = opened.ok_or(NONEXISTENT)?;
         self.shared.metrics.count_opening(opened.source);
         self.tell_opened(who, folder).await?;
@@ -148,7 +148,7 @@ impl Connection {
         items: &[StatusItem],
     ) -> Result<(), Failure> {
         let status =
-            self.shared.store.folder_status(folder, who.private_seen_of).await?.ok_or(NONEXISTENT)?;
+            self.shared.store.folder_status(folder, Some(who.actor)).await?.ok_or(NONEXISTENT)?;
         // Not counted as messages come and go: it is asked for seldom.
         let deleted_bytes = if items.contains(&StatusItem::DeletedStorage) {
             self.shared.store.deleted_bytes(folder).await?
@@ -191,6 +191,7 @@ fn selected(
         key: place.key,
         ground: place.ground,
         is_read_only,
+        uid_validity: status.uid_validity,
         modseq: status.modseq,
         view: View::default(),
         uid_next: status.uid_next,

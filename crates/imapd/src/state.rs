@@ -12,7 +12,7 @@ use imap_session::response::Code;
 use imap_session::sequence::{MessageSet, Ranges, SequenceSet};
 use imap_session::view::{OutOfRange, View};
 use listener::{Drain, Vigil};
-use mail_types::{FolderId, MailboxId, ModSeq};
+use mail_types::{FolderId, MailboxId, ModSeq, UidValidity};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use store::{Act, FolderWatch, MailboxKey, Store, Via};
@@ -64,6 +64,7 @@ pub(crate) struct Selected {
     pub(crate) is_read_only: bool,
     /// Name of each bit.
     pub(crate) keywords: Vec<String>,
+    pub(crate) uid_validity: UidValidity,
     /// The change log is known up to here.
     pub(crate) modseq: ModSeq,
     pub(crate) view: View,

@@ -80,7 +80,7 @@ impl Connection {
         let Self { selected, wire, .. } = self;
         let selected = selected.as_deref_mut().ok_or(NO_FOLDER)?;
         let mut outcome = Outcome::default();
-        let storing = store.store_flags_if(selected.folder, who.private_seen_of, ranges, asked.clone());
+        let storing = store.store_flags_if(selected.folder, Some(who.actor), ranges, asked.clone());
         let stored = reports.during(wire, progress, storing).await??;
         let FlagsStored { changes, modified } = stored.ok_or(TOO_MANY_KEYWORDS)?;
         let is_known = |name: &String| selected.keywords.iter().any(|known| known.eq_ignore_ascii_case(name));

@@ -255,8 +255,8 @@ impl Transaction {
         let sends_for = self.intake.may_send(&self.session.origin, &self.reverse_path).await?;
         let Origin::Submission { principal } = &self.session.origin else { return Ok(()) };
         if let Some(mailbox) = sends_for.filter(|mailbox| mailbox.files_sent && self.sent_copy.is_none()) {
-            let seen_by = mailbox.private_seen.then_some(principal.actor.id);
-            self.keep_copy(mailbox.mailbox, &mailbox.address, seen_by).await?;
+            let sender = Some(principal.actor.id);
+            self.keep_copy(mailbox.mailbox, &mailbox.address, sender).await?;
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ pub struct LocalDelivery {
 pub struct SentCopy {
     /// The mailbox, the folder for what it sends, its opened key.
     pub to: LocalDelivery,
-    /// Whose `\Seen` it has, where each actor has their own.
+    /// Who sent it: they alone have seen it where the mailbox keeps that apart.
     pub seen_by: Option<ActorId>,
 }
 

@@ -39,7 +39,8 @@ impl WriteTx {
         candidates.iter().for_each(|candidate| accepted[candidate.unit] = Accepted::Stored);
         let news = batch.iter().zip(&accepted).filter(|(_, outcome)| **outcome != Accepted::Duplicate);
         let bodies: Vec<BodyRow<'_>> = news.map(|(acceptance, _)| BodyRow::of(&acceptance.body)).collect();
-        let mut entries = self.entries(&candidates)?;
+        let apart = self.sent_apart(&candidates).await?;
+        let mut entries = self.entries(&candidates, &apart)?;
         let validities = self.enter(&bodies, &mut entries).await?;
         let mut queued = Vec::new();
         for candidate in &candidates {
@@ -50,7 +51,7 @@ impl WriteTx {
         }
         for candidate in &candidates {
             if let Target::Sent(copy) = candidate.target {
-                let filed = self.filed(candidate.acceptance, copy, &entries, &validities).await?;
+                let filed = self.filed(candidate.acceptance, copy, &entries, &validities, &apart).await?;
                 accepted[candidate.unit] = Accepted::Filed(filed);
             }
         }
@@ -61,6 +62,15 @@ impl WriteTx {
         Ok(accepted)
     }
 
+    /// Folders of the copies that senders keep, where each reader has a `\Seen` of their own.
+    async fn sent_apart(&mut self, candidates: &[Candidate<'_>]) -> Result<HashSet<i64>, Error> {
+        let copies = candidates.iter().filter_map(|candidate| match candidate.target {
+            Target::Sent(copy) if copy.seen_by.is_some() => Some(copy.to.folder.0),
+            _ => None,
+        });
+        self.kept_apart(copies.collect()).await
+    }
+
     /// Where the copy of a sender went, which is then seen.
     async fn filed(
         &mut self,
@@ -68,11 +78,12 @@ impl WriteTx {
         copy: &SentCopy,
         entries: &[MessageEntry<'_>],
         validities: &BTreeMap<i64, UidValidity>,
+        apart: &HashSet<i64>,
     ) -> Result<Appended, Error> {
         let (folder, body) = (copy.to.folder, acceptance.body.id());
         let is_it = |entry: &&MessageEntry<'_>| entry.folder == folder && entry.body == body.0.as_slice();
         let entry = entries.iter().find(is_it).ok_or(Error::Inconsistent("a copy was not written"))?;
-        if let Some(actor) = copy.seen_by {
+        if let Some(actor) = copy.seen_by.filter(|_| apart.contains(&folder.0)) {
             self.set_private_seen(folder, actor, &[entry.uid], true, None).await?;
         }
         Ok(Appended {
@@ -156,13 +167,19 @@ impl WriteTx {
     }
 
     /// A message for each local recipient and each copy kept, in folder order, with its key wrapped.
-    fn entries<'a>(&self, candidates: &[Candidate<'a>]) -> Result<Vec<MessageEntry<'a>>, Error> {
+    fn entries<'a>(
+        &self,
+        candidates: &[Candidate<'a>],
+        apart: &HashSet<i64>,
+    ) -> Result<Vec<MessageEntry<'a>>, Error> {
         let mut entries = Vec::with_capacity(candidates.len());
         for candidate in candidates {
             let (delivery, flags) = match candidate.target {
                 Target::Local(delivery) => (delivery, SystemFlags::default()),
-                Target::Sent(SentCopy { to, seen_by: None }) => (to, SystemFlags::SEEN),
-                Target::Sent(SentCopy { to, seen_by: Some(_) }) => (to, SystemFlags::default()),
+                Target::Sent(SentCopy { to, seen_by: Some(_) }) if apart.contains(&to.folder.0) => {
+                    (to, SystemFlags::default())
+                }
+                Target::Sent(SentCopy { to, .. }) => (to, SystemFlags::SEEN),
                 Target::Remote(_) => continue,
             };
             let body = &candidate.acceptance.body;

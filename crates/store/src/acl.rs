@@ -5,6 +5,7 @@
 use crate::dialect::{Conn, on};
 use crate::directory::{admin, word};
 use crate::revisions::Concern;
+use crate::seen_mode::APART;
 use crate::writer::{Touches, WriteTx};
 use crate::{Acceptance, Error, Store};
 use mail_types::{
@@ -159,7 +160,7 @@ impl Facts {
              WHERE f.id = $1 AND m.id = $2 AND m.status <> 'deleted'").bind(folder.0).bind(mailbox.0).fetch_optional(&mut *c).await)?;
         let Some((kind, owner, private_seen, special_use)) = row else { return Ok(None) };
         let is_drafts = special_use.as_deref() == Some("\\Drafts");
-        let folder = FolderFacts { private_seen: private_seen != 0, is_drafts };
+        let folder = FolderFacts { private_seen: private_seen == APART, is_drafts };
         Ok(Some(Self { kind: word(&kind)?, owner, folder }))
     }
 }

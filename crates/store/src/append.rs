@@ -5,6 +5,7 @@
 
 use crate::dialect::on;
 use crate::rows::{BodyRow, MessageEntry};
+use crate::seen_mode::SeenMode;
 use crate::told_changes::Touched;
 use crate::transfer::{Refusable, uid};
 use crate::writer::{Touches, WriteTx};
@@ -24,8 +25,8 @@ pub struct Append {
     pub key: MailboxKey,
     /// What it is to hold, in this order.
     pub messages: Vec<NewMessage>,
-    /// The actor who brings them, where `\Seen` is theirs alone.
-    pub private_seen_of: Option<ActorId>,
+    /// Who brings them: they have seen what comes with `\Seen`, alone where the mailbox keeps it apart.
+    pub actor: Option<ActorId>,
     /// The message that gives way to them.
     pub replaced: Option<Replaced>,
 }
@@ -97,10 +98,14 @@ impl WriteTx {
         let Some(keywords) = self.keywords_of(append).await? else {
             return Ok(Err(Refusal::TooManyKeywords));
         };
-        let mut entries = self.appended_entries(append, &keywords)?;
+        let is_apart = self.seen_mode(append.folder).await? == SeenMode::Apart;
+        let seen_by = append.actor.filter(|_| is_apart);
+        let mut entries = self.appended_entries(append, &keywords, seen_by.is_some())?;
         let bodies: Vec<_> = append.messages.iter().map(|message| BodyRow::of(&message.body)).collect();
         let uid_validity = self.place(&bodies, &mut entries).await?;
-        self.note_private_seen(append, &entries).await?;
+        if let Some(actor) = seen_by {
+            self.note_private_seen(append, actor, &entries).await?;
+        }
         let added = entries.iter().map(|entry| uid(entry.uid).0).collect();
         self.tell_messages(append.mailbox, append.folder, "message.added", &added, "").await?;
         if let Some(replaced) = append.replaced {
@@ -161,8 +166,8 @@ impl WriteTx {
         &self,
         append: &'a Append,
         keywords: &HashMap<&[String], i64>,
+        is_private: bool,
     ) -> Result<Vec<MessageEntry<'a>>, Error> {
-        let is_private = append.private_seen_of.is_some();
         let entry = |message: &'a NewMessage| {
             let body = &message.body;
             let flags = if is_private { message.flags.without(SystemFlags::SEEN) } else { message.flags };
@@ -185,9 +190,9 @@ impl WriteTx {
     async fn note_private_seen(
         &mut self,
         append: &Append,
+        actor: ActorId,
         entries: &[MessageEntry<'_>],
     ) -> Result<(), Error> {
-        let Some(actor) = append.private_seen_of else { return Ok(()) };
         let seen = append.messages.iter().zip(entries);
         let seen = seen.filter(|(message, _)| message.flags.contains(SystemFlags::SEEN));
         let uids: Vec<i64> = seen.map(|(_, entry)| entry.uid).collect();

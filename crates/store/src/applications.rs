@@ -4,6 +4,7 @@ use crate::dialect::{Conn, on};
 use crate::directory::{DirectoryError, Refusable, admin, word};
 use crate::holders::is_own;
 use crate::revisions::Concern;
+use crate::seen_mode::APART;
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, KeyError, LoginActor, LoginMailbox, Store};
 use mail_types::{
@@ -120,7 +121,7 @@ impl Store {
         rows.into_iter()
             .map(|(id, address, kind, status, private_seen, rights, role, until, is_holder)| {
                 let role = role.map(|role| word::<Role>(&role)).transpose()?;
-                let facts = FolderFacts { private_seen: private_seen != 0, is_drafts: false };
+                let facts = FolderFacts { private_seen: private_seen == APART, is_drafts: false };
                 Ok(LoginMailbox {
                     id: MailboxId(id),
                     address: address
@@ -128,7 +129,7 @@ impl Store {
                         .map_err(|_| Error::Inconsistent("a mailbox has a malformed address"))?,
                     kind: word(&kind)?,
                     status: word(&status)?,
-                    private_seen: private_seen != 0,
+                    private_seen: private_seen == APART,
                     actors: vec![LoginActor {
                         actor: Actor { id: actor, kind: ActorKind::Application },
                         rights: Grant::of(role, Rights::from_letters(&rights)).rights_in(facts),

@@ -2,6 +2,7 @@
 
 use crate::dialect::on;
 use crate::flags::Ranges;
+use crate::seen_mode::SeenMode;
 use crate::transfer::{Refusable, Source};
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, MailboxKey, Moved, Refusal, Store};
@@ -21,10 +22,8 @@ pub struct Crossing {
     pub flags: SystemFlags,
     /// Whether keywords go along.
     pub keywords: bool,
-    /// Who copies, where `\Seen` of the source is theirs alone.
-    pub seen_from: Option<ActorId>,
-    /// Who copies, where `\Seen` of the target is theirs alone.
-    pub seen_to: Option<ActorId>,
+    /// Who copies: what they have seen is theirs alone in a mailbox that keeps it apart.
+    pub actor: ActorId,
 }
 
 impl Crossing {
@@ -108,6 +107,12 @@ impl WriteTx {
         ranges: &Ranges,
         count: Option<usize>,
     ) -> Refusable<Moved> {
+        let modes = if crossing.is_across() {
+            (self.seen_mode(crossing.from.1).await?, self.seen_mode(crossing.to.1).await?)
+        } else {
+            let mode = self.settle_seen(crossing.from.1, ranges).await?;
+            (mode, mode)
+        };
         let mut sources = self.sources(crossing.from.1, ranges).await?;
         if count.is_some_and(|count| count != sources.len()) {
             return Ok(Err(Refusal::Incomplete));
@@ -116,27 +121,34 @@ impl WriteTx {
         if !self.fits(crossing.to.0, sources.len(), size).await? {
             return Ok(Err(Refusal::OverQuota));
         }
-        let seen = self.pack(crossing, &mut sources).await?;
+        let seen = self.pack(crossing, modes, &mut sources).await?;
         let moved = self.place_copies(crossing.from, crossing.to, &sources, crossing.keys.as_ref()).await?;
-        if let (Ok(moved), Some(actor)) = (&moved, crossing.seen_to)
+        if let Ok(moved) = &moved
             && crossing.is_across()
+            && modes.1 == SeenMode::Apart
         {
             let copies = moved.uids.iter().filter(|(from, _)| seen.contains(&i64::from(from.0)));
             let copies: Vec<i64> = copies.map(|(_, to)| i64::from(to.0)).collect();
-            self.set_private_seen(crossing.to.1, actor, &copies, true, None).await?;
+            self.set_private_seen(crossing.to.1, crossing.actor, &copies, true, None).await?;
         }
         Ok(moved)
     }
 
     /// Takes off what does not go along. Returns which of the messages whoever copies has seen, when the mailboxes are two.
-    async fn pack(&mut self, crossing: &Crossing, sources: &mut [Source]) -> Result<HashSet<i64>, Error> {
+    async fn pack(
+        &mut self,
+        crossing: &Crossing,
+        (from, to): (SeenMode, SeenMode),
+        sources: &mut [Source],
+    ) -> Result<HashSet<i64>, Error> {
         let seen_bit = i64::from(SystemFlags::SEEN.0);
-        let private = match crossing.seen_from {
-            Some(actor) if crossing.is_across() => Some(self.seen_by(crossing.from.1, actor, sources).await?),
-            _ => None,
+        let private = if crossing.is_across() && from != SeenMode::Shared {
+            Some(self.seen_by(crossing.from.1, crossing.actor, sources).await?)
+        } else {
+            None
         };
         // What all had seen before each had their own stays so in the copy, whoever makes it.
-        let kept = if crossing.seen_from.is_some() && !crossing.is_across() { seen_bit } else { 0 };
+        let kept = if from == SeenMode::Apart && !crossing.is_across() { seen_bit } else { 0 };
         let mut seen = HashSet::new();
         for source in sources {
             if let Some(private) = &private {
@@ -150,7 +162,7 @@ impl WriteTx {
             if crossing.is_across() && source.flags & seen_bit != 0 {
                 seen.insert(source.uid);
                 // Seen by one reader is not seen by all.
-                if crossing.seen_to.is_some() {
+                if to == SeenMode::Apart {
                     source.flags &= !seen_bit;
                 }
             }

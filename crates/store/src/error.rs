@@ -35,6 +35,9 @@ pub enum Error {
     /// A request was taken over by another that bears the same Idempotency-Key: what the first one does must not stand.
     #[error("the request was taken over by another with the same Idempotency-Key")]
     TakenOver,
+    /// What many wait for takes so long that they are let go.
+    #[error("the database takes too long")]
+    TooSlow,
     /// The writer has stopped.
     #[error("the store is closing")]
     Closing,

@@ -71,18 +71,19 @@ type PlannedFlags = (i64, (i64, i64), (i64, i64));
 pub(crate) type Ranges = Vec<(u32, u32)>;
 
 impl Store {
-    /// Changes flags of the messages in `ranges`; messages that already have them are not touched and not returned.
+    /// Changes flags of the messages in `ranges`; messages that already have them are not touched and not returned. `\Seen` is the actor's alone where the
+    /// mailbox keeps it apart, as it does when it is written.
     pub async fn store_flags(
         &self,
         folder: FolderId,
-        private_seen_of: Option<ActorId>,
+        actor: Option<ActorId>,
         ranges: Vec<(u32, u32)>,
         action: FlagAction,
         flags: SystemFlags,
         keywords: Vec<String>,
     ) -> Result<Option<Vec<FlagChange>>, Error> {
         let asked = FlagStore::any(action, flags, keywords);
-        let stored = self.store_flags_if(folder, private_seen_of, ranges, asked).await?;
+        let stored = self.store_flags_if(folder, actor, ranges, asked).await?;
         Ok(stored.map(|stored| stored.changes))
     }
 
@@ -91,14 +92,14 @@ impl Store {
     pub async fn store_flags_if(
         &self,
         folder: FolderId,
-        private_seen_of: Option<ActorId>,
+        actor: Option<ActorId>,
         ranges: Vec<(u32, u32)>,
         asked: FlagStore,
     ) -> Result<Option<FlagsStored>, Error> {
         self.write(Touches::from(folder), move |tx| {
             let (ranges, asked) = (ranges.clone(), asked.clone());
             Box::pin(async move {
-                let stored = tx.store_flags(folder, private_seen_of, &ranges, &asked).await?;
+                let stored = tx.store_flags(folder, actor, &ranges, &asked).await?;
                 if let Some(stored) = &stored {
                     tx.tell_flags(folder, &stored.changes, &asked).await?;
                 }
@@ -141,10 +142,11 @@ impl WriteTx {
     pub(crate) async fn store_flags(
         &mut self,
         folder: FolderId,
-        private_seen_of: Option<ActorId>,
+        actor: Option<ActorId>,
         ranges: &Ranges,
         asked: &FlagStore,
     ) -> Result<Option<FlagsStored>, Error> {
+        let private_seen_of = self.seen_apart_of(folder, actor, ranges).await?;
         let Some(bits) = (match asked.action {
             FlagAction::Remove => Some(self.known_keyword_bits(folder, &asked.keywords).await?),
             FlagAction::Replace | FlagAction::Add => self.keyword_bits(folder, &asked.keywords).await?,
@@ -353,7 +355,7 @@ fn is_only_seen(old: (i64, i64), new: (i64, i64)) -> bool {
 }
 
 /// The text of a JSON array, for SQLite's `json_each`: a list of any length is one parameter.
-fn json_list(uids: &[i64]) -> String {
+pub(crate) fn json_list(uids: &[i64]) -> String {
     let mut text = String::with_capacity(uids.len() * 8 + 2);
     text.push('[');
     for (i, uid) in uids.iter().enumerate() {

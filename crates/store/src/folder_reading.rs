@@ -67,6 +67,8 @@ pub struct FolderReading {
     pub expunged: Vec<Uid>,
     /// Whether every message is in `rows`.
     pub is_whole: bool,
+    /// Whether, once they were read, readers may have a `\Seen` of their own: who read the shared one may not know all then.
+    pub is_seen_apart: bool,
 }
 
 /// What changed in a folder since a modification sequence.
@@ -82,6 +84,8 @@ pub struct FolderChanges {
     pub expunged: Vec<Uid>,
     /// Every message is in `rows`: it is not known any more what went, and when.
     pub is_whole: bool,
+    /// Whether, once they were read, readers may have a `\Seen` of their own: who read the shared one may not know all then.
+    pub is_seen_apart: bool,
 }
 
 impl Store {
@@ -105,7 +109,8 @@ impl Store {
         };
         status.modseq = complete_up_to(status.modseq, &rows);
         let keywords = self.keywords(folder).await?;
-        Ok(Some(FolderReading { status, keywords, rows, expunged, is_whole }))
+        let is_seen_apart = self.is_seen_apart(folder).await?;
+        Ok(Some(FolderReading { status, keywords, rows, expunged, is_whole, is_seen_apart }))
     }
 
     /// From which UID on messages are recent for a session that reads a folder with these counters. With `claim` (SELECT, not EXAMINE) later
@@ -192,6 +197,7 @@ impl Store {
                 rows: Vec::new(),
                 expunged: Vec::new(),
                 is_whole: false,
+                is_seen_apart: private_seen_of.is_some(),
             }));
         }
         let changed = self.changed_rows(folder, private_seen_of, since).await?;
@@ -202,7 +208,8 @@ impl Store {
         };
         let keywords = self.keywords(folder).await?;
         let modseq = complete_up_to(now, &rows);
-        Ok(Some(FolderChanges { modseq, keywords, rows, expunged, is_whole }))
+        let is_seen_apart = self.is_seen_apart(folder).await?;
+        Ok(Some(FolderChanges { modseq, keywords, rows, expunged, is_whole, is_seen_apart }))
     }
 
     /// Messages that changed or came since, and those that went; `None` when what is kept of these does not reach back so far.

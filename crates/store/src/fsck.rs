@@ -17,7 +17,7 @@ pub struct FsckReport {
     pub folder_counters: u64,
     /// Mailboxes whose use was wrong.
     pub mailbox_counters: u64,
-    /// Counts of what an actor has seen that were wrong, and `\Seen` of messages that are gone.
+    /// Counts of what an actor has seen that were wrong, `\Seen` of messages that are gone, and mailboxes where it is one for all and some reader has their own.
     pub private_seen: u64,
     /// Body rows that neither a message nor a queue entry refers to, and that wait for no sweep.
     pub unreferenced_bodies: u64,
@@ -60,6 +60,8 @@ const SEEN_TRUTH: &str = "SELECT s.folder_id, s.actor_id, CAST(SUM(s.is_set - (m
     JOIN messages m ON m.folder_id = s.folder_id AND m.uid = s.uid GROUP BY s.folder_id, s.actor_id";
 const SEEN_OF_NOTHING: &str =
     "NOT EXISTS (SELECT 1 FROM messages m WHERE m.folder_id = seen.folder_id AND m.uid = seen.uid)";
+/// Mailboxes in which `\Seen` is one for all, and some reader has their own.
+const SEEN_WHERE_IT_IS_ONE: &str = "private_seen = 0 AND EXISTS (SELECT 1 FROM folders f JOIN seen s ON s.folder_id = f.id WHERE f.mailbox_id = mailboxes.id)";
 const UNREFERENCED: &str = "SELECT b.id FROM bodies b WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.body_id = b.id) \
     AND NOT EXISTS (SELECT 1 FROM queue_entries q WHERE q.body_id = b.id) AND NOT EXISTS (SELECT 1 FROM released_bodies r WHERE r.body_id = b.id)";
 
@@ -98,7 +100,11 @@ impl Store {
             "SELECT COUNT(*) FROM ({SEEN_TRUTH}) t LEFT JOIN seen_counts c ON c.folder_id = t.folder_id AND c.actor_id = t.actor_id WHERE c.folder_id IS NULL AND t.n <> 0"
         );
         let of_nothing = format!("SELECT COUNT(*) FROM seen WHERE {SEEN_OF_NOTHING}");
-        Ok(self.count(&wrong).await? + self.count(&uncounted).await? + self.count(&of_nothing).await?)
+        let of_one = format!("SELECT COUNT(*) FROM mailboxes WHERE {SEEN_WHERE_IT_IS_ONE}");
+        Ok(self.count(&wrong).await?
+            + self.count(&uncounted).await?
+            + self.count(&of_nothing).await?
+            + self.count(&of_one).await?)
     }
 
     /// Compares rows with what is there, slice by slice, without reading a body.
@@ -162,6 +168,8 @@ impl WriteTx {
                 "UPDATE mailboxes SET used_messages = t.n, used_bytes = t.s FROM ({MAILBOX_TRUTH}) t WHERE t.id = mailboxes.id AND ({MAILBOX_WRONG})"
             ),
             format!("DELETE FROM seen WHERE {SEEN_OF_NOTHING}"),
+            // The housekeeping makes it one.
+            format!("UPDATE mailboxes SET private_seen = 2 WHERE {SEEN_WHERE_IT_IS_ONE}"),
             "UPDATE seen_counts SET seen_count = 0 WHERE NOT EXISTS (SELECT 1 FROM seen s WHERE s.folder_id = seen_counts.folder_id \
              AND s.actor_id = seen_counts.actor_id)"
                 .to_owned(),

@@ -3,6 +3,7 @@
 use crate::dialect::on;
 use crate::directory::word;
 use crate::mailboxes::MAILBOX_MESSAGES_MAX;
+use crate::seen_mode::APART;
 use crate::{Error, Store};
 use mail_types::{
     Actor, ActorId, ActorKind, Address, FolderFacts, FolderId, Grant, MailboxId, MailboxKind, MailboxStatus,
@@ -116,7 +117,7 @@ impl Store {
             "SELECT a.id, a.user_id, g.rights, g.role, g.expires_at_ms FROM grants g JOIN actors a ON a.id = g.actor_id JOIN users u ON u.id = a.user_id \
              WHERE g.mailbox_id = $1 AND g.folder_id IS NULL AND (g.expires_at_ms IS NULL OR g.expires_at_ms > $2) AND u.disabled_at_ms IS NULL AND a.disabled_at_ms IS NULL ORDER BY g.id")
             .bind(id).bind(now.0).fetch_all(&mut *c).await)?;
-        let facts = FolderFacts { private_seen: private_seen != 0, is_drafts: false };
+        let facts = FolderFacts { private_seen: private_seen == APART, is_drafts: false };
         for (actor, user, rights, role, until) in grants {
             if actors.iter().any(|known| known.actor.id == ActorId(actor)) {
                 continue;
@@ -135,7 +136,7 @@ impl Store {
             address: address.parse().map_err(|_| Error::Inconsistent("a mailbox has a malformed address"))?,
             kind: word(&kind)?,
             status: word(&status)?,
-            private_seen: private_seen != 0,
+            private_seen: private_seen == APART,
             actors,
         }))
     }

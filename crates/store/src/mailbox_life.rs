@@ -66,11 +66,17 @@ impl Store {
         expected: Option<i64>,
         change: MailboxChange,
     ) -> Refusable<()> {
-        self.write(Touches::from(mailbox), move |tx| {
-            let change = change.clone();
-            Box::pin(async move { tx.change_mailbox(mailbox, expected, &change).await })
-        })
-        .await
+        let unites = change.private_seen == Some(false);
+        let changed = self
+            .write(Touches::from(mailbox), move |tx| {
+                let change = change.clone();
+                Box::pin(async move { tx.change_mailbox(mailbox, expected, &change).await })
+            })
+            .await?;
+        if unites && changed.is_ok() {
+            self.begin_to_unite(mailbox).await;
+        }
+        Ok(changed)
     }
 
     /// The holder asks that the directory shows the mailbox no more, or shows it again.
@@ -197,13 +203,14 @@ impl WriteTx {
         };
         on!(self.conn(), c => sqlx::query(
             "UPDATE mailboxes SET finess = $2, siret = $3, organization_name = $4, department = $5, application_name = $6, description = $7, \
-             quota_bytes = $8, quota_is_own = $9, files_sent = $10, private_seen = $11, revision = revision + 1 WHERE id = $1")
+             quota_bytes = $8, quota_is_own = $9, files_sent = $10, \
+             private_seen = CASE WHEN $11 = 1 OR private_seen = 0 THEN $11 ELSE 2 END, revision = revision + 1 WHERE id = $1")
             .bind(mailbox.0).bind(&organization.finess).bind(&organization.siret).bind(&organization.name).bind(&organization.department)
             .bind(change.application_name.as_ref().unwrap_or(&before.application_name)).bind(change.description.as_ref().unwrap_or(&before.description))
             .bind(i64::try_from(quota).unwrap_or(i64::MAX)).bind(i64::from(is_own)).bind(i64::from(change.files_sent.unwrap_or(before.files_sent)))
             .bind(i64::from(change.private_seen.unwrap_or(before.private_seen))).execute(&mut *c).await.map(|_| ()))?;
-        if let Some(is_private) = change.private_seen.filter(|wanted| *wanted != before.private_seen) {
-            self.part_seen(mailbox, is_private).await?;
+        if change.private_seen.is_some_and(|wanted| wanted != before.private_seen) {
+            self.directory_moved(Concern::Mailbox(mailbox)).await?;
         }
         self.tell_of_mailbox("mailbox.changed", &before).await?;
         Ok(Ok(()))

@@ -3,6 +3,7 @@
 use crate::dialect::{Conn, on};
 use crate::directory::word;
 use crate::persons::{Identity, like, literals};
+use crate::seen_mode::APART;
 use crate::{Error, Store};
 use mail_types::{
     Address, DomainId, MailboxId, MailboxKind, MailboxStatus, Role, Timestamp, UserId, Workflow,
@@ -341,7 +342,7 @@ impl Columns {
             is_hidden: self.hide_from_directory != 0,
             hide_requested: self.hide_requested.map(|asked| asked != 0),
             files_sent: self.files_sent != 0,
-            private_seen: self.private_seen != 0,
+            private_seen: self.private_seen == APART,
             quota_bytes: self.quota_bytes.unsigned_abs(),
             quota_is_own: self.quota_is_own != 0,
             used_bytes: self.used_bytes.max(0).unsigned_abs(),

@@ -15,8 +15,8 @@ pub struct MessageChange {
     pub folder: FolderId,
     /// Its UID there.
     pub uid: Uid,
-    /// The reader, when `\Seen` is theirs alone.
-    pub private_seen_of: Option<ActorId>,
+    /// Who changes it: `\Seen` is theirs alone where the mailbox keeps it apart.
+    pub actor: Option<ActorId>,
     /// The modification sequence that was read; none for whatever there is.
     pub expected: Option<ModSeq>,
     /// Flags and keywords to be set.
@@ -70,12 +70,12 @@ impl Store {
         mailbox: MailboxId,
         folder: FolderId,
         uid: Uid,
-        private_seen_of: Option<ActorId>,
+        actor: Option<ActorId>,
         expected: Option<ModSeq>,
     ) -> Refusable<()> {
         self.write(Touches::from(mailbox), move |tx| {
             Box::pin(async move {
-                if let Err(refusal) = tx.is_as_read(folder, uid, private_seen_of, expected).await? {
+                if let Err(refusal) = tx.is_as_read(folder, uid, actor, expected).await? {
                     return Ok(Err(refusal));
                 }
                 tx.remove_told(mailbox, folder, &vec![(uid.0, uid.0)], false).await.map(Ok)
@@ -87,8 +87,8 @@ impl Store {
 
 impl WriteTx {
     async fn change_message(&mut self, change: &MessageChange) -> Refusable<Placed> {
-        let MessageChange { mailbox, folder, uid, private_seen_of, .. } = *change;
-        if let Err(refusal) = self.is_as_read(folder, uid, private_seen_of, change.expected).await? {
+        let MessageChange { mailbox, folder, uid, actor, .. } = *change;
+        if let Err(refusal) = self.is_as_read(folder, uid, actor, change.expected).await? {
             return Ok(Err(refusal));
         }
         let placed = match change.move_to.filter(|target| *target != folder) {
@@ -111,7 +111,7 @@ impl WriteTx {
             [(FlagAction::Add, "set", &change.add), (FlagAction::Remove, "cleared", &change.remove)]
         {
             let asked = FlagStore::any(action, *flags, keywords.clone());
-            let stored = self.store_flags(placed.folder, private_seen_of, &range, &asked).await?;
+            let stored = self.store_flags(placed.folder, actor, &range, &asked).await?;
             let Some(FlagsStored { changes: changed, .. }) = stored else {
                 return Ok(Err(Refusal::TooManyKeywords.into()));
             };
@@ -131,13 +131,13 @@ impl WriteTx {
         &mut self,
         folder: FolderId,
         uid: Uid,
-        private_seen_of: Option<ActorId>,
+        actor: Option<ActorId>,
         expected: Option<ModSeq>,
     ) -> Refusable<()> {
         let row: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as(
             "SELECT CASE WHEN s.modseq > m.modseq THEN s.modseq ELSE m.modseq END FROM messages m \
              LEFT JOIN seen s ON s.folder_id = m.folder_id AND s.actor_id = $3 AND s.uid = m.uid WHERE m.folder_id = $1 AND m.uid = $2")
-            .bind(folder.0).bind(i64::from(uid.0)).bind(private_seen_of.map_or(-1, |actor| actor.0)).fetch_optional(&mut *c).await)?;
+            .bind(folder.0).bind(i64::from(uid.0)).bind(actor.map_or(-1, |actor| actor.0)).fetch_optional(&mut *c).await)?;
         Ok(match row {
             None => Err(MessageRefusal::Gone),
             Some((modseq,)) if expected.is_some_and(|expected| expected.0 != modseq.unsigned_abs()) => {

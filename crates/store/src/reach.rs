@@ -5,6 +5,7 @@
 use crate::dialect::on;
 use crate::directory::word;
 use crate::holders::is_own;
+use crate::seen_mode::APART;
 use crate::{Error, Store};
 use mail_types::{
     ActorId, Address, FolderId, Grant, MailboxId, MailboxKind, MailboxStatus, Rights, Role, Timestamp,
@@ -113,7 +114,7 @@ fn mailbox(row: &Tuple) -> Result<GivenMailbox, Error> {
         address: row.1.parse().map_err(|_| Error::Inconsistent("a mailbox has a malformed address"))?,
         kind: word(&row.2)?,
         status: word(&row.3)?,
-        private_seen: row.4 != 0,
+        private_seen: row.4 == APART,
         belongs: row.5,
         is_holder: row.6,
         grant: None,

@@ -16,11 +16,9 @@ pub struct SendFor {
     pub status: MailboxStatus,
     /// Whether what is sent for it is filed among its own sent messages.
     pub files_sent: bool,
-    /// Whether `\Seen` is kept for each actor apart.
-    pub private_seen: bool,
 }
 
-type Columns = (i64, String, String, i64, i64, i64, Option<String>);
+type Columns = (i64, String, String, i64, i64, Option<String>);
 
 impl Store {
     /// The mailbox of an address, if the actor holds it or has a grant in force that lets them send for it, whatever its state.
@@ -32,12 +30,12 @@ impl Store {
     ) -> Result<Option<SendFor>, Error> {
         let mut reader = self.reader().await?;
         let row: Option<Columns> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT m.id, m.address, m.status, m.files_sent, m.private_seen, CAST(CASE WHEN m.owner_user_id = a.user_id THEN 1 ELSE 0 END AS BIGINT), g.role \
+            "SELECT m.id, m.address, m.status, m.files_sent, CAST(CASE WHEN m.owner_user_id = a.user_id THEN 1 ELSE 0 END AS BIGINT), g.role \
              FROM mailboxes m JOIN actors a ON a.id = $2 LEFT JOIN users u ON u.id = a.user_id \
              LEFT JOIN grants g ON g.mailbox_id = m.id AND g.actor_id = a.id AND g.folder_id IS NULL AND (g.expires_at_ms IS NULL OR g.expires_at_ms > $3) \
              WHERE m.address = $1 AND a.disabled_at_ms IS NULL AND u.disabled_at_ms IS NULL")
             .bind(address.canonical()).bind(actor.0).bind(now.0).fetch_optional(&mut *c).await)?;
-        let Some((mailbox, address, status, files_sent, private_seen, holds, role)) = row else {
+        let Some((mailbox, address, status, files_sent, holds, role)) = row else {
             return Ok(None);
         };
         let role = role.map(|role| word::<Role>(&role)).transpose()?;
@@ -49,7 +47,6 @@ impl Store {
             address: address.parse().map_err(|_| Error::Inconsistent("a mailbox has a malformed address"))?,
             status: word(&status)?,
             files_sent: files_sent != 0,
-            private_seen: private_seen != 0,
         }))
     }
 }

@@ -137,6 +137,7 @@ impl WriteTx {
         count: Option<usize>,
         keys: Option<&(MailboxKey, MailboxKey)>,
     ) -> Refusable<Moved> {
+        self.settle_seen(from.1, ranges).await?;
         let sources = self.sources(from.1, ranges).await?;
         if count.is_some_and(|count| count != sources.len()) {
             return Ok(Err(Refusal::Incomplete));
@@ -159,6 +160,7 @@ impl WriteTx {
     ) -> Refusable<Moved> {
         let all = vec![(1, u32::MAX)];
         let ranges = ranges.unwrap_or(&all);
+        self.settle_seen(from, ranges).await?;
         let sources = self.sources(from, ranges).await?;
         if count.is_some_and(|count| count != sources.len()) {
             return Ok(Err(Refusal::Incomplete));

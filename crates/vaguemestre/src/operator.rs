@@ -522,6 +522,7 @@ async fn housekeeping(store: Store, queue_keep_days: u32, mut drain: Drain) {
 async fn sweep_all(store: &Store) -> Result<(), store::Error> {
     store.trim_log().await?;
     while store.erase_expired().await? {}
+    while store.unite_seen().await? {}
     while store.sweep_released().await? > 0 {}
     while store.sweep_grants().await? > 0 {}
     Ok(())

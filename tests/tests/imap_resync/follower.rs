@@ -39,6 +39,8 @@ pub(crate) struct Told {
 pub(crate) struct Follower {
     imap: Imap,
     habit: Habit,
+    /// What stands before the names of folders.
+    base: String,
     validity: u64,
     /// All changes up to here are known.
     highest: u64,
@@ -49,7 +51,13 @@ pub(crate) struct Follower {
 
 impl Follower {
     pub(crate) async fn enter(imap: Imap, habit: Habit) -> Self {
-        let mut follower = Self { imap, habit, validity: 0, highest: 0, list: Vec::new(), takes_new: false };
+        Self::enter_at(imap, habit, "").await
+    }
+
+    /// In another's mailbox.
+    pub(crate) async fn enter_at(imap: Imap, habit: Habit, base: &str) -> Self {
+        let (base, list) = (base.to_owned(), Vec::new());
+        let mut follower = Self { imap, habit, base, validity: 0, highest: 0, list, takes_new: false };
         follower.begin().await;
         follower.select().await;
         follower
@@ -98,7 +106,7 @@ impl Follower {
             }
             Step::Idle => self.imap.idled().await,
             Step::Append(flags) => {
-                let arguments = format!("INBOX ({})", flags.join(" "));
+                let arguments = format!("\"{}INBOX\" ({})", self.base, flags.join(" "));
                 self.imap.append(&arguments, b"Subject: x\r\n\r\nx\r\n").await
             }
             step => match self.command(step) {
@@ -176,10 +184,10 @@ impl Follower {
             Step::Expunge => "EXPUNGE".to_owned(),
             Step::UidExpunge(uids) => format!("UID EXPUNGE {}", set(uids, true)?),
             Step::Copy { by_uid, targets } => {
-                format!("{}COPY {} INBOX", uid(*by_uid), set(targets, *by_uid)?)
+                format!("{}COPY {} \"{}INBOX\"", uid(*by_uid), set(targets, *by_uid)?, self.base)
             }
             Step::Move { by_uid, targets } => {
-                format!("{}MOVE {} Archive", uid(*by_uid), set(targets, *by_uid)?)
+                format!("{}MOVE {} \"{}Archive\"", uid(*by_uid), set(targets, *by_uid)?, self.base)
             }
             Step::Fetch { by_uid } if *by_uid || !self.list.is_empty() => {
                 format!("{}FETCH 1:* (FLAGS)", uid(*by_uid))
@@ -330,7 +338,7 @@ impl Follower {
     async fn select(&mut self) {
         if self.habit != Habit::Resyncs || self.validity == 0 {
             self.list.clear();
-            let response = self.imap.ok("SELECT INBOX").await;
+            let response = self.imap.ok(&format!("SELECT \"{}INBOX\"", self.base)).await;
             self.hear(&response, false);
             self.stand(&response);
             self.fetch_new().await;
@@ -338,8 +346,8 @@ impl Follower {
         }
         let known = std::mem::take(&mut self.list).into_iter();
         let mut cache: BTreeMap<u32, Known> = known.filter_map(|known| Some((known.uid?, known))).collect();
-        let response =
-            self.imap.ok(&format!("SELECT INBOX (QRESYNC ({} {}))", self.validity, self.highest)).await;
+        let resync = format!("(QRESYNC ({} {}))", self.validity, self.highest);
+        let response = self.imap.ok(&format!("SELECT \"{}INBOX\" {resync}", self.base)).await;
         let (mut count, mut numbered) = (0, Vec::new());
         for line in response.text().lines() {
             let words: Vec<&str> = line.splitn(4, ' ').collect();
@@ -390,7 +398,7 @@ impl Follower {
     /// Somebody who knows nothing fetches everything, and finds the same.
     pub(crate) async fn is_what_a_newcomer_finds(&self, newcomer: Imap) {
         let habit = if self.habit == Habit::Counts { Habit::Counts } else { Habit::KeepsModseqs };
-        let newcomer = Self::enter(newcomer, habit).await;
+        let newcomer = Self::enter_at(newcomer, habit, &self.base).await;
         assert_eq!(self.list, newcomer.list, "{:?}", self.imap);
     }
 }

@@ -5,7 +5,8 @@ mod random;
 
 use follower::{Follower, Habit};
 use random::Random;
-use scenarios::{Demo, Imap, Mailbox};
+use scenarios::{Api, Demo, Imap, Mailbox};
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -137,6 +138,104 @@ async fn whoever_acts_every_client_comes_to_the_same_folder() {
         follower.is_what_a_newcomer_finds(login(&demo, &mailbox).await).await;
     }
     assert!(steps > 20, "only {steps} steps were made");
+}
+
+/// Two readers of a mailbox, of which one holds it.
+struct Readers {
+    demo: Arc<Demo>,
+    api: Api,
+    mailboxes: [Mailbox; 2],
+    /// What stands before the names of folders.
+    bases: [String; 2],
+}
+
+impl Readers {
+    async fn new(name: &str) -> Self {
+        let demo = Demo::shared();
+        let mailboxes =
+            ["chef", "infirmier"].map(|who| demo.north().new_mailbox(&format!("{name}.{who}"), "50M"));
+        let api = Api::admin(&demo, demo.north());
+        let grant = json!({"login": mailboxes[1].address, "role": "manage"});
+        api.post(&format!("/mailboxes/{}/delegations", mailboxes[0].address), &grant).await.expect(201);
+        let bases = [String::new(), format!("Other Users/{}/", mailboxes[0].address)];
+        Self { demo, api, mailboxes, bases }
+    }
+
+    async fn enter(&self, reader: usize, habit: Habit) -> Follower {
+        Follower::enter_at(login(&self.demo, &self.mailboxes[reader]).await, habit, &self.bases[reader]).await
+    }
+
+    /// Whether each has a `\Seen` of their own from now on.
+    async fn keep_seen_apart(&self, is_apart: bool) {
+        let path = format!("/mailboxes/{}", self.mailboxes[0].address);
+        let etag = self.api.get(&path).await.expect(200).etag().to_owned();
+        self.api.patch(&path, &etag, &json!({"privateSeen": is_apart})).await.expect(200);
+    }
+}
+
+/// Two readers of one mailbox: what each has seen is theirs, or one for both, as the mailbox has it at that moment; all else is of both.
+#[tokio::test]
+async fn readers_with_and_without_a_seen_of_their_own_see_what_they_should() {
+    let mut random = Random::of_this_run();
+    let readers = Readers::new("lecteurs").await;
+    fill(&mut login(&readers.demo, &readers.mailboxes[0]).await, 8).await;
+    let mut is_apart = true;
+    readers.keep_seen_apart(is_apart).await;
+    let mut followers = Vec::new();
+    for (habit, reader) in [
+        (Habit::Counts, 0),
+        (Habit::Resyncs, 1),
+        (Habit::Resyncs, 0),
+        (Habit::KeepsUids, 1),
+        (Habit::KeepsModseqs, 1),
+    ] {
+        followers.push((reader, readers.enter(reader, habit).await));
+    }
+    let mut folders = [followers[0].1.flags_by_uid(), followers[1].1.flags_by_uid()];
+    let end = Instant::now() + WORK;
+    let (mut steps, mut switches) = (0, 0);
+    while Instant::now() < end && steps < 900 {
+        steps += 1;
+        if random.below(30) == 0 {
+            is_apart = !is_apart;
+            switches += 1;
+            readers.keep_seen_apart(is_apart).await;
+            if !is_apart {
+                random::unite(&mut folders);
+            }
+            continue;
+        }
+        let at = random.below(followers.len());
+        let (reader, follower) = &mut followers[at];
+        let reader = *reader;
+        let step = random::step(&mut random, follower);
+        let told = follower.act(&step, &readers.demo, &readers.mailboxes[reader]).await;
+        step.happened(&mut folders[reader], &told);
+        if is_apart {
+            step.happened_to_another(&mut folders[1 - reader], &told);
+        } else {
+            step.happened(&mut folders[1 - reader], &told);
+        }
+        if told.is_done && step.tells_everything() {
+            let (found, folder) = (follower.flags_by_uid(), &folders[reader]);
+            assert_eq!(found, *folder, "after {steps} steps, {step:?} by {reader}, apart: {is_apart}, of {random:?}");
+        }
+    }
+    for (reader, follower) in &mut followers {
+        follower.settle().await;
+        assert_eq!(follower.flags_by_uid(), folders[*reader], "at the end, of {random:?}");
+        follower.comes_back(&readers.demo, &readers.mailboxes[*reader]).await;
+        follower.is_what_a_newcomer_finds(login(&readers.demo, &readers.mailboxes[*reader]).await).await;
+        let unseen = folders[*reader].values().filter(|flags| !flags.contains("\\Seen")).count();
+        let inbox = format!("{}INBOX", readers.bases[*reader]);
+        let status = login(&readers.demo, &readers.mailboxes[*reader])
+            .await
+            .ok(&format!("STATUS \"{inbox}\" (MESSAGES UNSEEN)"))
+            .await
+            .text();
+        assert!(status.contains(&format!("UNSEEN {unseen})")), "{status} of {:?}", folders[*reader]);
+    }
+    assert!(steps > 20, "only {steps} steps were made, {switches} of them switches");
 }
 
 /// All at once: nobody knows what the folder holds before all have come to rest.

@@ -132,6 +132,17 @@ pub(crate) fn change(have: &mut BTreeSet<String>, sign: &str, flags: &[&str]) {
     }
 }
 
+/// What two readers see once `\Seen` is one for both.
+pub(crate) fn unite(folders: &mut [Folder; 2]) {
+    let seen = |folder: &Folder| -> BTreeSet<u32> {
+        folder.iter().filter(|(_, flags)| flags.contains("\\Seen")).map(|(uid, _)| *uid).collect()
+    };
+    let seen: BTreeSet<u32> = folders.iter().flat_map(seen).collect();
+    for (uid, flags) in folders.iter_mut().flatten().filter(|(uid, _)| seen.contains(uid)) {
+        flags.insert("\\Seen".to_owned());
+    }
+}
+
 impl Step {
     /// After it, the client knows the folder as it is.
     pub(crate) fn tells_everything(&self) -> bool {
@@ -153,6 +164,25 @@ impl Step {
             Self::Store { by_uid, .. } | Self::Fetch { by_uid } => *by_uid,
             Self::Search => false,
             _ => true,
+        }
+    }
+
+    /// What it did for another reader, who has a `\Seen` of their own.
+    pub(crate) fn happened_to_another(&self, folder: &mut Folder, told: &Told) {
+        let seen_by_them: BTreeSet<u32> =
+            folder.iter().filter(|(_, flags)| flags.contains("\\Seen")).map(|(uid, _)| *uid).collect();
+        self.happened(folder, told);
+        let stays = |uid: &u32| match self {
+            Self::Store { targets, .. } => targets.contains(uid),
+            Self::Append(_) => told.new_uids.iter().any(|(_, new)| new == uid),
+            _ => false,
+        };
+        for (uid, flags) in folder.iter_mut().filter(|(uid, _)| stays(uid)) {
+            if seen_by_them.contains(uid) {
+                flags.insert("\\Seen".to_owned());
+            } else {
+                flags.remove("\\Seen");
+            }
         }
     }
 

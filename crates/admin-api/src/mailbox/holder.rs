@@ -47,9 +47,9 @@ impl Holder {
         self.principal.mailbox
     }
 
-    /// The actor, when `\Seen` is theirs alone.
-    pub(crate) fn private_seen_of(&self) -> Option<ActorId> {
-        self.principal.private_seen.then_some(self.principal.actor.id)
+    /// Whose `\Seen` is shown and set, where the mailbox keeps it apart.
+    pub(crate) fn reader(&self) -> Option<ActorId> {
+        Some(self.principal.actor.id)
     }
 
     /// Refuses who lacks one of the rights of these letters (RFC 4314 §2.1).
@@ -78,7 +78,7 @@ impl Holder {
 
     /// A folder of the mailbox.
     pub(crate) async fn folder(&self, folder: FolderId) -> Result<FolderSummary, Problem> {
-        let found = self.store.folder_summary(self.mailbox(), self.private_seen_of(), folder).await?;
+        let found = self.store.folder_summary(self.mailbox(), self.reader(), folder).await?;
         found.ok_or_else(|| Problem::new(Code::NotFound))
     }
 

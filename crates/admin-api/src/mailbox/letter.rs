@@ -34,7 +34,7 @@ impl Letter {
     /// Opens a message of the mailbox.
     pub(crate) async fn open(holder: &Holder, id: MessageId) -> Result<Self, Problem> {
         let store = &holder.store;
-        let listed = store.listed_message(id.folder, holder.private_seen_of(), id.uid).await?;
+        let listed = store.listed_message(id.folder, holder.reader(), id.uid).await?;
         let listed = listed.ok_or_else(|| Problem::new(Code::NotFound))?;
         let (first, last) = (id.uid, Uid(id.uid.0));
         let row = store.messages(id.folder, first, last, 1, WithBody::Content).await?.pop();

@@ -112,7 +112,7 @@ impl Submission {
         let is_own = self.from.canonical() == principal.address.canonical();
         if self.keeps_copy && is_own {
             let kept =
-                transaction.keep_copy(principal.mailbox, &principal.address, holder.private_seen_of()).await;
+                transaction.keep_copy(principal.mailbox, &principal.address, holder.reader()).await;
             folder = kept.map_err(|refusal| problem(&refusal))?;
         }
         transaction.begin_content().await.map_err(|refusal| problem(&refusal))?;

@@ -121,7 +121,7 @@ async fn list_folders(
     holder.must("l")?;
     let limit = page::limit(query.limit)?;
     let after = page::after(query.cursor.as_deref())?;
-    let seen_of = holder.private_seen_of();
+    let seen_of = holder.reader();
     let rows = holder.store.folder_summaries(holder.mailbox(), seen_of, &after, limit + 1).await?;
     Ok(axum::Json(Page::of(rows, limit, |folder| folder.row.name.clone()).map(Folder::from)))
 }

@@ -130,6 +130,7 @@ async fn the_copy_of_a_sender_is_filed_once_and_seen(store: &Fixture) {
 
 async fn a_copy_is_seen_by_the_actor_who_sent_where_each_has_their_own(store: &Fixture) {
     let (marie, pierre) = (store.personal("marie").await, store.personal("pierre").await);
+    store.keep_seen_apart(&marie, true).await;
     let sent = store.folder_with_use(marie.mailbox, SpecialUse::SENT).await.unwrap().unwrap().id;
     let mut acceptance = store.acceptance(b"kept", &[&pierre]).await;
     let to = LocalDelivery { folder: sent, ..marie.delivery() };

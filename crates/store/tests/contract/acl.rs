@@ -162,8 +162,7 @@ fn crossing(from: &Holder, to: &Holder) -> Crossing {
         keys: Some((from.key.clone(), to.key.clone())),
         flags: SystemFlags(31),
         keywords: true,
-        seen_from: None,
-        seen_to: None,
+        actor: from.actor,
     }
 }
 
@@ -175,8 +174,8 @@ async fn flags_that_may_not_be_set_stay_behind_and_what_one_reader_saw_is_theirs
     store.append_with(&marie, marie.inbox, b"words", flags, &["urgent"]).await.unwrap();
     let plain = Crossing { flags: SystemFlags::SEEN, keywords: false, ..crossing(&marie, &pierre) };
     store.copy_across(plain, vec![(1, 1)], Some(1)).await.unwrap().unwrap();
-    let private = Crossing { seen_to: Some(marie.actor), ..crossing(&marie, &pierre) };
-    store.copy_across(private, vec![(1, 1)], Some(1)).await.unwrap().unwrap();
+    store.keep_seen_apart(&pierre, true).await;
+    store.copy_across(crossing(&marie, &pierre), vec![(1, 1)], Some(1)).await.unwrap().unwrap();
     let rows = store.select(pierre.inbox, None, false).await.unwrap().unwrap().rows;
     assert_eq!((rows[0].flags, rows[0].keywords), (SystemFlags::SEEN, 0));
     assert_eq!((rows[1].flags, rows[1].keywords), (SystemFlags::DELETED, 1));

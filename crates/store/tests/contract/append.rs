@@ -119,10 +119,11 @@ async fn a_replacement_needs_room_for_what_it_adds_only(store: &Fixture) {
 
 async fn what_one_reader_has_seen_is_theirs_alone(store: &Fixture) {
     let marie = store.personal("marie").await;
+    store.keep_seen_apart(&marie, true).await;
     let mut all = messages(store, &[b"one", b"two", b"three"]).await;
     all[1].flags = SystemFlags::SEEN.union(SystemFlags::FLAGGED);
     let mut append = marie.append(marie.inbox, all);
-    append.private_seen_of = Some(marie.actor);
+    append.actor = Some(marie.actor);
     store.append(append).await.unwrap().unwrap();
     let unseen = |reader| async move {
         let status = store.folder_status(marie.inbox, reader).await.unwrap().unwrap();

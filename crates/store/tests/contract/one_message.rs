@@ -24,7 +24,7 @@ fn change(holder: &Holder, uid: u32) -> MessageChange {
         mailbox: holder.mailbox,
         folder: holder.inbox,
         uid: Uid(uid),
-        private_seen_of: None,
+        actor: None,
         expected: None,
         add: Default::default(),
         remove: Default::default(),
@@ -69,7 +69,7 @@ async fn a_reader_lists_by_what_they_have_seen(store: &Fixture) {
     let nurse = store.create_user("nurse", "", None).await.unwrap().actor;
     let ward = store.holder("ward", MailboxKind::Organizational, Some("chief")).await;
     store.deliver(&ward, b"message").await;
-    let seen = MessageChange { private_seen_of: Some(nurse), add: (SEEN, Vec::new()), ..change(&ward, 1) };
+    let seen = MessageChange { actor: Some(nurse), add: (SEEN, Vec::new()), ..change(&ward, 1) };
     store.change_message(seen).await.unwrap().unwrap();
     for (actor, is_seen) in [(nurse, true), (ward.actor, false)] {
         let one = store.listed_message(ward.inbox, Some(actor), Uid(1)).await.unwrap().unwrap();

@@ -54,7 +54,7 @@ fn change(marie: &Holder, uid: u32) -> MessageChange {
         mailbox: marie.mailbox,
         folder: marie.inbox,
         uid: Uid(uid),
-        private_seen_of: None,
+        actor: None,
         expected: None,
         add: Default::default(),
         remove: Default::default(),
@@ -114,8 +114,7 @@ async fn what_another_adds_and_copies_out_is_told_of_in_the_mailbox_that_is_not_
         keys: Some((from.0.key.clone(), to.0.key.clone())),
         flags: FLAGGED,
         keywords: true,
-        seen_from: None,
-        seen_to: None,
+        actor: from.actor,
     };
     let between = store.acting(own);
     let out = crossing((&marie, marie.inbox), (&pierre, pierre.inbox));
@@ -186,13 +185,14 @@ async fn a_row_names_a_hundred_messages_and_counts_all(store: &Fixture) {
 
 async fn a_private_seen_is_not_told_of(store: &Fixture) {
     let marie = store.personal("marie").await;
+    store.keep_seen_apart(&marie, true).await;
     for _ in 0..2 {
         store.deliver(&marie, b"message").await;
     }
     let (nurse, inbox) = (another(store), marie.inbox);
     let both = SEEN.union(FLAGGED);
     nurse.store_flags(inbox, Some(marie.actor), vec![(1, 1)], FlagAction::Add, SEEN, vec![]).await.unwrap();
-    let seen = MessageChange { private_seen_of: Some(marie.actor), add: (SEEN, vec![]), ..change(&marie, 2) };
+    let seen = MessageChange { actor: Some(marie.actor), add: (SEEN, vec![]), ..change(&marie, 2) };
     nurse.change_message(seen).await.unwrap().unwrap();
     assert!(told(store, &marie).await.is_empty());
     // A flag that all readers share is another matter, and so is a \Seen that they share.

@@ -214,7 +214,7 @@ async fn deliver_letters(store: &Store, address: &str, index: usize, site: &Site
                 folder: row.inbox,
                 key,
                 messages: vec![message],
-                private_seen_of: None,
+                actor: None,
                 replaced: None,
             })
             .await??;

@@ -118,12 +118,12 @@ pub(super) async fn remove_message(
     holder.must("te")?;
     let id: MessageId = id.parse()?;
     let folder = holder.folder_of(id).await?;
-    let listed = holder.store.listed_message(id.folder, holder.private_seen_of(), id.uid).await?;
+    let listed = holder.store.listed_message(id.folder, holder.reader(), id.uid).await?;
     let listed = listed.ok_or_else(|| Problem::new(Code::NotFound))?;
     let expected = if_match.expect(i64::try_from(listed.row.modseq.0).unwrap_or(i64::MAX))?.map(modseq);
     let is_in_trash = folder.row.special_use.as_deref() == Some(SpecialUse::TRASH.0);
     if is_in_trash || query.permanent == Some(true) {
-        let (mailbox, seen_of) = (holder.mailbox(), holder.private_seen_of());
+        let (mailbox, seen_of) = (holder.mailbox(), holder.reader());
         let removed = holder.store.remove_message(mailbox, id.folder, id.uid, seen_of, expected).await?;
         removed.map_err(refusal)?;
         return Ok(StatusCode::NO_CONTENT.into_response());
@@ -148,7 +148,7 @@ fn unchanged(holder: &Holder, id: MessageId) -> MessageChange {
         mailbox: holder.mailbox(),
         folder: id.folder,
         uid: id.uid,
-        private_seen_of: holder.private_seen_of(),
+        actor: holder.reader(),
         expected: None,
         add: Default::default(),
         remove: Default::default(),

@@ -150,7 +150,7 @@ async fn page(
         (Some(last), true) => (0, u64::from(last)),
         (Some(last), false) => (last, u64::MAX),
     };
-    let seen_of = holder.private_seen_of();
+    let seen_of = holder.reader();
     Ok(holder.store.listed_messages(folder.row.id, seen_of, filter, bounds, is_newest_first, limit).await?)
 }
 
@@ -168,7 +168,7 @@ async fn folder(holder: &Holder, id: Option<&str>) -> Result<FolderSummary, Prob
             inbox.ok_or_else(|| Problem::new(Code::NotFound))?.id
         }
     };
-    let folder = holder.store.folder_summary(holder.mailbox(), holder.private_seen_of(), id).await?;
+    let folder = holder.store.folder_summary(holder.mailbox(), holder.reader(), id).await?;
     folder.filter(|folder| folder.row.selectable).ok_or_else(unknown)
 }
 

@@ -4,7 +4,7 @@ use super::Fixture;
 use mail_types::{ActorId, FolderId, MailboxId, MailboxKind, ReversePath, SystemFlags, Uid, UnitId};
 use store::{
     Acceptance, Accepted, Append, Appended, AuditEntry, Category, FolderReading, FolderStatus, LocalDelivery,
-    MailboxKey, MailboxRow, NewMailbox, NewMessage, RemoteDelivery, SealedBody, ViewRow, WithBody,
+    MailboxChange, MailboxKey, MailboxRow, NewMailbox, NewMessage, RemoteDelivery, SealedBody, ViewRow, WithBody,
 };
 
 /// The domain of every fixture mailbox.
@@ -24,7 +24,7 @@ impl Holder {
     /// Messages for a folder of this mailbox.
     pub(crate) fn append(&self, folder: FolderId, messages: Vec<NewMessage>) -> Append {
         let key = self.key.clone();
-        Append { mailbox: self.mailbox, folder, key, messages, private_seen_of: None, replaced: None }
+        Append { mailbox: self.mailbox, folder, key, messages, actor: None, replaced: None }
     }
 
     /// As a recipient of an acceptance.
@@ -156,6 +156,12 @@ impl Fixture {
         let message = NewMessage { flags, keywords, ..NewMessage::new(self.seal(content).await) };
         let appended = self.append(to.append(folder, vec![message])).await.unwrap();
         appended.ok().and_then(|appended| appended.first().copied())
+    }
+
+    /// Whether each reader of a mailbox has a `\Seen` of their own.
+    pub(crate) async fn keep_seen_apart(&self, holder: &Holder, private_seen: bool) {
+        let change = MailboxChange { private_seen: Some(private_seen), ..MailboxChange::default() };
+        self.change_mailbox(holder.mailbox, None, change).await.unwrap().unwrap();
     }
 
     /// Counters of a folder with the shared `\Seen`.
