@@ -88,6 +88,11 @@ impl Reached {
         self.rests_on_login
     }
 
+    /// Whether something else may be said of that folder than of the whole, for all that is known: of some it is, and of this one nothing.
+    pub fn may_miss(&self, folder: FolderId) -> bool {
+        !self.folders.is_empty() && self.folders.binary_search_by_key(&folder, |(folder, _)| *folder).is_err()
+    }
+
     /// When some of it ends, if it does.
     pub fn until(&self) -> Option<Timestamp> {
         self.until
@@ -171,6 +176,14 @@ impl Authenticator {
             return Ok(());
         }
         self.metrics.asked_again.inc();
+        self.reach_again(login, reached).await
+    }
+
+    /// The same, whatever is known of changes.
+    ///
+    /// # Errors
+    /// [`AuthError::Refused`] when it is reached no more; [`AuthError::Unavailable`].
+    pub async fn reach_again(&self, login: &Login, reached: &mut Reached) -> Result<(), AuthError> {
         let is_other = reached.mailbox != login.principal.mailbox;
         if is_other && login.principal.only_here {
             return Err(AuthError::Refused);

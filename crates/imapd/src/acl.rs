@@ -108,8 +108,8 @@ impl Connection {
     }
 
     async fn found(&self, name: &str) -> Result<(Reach, FolderRow, Who), Failure> {
-        let (reach, local) = self.within(name).await?;
-        let folder = self.shared.store.folder(reach.reached.mailbox, &local).await?.ok_or(NONEXISTENT)?;
+        let (mut reach, local) = self.within(name).await?;
+        let folder = self.folder_in(&mut reach.reached, &local).await?.ok_or(NONEXISTENT)?;
         let who = Who::in_folder(&reach.reached, &folder);
         Ok((reach, folder, who))
     }

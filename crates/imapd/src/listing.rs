@@ -10,6 +10,7 @@ use auth::Reached;
 use imap_session::command::{ListArguments, ListReturn, StatusItem};
 use imap_session::namespace::{DELIMITER, Namespace};
 use imap_session::response::{self, ListItem};
+use listener::Vigil;
 use mail_types::FolderId;
 use std::collections::{BTreeMap, HashMap};
 use store::FolderStatus;
@@ -35,11 +36,11 @@ impl Connection {
             self.turn_on(Extension::CondStore);
         }
         let asked = Asked::new(&arguments);
-        let own = self.own().await?.reached;
+        let mut own = self.own().await?.reached;
         let mut roots = Roots::new();
-        self.list_mailbox(&own, "", &asked, &arguments, &mut roots).await?;
-        for (name, reached) in self.others_asked(|name| asked.may_match_below(name)).await? {
-            self.list_mailbox(&reached, &name, &asked, &arguments, &mut roots).await?;
+        self.list_mailbox(&mut own, "", &asked, &arguments, &mut roots).await?;
+        for (name, mut reached) in self.others_asked(|name| asked.may_match_below(name)).await? {
+            self.list_mailbox(&mut reached, &name, &asked, &arguments, &mut roots).await?;
         }
         if arguments.selection.recursive_match {
             // What is selected below them is known only now.
@@ -50,21 +51,44 @@ impl Connection {
         Ok(Done::new("LIST completed"))
     }
 
-    /// Tells what of one mailbox was asked for.
+    /// Tells what of one mailbox was asked for. A client that takes its time is told the rest as it may have it then.
     async fn list_mailbox(
         &mut self,
-        reached: &Reached,
+        reached: &mut Reached,
         prefix: &str,
         asked: &Asked,
         arguments: &ListArguments,
         roots: &mut Roots,
     ) -> Result<(), Failure> {
+        let mut last = None;
+        while self.still_reaches(reached).await? {
+            last = self.list_after(last, reached, prefix, asked, arguments, roots).await?;
+            if last.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells names after `last`. The last one told, where what its client may be told has to be asked again.
+    async fn list_after(
+        &mut self,
+        last: Option<String>,
+        reached: &mut Reached,
+        prefix: &str,
+        asked: &Asked,
+        arguments: &ListArguments,
+        roots: &mut Roots,
+    ) -> Result<Option<String>, Failure> {
         let names = self.names(reached, prefix, arguments).await?;
         let chosen = asked.choose(&names);
         let mut statuses: Option<Statuses> = None;
         let mut names: Vec<Option<Listed>> = names.into_iter().map(Some).collect();
         for (at, told) in chosen {
             let Some(listed) = names.get_mut(at).and_then(Option::take) else { continue };
+            if last.as_ref().is_some_and(|last| listed.name <= *last) {
+                continue;
+            }
             if !prefix.is_empty() && !listed.name.contains(DELIMITER) {
                 self.tell_root(asked, listed, told, arguments.selection.recursive_match, roots);
                 continue;
@@ -86,9 +110,19 @@ impl Connection {
                     }
                 }
             }
+            let flushes = self.wire.flushes;
             self.wire.spill().await?;
+            if self.wire.flushes != flushes && self.must_ask_again(reached) {
+                return Ok(Some(listed.name));
+            }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Whether what a mailbox is reached with, or the session as a whole, may be otherwise by now.
+    pub(crate) fn must_ask_again(&mut self, reached: &Reached) -> bool {
+        let is_due = self.vigil.as_deref_mut().is_some_and(Vigil::is_due);
+        is_due || self.shared.authenticator.may_reach_otherwise(reached)
     }
 
     /// A level above several mailboxes is told once.
@@ -121,12 +155,12 @@ impl Connection {
     /// The names of one mailbox that may be listed or are subscribed to.
     async fn names(
         &self,
-        reached: &Reached,
+        reached: &mut Reached,
         prefix: &str,
         arguments: &ListArguments,
     ) -> Result<Vec<Listed>, Failure> {
         let store = &self.shared.store;
-        let rows = store.folders(reached.mailbox).await?;
+        let rows = self.folders_in(reached).await?;
         let mut folders = Vec::with_capacity(rows.len());
         for mut folder in rows {
             let who = Who::in_folder(reached, &folder);
@@ -152,7 +186,7 @@ impl Connection {
         let store = &self.shared.store;
         let asks = |item| returning.status.contains(&item);
         let counters =
-            store.folder_statuses(who.mailbox, who.private_seen_of, asks(StatusItem::Recent)).await?;
+            store.folder_statuses(who.mailbox, Some(who.actor), asks(StatusItem::Recent)).await?;
         let deleted_bytes = if asks(StatusItem::DeletedStorage) {
             store.deleted_bytes_in(who.mailbox).await?
         } else {

@@ -14,25 +14,54 @@ impl Connection {
     pub(crate) async fn lsub(&mut self, reference: &str, pattern: &str) -> Answer {
         let utf8 = self.decoder.is_utf8();
         let asked = format!("{reference}{pattern}");
-        let own = self.own().await?.reached;
-        let (mut subscribed, mut there) = (Vec::new(), HashSet::new());
-        self.subscribed_in(&own, "", &mut subscribed, &mut there).await?;
-        for (name, reached) in self.others_asked(|name| may_match_below(&asked, name)).await? {
-            self.subscribed_in(&reached, &name, &mut subscribed, &mut there).await?;
+        let mut last = None;
+        loop {
+            // What a client that takes its time is told is what it may have then.
+            last = self.lsub_after(last, &asked, utf8).await?;
+            if last.is_none() {
+                return Ok(Done::new("LSUB completed"));
+            }
+            if !Box::pin(self.stands_if_due()).await {
+                return Err(Failure::Lost);
+            }
         }
-        for (name, is_subscribed) in subscribed_names(&subscribed, &asked) {
+    }
+
+    /// Tells names after `last`. The last one told, where what its client may be told has to be asked again.
+    async fn lsub_after(
+        &mut self,
+        last: Option<(String, bool)>,
+        asked: &str,
+        utf8: bool,
+    ) -> Result<Option<(String, bool)>, Failure> {
+        let mut own = self.own().await?.reached;
+        let (mut subscribed, mut there) = (Vec::new(), HashSet::new());
+        self.subscribed_in(&mut own, "", &mut subscribed, &mut there).await?;
+        let mut others = self.others_asked(|name| may_match_below(asked, name)).await?;
+        for (name, reached) in &mut others {
+            self.subscribed_in(reached, name, &mut subscribed, &mut there).await?;
+        }
+        for (name, is_subscribed) in subscribed_names(&subscribed, asked) {
+            if last.as_ref().is_some_and(|(last, was)| (name, is_subscribed) <= (last.as_str(), *was)) {
+                continue;
+            }
             let attributes: &[&str] =
                 if is_subscribed && there.contains(name) { &[] } else { &["\\Noselect"] };
             response::lsub(&mut self.wire.out, attributes, Some(DELIMITER), name, utf8);
+            let flushes = self.wire.flushes;
             self.wire.spill().await?;
+            let mut reached = others.iter().map(|(_, reached)| reached).chain([&own]);
+            if self.wire.flushes != flushes && reached.any(|reached| self.must_ask_again(reached)) {
+                return Ok(Some((name.to_owned(), is_subscribed)));
+            }
         }
-        Ok(Done::new("LSUB completed"))
+        Ok(None)
     }
 
     /// Names that the actor subscribed to in a mailbox, and those of its folders that can be selected.
     async fn subscribed_in(
         &self,
-        reached: &Reached,
+        reached: &mut Reached,
         prefix: &str,
         subscribed: &mut Vec<String>,
         there: &mut HashSet<String>,
@@ -43,7 +72,7 @@ impl Connection {
             return Ok(());
         }
         subscribed.extend(names.iter().map(|name| under(prefix, name)));
-        let folders = store.folders(reached.mailbox).await?;
+        let folders = self.folders_in(reached).await?;
         let can_be_selected =
             folders.iter().filter(|folder| folder.selectable && Who::in_folder(reached, folder).may("l"));
         there.extend(can_be_selected.map(|folder| under(prefix, &folder.name)));

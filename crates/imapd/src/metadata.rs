@@ -5,7 +5,7 @@
 //! `/private/specialuse` is the folder's use (RFC 6154 §4), in the session's own mailbox.
 
 use crate::folders::USE_TAKEN;
-use crate::place::{NO_RIGHT, NONEXISTENT, Place, Reach, Who};
+use crate::place::{Ground, NO_RIGHT, NONEXISTENT, Place, Reach, Who};
 use crate::state::{Answer, Connection, Done, Failure};
 use imap_session::command::{Depth, EntryName, GetMetadata, SetMetadata};
 use imap_session::response::{self, Code};
@@ -20,6 +20,8 @@ struct Subject {
     of: Annotated,
     /// The folder and who asks; none for the server.
     place: Option<(String, Who)>,
+    /// What that rests on, but in the actor's own mailbox.
+    ground: Option<Box<Ground>>,
     /// An entry that is no annotation, with its value.
     computed: Option<(&'static str, Vec<u8>)>,
 }
@@ -36,7 +38,7 @@ impl Subject {
 impl Connection {
     /// GETMETADATA.
     pub(crate) async fn annotations(&mut self, asked: &GetMetadata) -> Answer {
-        let subject = self.subject(&asked.folder).await?;
+        let mut subject = self.subject(&asked.folder).await?;
         let mut there = self.shared.store.annotation_sizes(&subject.of).await?;
         if let Some((name, value)) = &subject.computed {
             there.push(((*name).to_owned(), value.len() as u64));
@@ -55,7 +57,7 @@ impl Connection {
                 names.remove(name.as_str());
             }
         }
-        self.tell_metadata(&asked.folder, &subject, &names).await?;
+        self.tell_metadata(&asked.folder, &mut subject, &names).await?;
         Ok(match longest {
             Some(longest) => Done::with(Code::MetadataLongEntries(longest), "GETMETADATA completed"),
             None => Done::new("GETMETADATA completed"),
@@ -65,7 +67,7 @@ impl Connection {
     async fn tell_metadata(
         &mut self,
         folder: &str,
-        subject: &Subject,
+        subject: &mut Subject,
         names: &BTreeSet<&str>,
     ) -> Result<(), Failure> {
         if names.is_empty() {
@@ -81,10 +83,27 @@ impl Connection {
                 response::metadata_end(&mut self.wire.out);
                 return Err(failure);
             }
+            let flushes = self.wire.flushes;
             self.wire.spill().await?;
+            // The client may have taken its time.
+            if self.wire.flushes != flushes && !self.still_sees(subject).await? {
+                response::metadata_end(&mut self.wire.out);
+                return Err(NO_RIGHT);
+            }
         }
         response::metadata_end(&mut self.wire.out);
         Ok(())
+    }
+
+    async fn still_sees(&mut self, subject: &mut Subject) -> Result<bool, Failure> {
+        match &mut subject.place {
+            Some((_, who)) => {
+                *who = self.still_there(*who, subject.ground.as_deref_mut()).await?;
+                Ok(who.may("l") && may_see(*who))
+            }
+            None if Box::pin(self.stands_if_due()).await => Ok(true),
+            None => Err(Failure::Lost),
+        }
     }
 
     /// SETMETADATA: all of it or nothing.
@@ -125,8 +144,8 @@ impl Connection {
         folder: &str,
         value: Option<&[u8]>,
     ) -> Result<Option<Option<SpecialUse>>, Failure> {
-        let (reach, local) = self.within(folder).await?;
-        let row = self.shared.store.folder(reach.reached.mailbox, &local).await?.ok_or(NONEXISTENT)?;
+        let (mut reach, local) = self.within(folder).await?;
+        let row = self.folder_in(&mut reach.reached, &local).await?.ok_or(NONEXISTENT)?;
         let words = value.map(|value| String::from_utf8_lossy(value).trim().to_owned());
         let Some(words) = words.filter(|words| !words.is_empty()) else {
             if reach.reached.mailbox != self.logged_in()?.proof.principal.mailbox {
@@ -148,18 +167,23 @@ impl Connection {
             let Reach { reached, key } = self.own().await?;
             let of = Annotated { mailbox: reached.mailbox, folder: None, actor: reached.actor, key };
             let computed = self.shared.admin.as_ref().map(|admin| (ADMIN, admin.clone().into_bytes()));
-            return Ok(Subject { of, place: None, computed });
+            return Ok(Subject { of, place: None, ground: None, computed });
         }
-        let Place { who, key, folder, .. } = self.named(folder).await?;
-        if !"rswip".chars().any(|letter| who.rights.has(letter)) {
+        let Place { who, key, folder, ground } = self.named(folder).await?;
+        if !may_see(who) {
             return Err(NO_RIGHT);
         }
         let is_own = who.mailbox == login.proof.principal.mailbox;
         let special_use = folder.special_use.as_deref().filter(|_| is_own);
         let computed = special_use.map(|special_use| (SPECIAL_USE, special_use.as_bytes().to_vec()));
         let of = Annotated { mailbox: who.mailbox, folder: Some(folder.id), actor: who.actor, key };
-        Ok(Subject { of, place: Some((folder.name, who)), computed })
+        Ok(Subject { of, place: Some((folder.name, who)), ground, computed })
     }
+}
+
+/// RFC 5464 §3.3.
+fn may_see(who: Who) -> bool {
+    "rswip".chars().any(|letter| who.rights.has(letter))
 }
 
 const NOT_YOURS: Failure =

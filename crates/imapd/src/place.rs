@@ -17,7 +17,7 @@ pub(crate) struct Who {
     pub(crate) mailbox: MailboxId,
     pub(crate) actor: ActorId,
     pub(crate) rights: Rights,
-    /// The actor, when `\Seen` is theirs alone.
+    /// The actor, when `\Seen` was last found to be theirs alone.
     pub(crate) private_seen_of: Option<ActorId>,
     /// Whether the mailbox is the actor's own: what others do there is told of.
     pub(crate) is_holder: bool,
@@ -188,14 +188,57 @@ impl Connection {
 
     /// Where a name leads, also a name that only has children.
     pub(crate) async fn named(&self, name: &str) -> Result<Place, Failure> {
-        let (reach, local) = self.within(name).await?;
-        let folder = self.shared.store.folder(reach.reached.mailbox, &local).await?.ok_or(NONEXISTENT)?;
+        let (mut reach, local) = self.within(name).await?;
+        let folder = self.folder_in(&mut reach.reached, &local).await?.ok_or(NONEXISTENT)?;
         let who = Who::in_folder(&reach.reached, &folder);
         if !who.may("l") {
             return Err(NONEXISTENT);
         }
         let ground = (!reach.reached.rests_on_login()).then(|| Ground::new(reach.reached, &folder));
         Ok(Place { who, key: reach.key, folder, ground })
+    }
+
+    /// The folder of that name in a mailbox. What is said of a folder comes with it: of one that may be newer than what is known, it is asked after it.
+    pub(crate) async fn folder_in(
+        &self,
+        reached: &mut Reached,
+        local: &str,
+    ) -> Result<Option<FolderRow>, Failure> {
+        let folder = self.shared.store.folder(reached.mailbox, local).await?;
+        if folder.as_ref().is_some_and(|folder| reached.may_miss(folder.id)) {
+            self.reach_again(reached).await?;
+        }
+        Ok(folder)
+    }
+
+    /// All folders of a mailbox, in the same order.
+    pub(crate) async fn folders_in(&self, reached: &mut Reached) -> Result<Vec<FolderRow>, Failure> {
+        let folders = self.shared.store.folders(reached.mailbox).await?;
+        if folders.iter().any(|folder| reached.may_miss(folder.id)) {
+            self.reach_again(reached).await?;
+        }
+        Ok(folders)
+    }
+
+    async fn reach_again(&self, reached: &mut Reached) -> Result<(), Failure> {
+        let login = self.logged_in()?;
+        self.shared.authenticator.reach_again(&login.proof, reached).await.map_err(unreached)
+    }
+
+    /// Within a long answer whose client takes its time: whether a mailbox is still reached, and with what. The session as a whole is judged first.
+    pub(crate) async fn still_reaches(&mut self, reached: &mut Reached) -> Result<bool, Failure> {
+        if !Box::pin(self.stands_if_due()).await {
+            return Err(Failure::Lost);
+        }
+        let authenticator = &self.shared.authenticator;
+        if !authenticator.may_reach_otherwise(reached) {
+            return Ok(true);
+        }
+        match authenticator.still_reaches(&self.logged_in()?.proof, reached).await {
+            Ok(()) => Ok(true),
+            Err(AuthError::Refused | AuthError::Certificate(_)) => Ok(false),
+            Err(error) => Err(unreached(error)),
+        }
     }
 
     /// The folder of that name that can hold messages.
@@ -212,6 +255,26 @@ impl Connection {
         })?;
         place.who.must("i")?;
         Ok(place)
+    }
+
+    /// The same of what may be done in a folder.
+    pub(crate) async fn still_there(
+        &mut self,
+        who: Who,
+        ground: Option<&mut Ground>,
+    ) -> Result<Who, Failure> {
+        if !Box::pin(self.stands_if_due()).await {
+            return Err(Failure::Lost);
+        }
+        let login = self.logged_in()?;
+        let authenticator = &self.shared.authenticator;
+        match ground {
+            None => Ok(Who::of(&login.proof.principal)),
+            Some(ground) if ground.may_have_moved(authenticator) => {
+                ground.ask(authenticator, &login.proof).await.map_err(unreached)
+            }
+            Some(_) => Ok(who),
+        }
     }
 
     /// The same folder with the rights of now.
