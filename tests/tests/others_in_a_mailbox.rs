@@ -218,3 +218,63 @@ async fn to_whom_single_folders_were_denied_rest_shows_none() {
     holder.ok("SETACL Secret delegate-of-single-folders lrswipkxtea").await;
     delegate.get("/folders").await.expect(200);
 }
+
+#[tokio::test]
+async fn what_was_given_in_a_folder_holds_over_rest_too() {
+    let demo = Demo::shared();
+    let shared = Shared::new(&demo, "others.folders").await;
+    let mut holder = Imap::login(&demo, demo.north(), &shared.holder).await;
+    for folder in ["INBOX", "Archive", "Drafts"] {
+        holder.append(folder, LETTER).await;
+    }
+    let login = "delegate-of-others.folders";
+    holder.ok(&format!("SETACL Archive {login} lr")).await;
+    holder.ok(&format!("SETACL Drafts {login} \"\"")).await;
+
+    let folders = async |api: &Api| {
+        let mut found = Vec::new();
+        let mut path = "/folders?limit=2".to_owned();
+        loop {
+            let page = api.get(&path).await.expect(200).json();
+            for item in page["items"].as_array().unwrap() {
+                found.push((text(item, "name").to_owned(), text(item, "id").to_owned()));
+            }
+            let Some(next) = page["nextCursor"].as_str() else { return found };
+            path = format!("/folders?limit=2&cursor={next}");
+        }
+    };
+    let (own, api) = (rest(&demo, &shared.holder), rest(&demo, &shared.delegate));
+    let (all, mut listed) = (folders(&own).await, folders(&api).await);
+    let id = |name: &str| all.iter().find(|(known, _)| known == name).unwrap().1.clone();
+    listed.push(("Drafts".to_owned(), id("Drafts")));
+    listed.sort();
+    assert_eq!(listed, all, "all but the one of which nothing was given");
+
+    let in_folder = |name: &str| format!("/messages?folder={}", id(name));
+    let first = async |name: &str| {
+        let found = api.get(&in_folder(name)).await.expect(200).json();
+        format!("/messages/{}", text(&found["items"][0], "id"))
+    };
+    for path in [format!("/folders/{}", id("Drafts")), in_folder("Drafts")] {
+        api.get(&path).await.expect(404);
+    }
+    let flag = json!({"flags": {"flagged": true}});
+    for (name, status) in [("INBOX", 200), ("Archive", 403)] {
+        let path = first(name).await;
+        let etag = api.get(&path).await.expect(200).etag().to_owned();
+        api.patch(&path, &etag, &flag).await.expect(status);
+    }
+    let path = first("Archive").await;
+    let etag = api.get(&path).await.expect(200).etag().to_owned();
+    api.delete(&path, &etag).await.expect(403);
+    let path = first("INBOX").await;
+    let etag = api.get(&path).await.expect(200).etag().to_owned();
+    for target in ["Archive", "Drafts"] {
+        let answer = api.patch(&path, &etag, &json!({"folder": id(target)})).await;
+        answer.expect(if target == "Archive" { 403 } else { 422 });
+    }
+    let refused = api.post("/folders", &json!({"name": "Tri"})).await.expect(403);
+    assert!(refused.json()["detail"].as_str().unwrap().contains("IMAP"), "{}", refused.json());
+    let path = format!("/mailboxes/{}/delegations/{login}", shared.holder.address);
+    assert_eq!(own.get(&path).await.expect(200).json()["foldersApart"], 2);
+}

@@ -106,6 +106,8 @@ pub struct DelegationRow {
     pub granted_by: Option<String>,
     /// When it was given or last changed.
     pub granted_at: Timestamp,
+    /// Folders of the mailbox in which something else was given to them, and holds whatever was given here.
+    pub folders_apart: u64,
     /// Moves with every change.
     pub revision: i64,
 }
@@ -440,7 +442,9 @@ async fn find(
 }
 
 const SELECT: &str = "SELECT g.id, g.mailbox_id, m.address, m.domain_id, g.actor_id, a.label, u.id AS user_id, u.login, u.rpps, u.first_name, u.last_name, \
-     g.rights, g.role, g.expires_at_ms, COALESCE(bu.login, b.label) AS granted_by, g.granted_at_ms, g.revision \
+     g.rights, g.role, g.expires_at_ms, COALESCE(bu.login, b.label) AS granted_by, g.granted_at_ms, \
+     (SELECT COUNT(*) FROM grants f WHERE f.mailbox_id = g.mailbox_id AND f.actor_id = g.actor_id AND f.folder_id IS NOT NULL \
+     AND (f.expires_at_ms IS NULL OR f.expires_at_ms > $1)) AS folders_apart, g.revision \
      FROM grants g JOIN mailboxes m ON m.id = g.mailbox_id JOIN actors a ON a.id = g.actor_id LEFT JOIN users u ON u.id = a.user_id \
      LEFT JOIN actors b ON b.id = g.granted_by_actor_id LEFT JOIN users bu ON bu.id = b.user_id";
 
@@ -477,6 +481,7 @@ struct Columns {
     expires_at_ms: Option<i64>,
     granted_by: Option<String>,
     granted_at_ms: i64,
+    folders_apart: i64,
     revision: i64,
 }
 
@@ -504,6 +509,7 @@ impl Columns {
             expires_at: self.expires_at_ms.map(Timestamp),
             granted_by: self.granted_by,
             granted_at: Timestamp(self.granted_at_ms),
+            folders_apart: self.folders_apart.unsigned_abs(),
             revision: self.revision,
         })
     }

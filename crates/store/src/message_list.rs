@@ -39,7 +39,7 @@ impl Default for MessageFilter {
 /// A message with what a list shows of it.
 #[derive(Debug)]
 pub struct ListedMessage {
-    /// Its row, read with its structure. The modification sequence is what this reader sees.
+    /// Its row, read with its structure, which may be missing. The modification sequence is what this reader sees.
     pub row: MessageRow,
     /// System flags, `\Seen` as this reader has it.
     pub flags: SystemFlags,
@@ -48,7 +48,7 @@ pub struct ListedMessage {
 }
 
 /// uid, modseq, size_bytes, internal_date_ms, saved_at_ms, body_id, wrapped_key, structure, flags, keywords
-type Tuple = (i64, i64, i64, i64, i64, Vec<u8>, Vec<u8>, Vec<u8>, i64, i64);
+type Tuple = (i64, i64, i64, i64, i64, Vec<u8>, Vec<u8>, Option<Vec<u8>>, i64, i64);
 
 macro_rules! listed {
     ($order:literal) => {
@@ -56,7 +56,7 @@ macro_rules! listed {
             "SELECT * FROM (SELECT m.uid AS uid, CASE WHEN s.modseq > m.modseq THEN s.modseq ELSE m.modseq END AS modseq, m.size_bytes AS size_bytes, \
              m.internal_date_ms AS at_ms, m.saved_at_ms AS saved_at_ms, m.body_id AS body_id, m.wrapped_key AS wrapped_key, t.structure AS structure, \
              CASE WHEN $2 < 0 THEN m.flags ELSE (m.flags & ~1) | COALESCE(s.is_set, m.flags & 1) END AS flags, m.keywords AS keywords FROM messages m \
-             JOIN structures t ON t.body_id = m.body_id LEFT JOIN seen s ON s.folder_id = m.folder_id AND s.actor_id = $2 AND s.uid = m.uid \
+             LEFT JOIN structures t ON t.body_id = m.body_id LEFT JOIN seen s ON s.folder_id = m.folder_id AND s.actor_id = $2 AND s.uid = m.uid \
              WHERE m.folder_id = $1 AND m.uid > $3 AND m.uid < $4 AND m.internal_date_ms >= $5 AND m.internal_date_ms < $6 \
              AND m.size_bytes >= $7 AND m.size_bytes <= $8) AS listed WHERE (flags & $9) = $10 ORDER BY uid ",
             $order,
@@ -111,7 +111,7 @@ fn listed(
         saved_at: Timestamp(saved_at),
         body: body_id(&body)?,
         wrapped_key,
-        structure: Some(structure),
+        structure,
         place: None,
         container: None,
     };

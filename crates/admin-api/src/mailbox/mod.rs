@@ -15,7 +15,7 @@ mod upload;
 pub(crate) use compose::{Correspondent, Draft};
 pub(crate) use disposition::attachment as content_disposition;
 pub(crate) use download::{decoded, raw};
-pub(crate) use holder::Holder;
+pub(crate) use holder::{Holder, Place};
 pub(crate) use identifier::MessageId;
 pub(crate) use letter::{Letter, head};
 pub(crate) use submission::{Recipient, Submission};

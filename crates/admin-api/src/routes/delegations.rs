@@ -75,6 +75,10 @@ pub(crate) struct Delegation {
     /// When it was given or last changed.
     #[schema(format = DateTime)]
     granted_at: String,
+    /// In how many folders of the mailbox something else was given (SETACL): there that holds, whatever `role` and `rights` say. A change of the delegation leaves
+    /// it as it is; over IMAP, SETACL or DELETEACL of such a folder changes it.
+    #[schema(minimum = 0)]
+    folders_apart: u64,
 }
 
 /// A mailbox that is opened.
@@ -180,6 +184,7 @@ impl From<DelegationRow> for Delegation {
             expires_at: row.expires_at.map(instant),
             granted_by: row.granted_by,
             granted_at: instant(row.granted_at),
+            folders_apart: row.folders_apart,
         }
     }
 }
@@ -363,7 +368,8 @@ async fn show(
 
 /// Changes a delegation
 ///
-/// `If-Match` is required. The last administrator of an organizational or cabinet mailbox stays one.
+/// `If-Match` is required. The last administrator of an organizational or cabinet mailbox stays one. What was given in single folders stays, and holds there: see
+/// `foldersApart`.
 #[utoipa::path(patch, path = "/mailboxes/{id}/delegations/{userId}", tag = "delegations", operation_id = "changeDelegation",
     request_body = DelegationPatch,
     params(("id" = String, Path, description = "Number or address of the mailbox."),

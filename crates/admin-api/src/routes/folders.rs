@@ -109,7 +109,7 @@ pub(crate) struct FolderQuery {
 
 /// Lists folders
 ///
-/// Those of the mailbox that was opened, by name. The right `l` is needed.
+/// Those of the mailbox that was opened in which the caller has the right `l`, by name.
 #[utoipa::path(get, path = "/folders", tag = "messages", operation_id = "listFolders", params(FolderQuery),
     responses((status = 200, description = "A page of folders.", body = Page<Folder>)))]
 async fn list_folders(
@@ -117,18 +117,32 @@ async fn list_folders(
     caller: Caller,
     Query(query): Query<FolderQuery>,
 ) -> Result<axum::Json<Page<Folder>>, Problem> {
-    let holder = Holder::of(&api, &caller).await?;
-    holder.must("l")?;
+    let holder = Holder::of(&api, &caller)?;
     let limit = page::limit(query.limit)?;
-    let after = page::after(query.cursor.as_deref())?;
-    let seen_of = holder.reader();
-    let rows = holder.store.folder_summaries(holder.mailbox(), seen_of, &after, limit + 1).await?;
+    let mut after = page::after(query.cursor.as_deref())?;
+    let wanted = limit as usize + 1;
+    let mut rows: Vec<FolderSummary> = Vec::new();
+    loop {
+        let found =
+            holder.store.folder_summaries(holder.mailbox(), holder.reader(), &after, limit + 1).await?;
+        let given = holder.given().await?;
+        if !given.differs() {
+            holder.must_throughout("l").await?;
+        }
+        let is_last = found.len() < wanted;
+        after = found.last().map_or(after, |folder| folder.row.name.clone());
+        rows.extend(found.into_iter().filter(|folder| given.rights_in(&folder.row).has('l')));
+        if is_last || rows.len() >= wanted {
+            break;
+        }
+    }
+    rows.truncate(wanted);
     Ok(axum::Json(Page::of(rows, limit, |folder| folder.row.name.clone()).map(Folder::from)))
 }
 
 /// Makes a folder
 ///
-/// The right `k` is needed.
+/// The right `k` is needed. Whoever has other rights in some folders than in the mailbox makes, renames and deletes folders over IMAP.
 #[utoipa::path(post, path = "/folders", tag = "messages", operation_id = "addFolder", request_body = NewFolder,
     responses((status = 201, description = "The folder.", body = Folder)))]
 async fn add_folder(
@@ -136,11 +150,11 @@ async fn add_folder(
     caller: Caller,
     Json(new): Json<NewFolder>,
 ) -> Result<Created<Folder>, Problem> {
-    let holder = Holder::of(&api, &caller).await?;
-    holder.must("k")?;
+    let holder = Holder::of(&api, &caller)?;
+    holder.must_throughout("k").await?;
     let name = folder_name(&new.name)?;
     let id = holder.store.create_folder(holder.mailbox(), &name, None).await?.map_err(refusal)?;
-    Ok(Created { location: format!("/folders/{id}"), shown: shown(holder.folder(id).await?) })
+    Ok(Created { location: format!("/folders/{id}"), shown: shown(holder.place(id).await?.folder) })
 }
 
 /// Shows a folder
@@ -154,8 +168,7 @@ async fn show_folder(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Shown<Folder>, Problem> {
-    let holder = Holder::of(&api, &caller).await?;
-    holder.must("l")?;
+    let holder = Holder::of(&api, &caller)?;
     Ok(shown(find(&holder, &id).await?))
 }
 
@@ -172,8 +185,8 @@ async fn rename_folder(
     if_match: IfMatch,
     Json(change): Json<FolderChange>,
 ) -> Result<Shown<Folder>, Problem> {
-    let holder = Holder::of(&api, &caller).await?;
-    holder.must("kx")?;
+    let holder = Holder::of(&api, &caller)?;
+    holder.must_throughout("kx").await?;
     let folder = find(&holder, &id).await?;
     if_match.expect(revision(&folder.row.name))?;
     let from = folder.row.name.as_str();
@@ -191,7 +204,7 @@ async fn rename_folder(
     }
     let renamed = holder.store.rename_folder_named(holder.mailbox(), folder.row.id, from, &to).await?;
     renamed.map_err(changed_meanwhile)?;
-    Ok(shown(holder.folder(folder.row.id).await?))
+    Ok(shown(holder.place(folder.row.id).await?.folder))
 }
 
 /// Deletes a folder
@@ -206,8 +219,8 @@ async fn remove_folder(
     Path(id): Path<String>,
     if_match: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    let holder = Holder::of(&api, &caller).await?;
-    holder.must("x")?;
+    let holder = Holder::of(&api, &caller)?;
+    holder.must_throughout("x").await?;
     let folder = find(&holder, &id).await?;
     if_match.expect(revision(&folder.row.name))?;
     let removed = holder.store.delete_folder_named(holder.mailbox(), folder.row.id, &folder.row.name).await?;
@@ -217,7 +230,7 @@ async fn remove_folder(
 
 async fn find(holder: &Holder, id: &str) -> Result<FolderSummary, Problem> {
     let id = id.parse().map_err(|_| Problem::new(Code::NotFound))?;
-    holder.folder(FolderId(id)).await
+    Ok(holder.place(FolderId(id)).await?.folder)
 }
 
 fn shown(folder: FolderSummary) -> Shown<Folder> {

@@ -7,6 +7,7 @@ use store::{FolderError, MessageChange, MessageFilter, MessageRefusal, Placed, R
 on_both_engines!(
     messages_are_listed_by_what_their_rows_say,
     a_reader_lists_by_what_they_have_seen,
+    a_message_whose_structure_is_missing_is_listed,
     a_message_changes_only_as_it_was_read,
     a_message_moves_with_its_flags_or_not_at_all,
     a_message_is_removed_only_as_it_was_read,
@@ -81,6 +82,22 @@ async fn a_reader_lists_by_what_they_have_seen(store: &Fixture) {
         assert_eq!((folder.messages, folder.unseen), (1, u64::from(!is_seen)));
     }
     store.assert_sound().await;
+}
+
+async fn a_message_whose_structure_is_missing_is_listed(store: &Fixture) {
+    let marie = store.personal("marie").await;
+    for _ in 0..2 {
+        store.deliver(&marie, b"message").await;
+    }
+    store.raw.execute("DELETE FROM structures WHERE body_id = (SELECT body_id FROM messages WHERE uid = 1)").await;
+    let all = MessageFilter::default();
+    let rows = store.listed_messages(marie.inbox, None, &all, ALL, false, 10).await.unwrap();
+    let opens = |row: &store::MessageRow| {
+        let key = marie.key.unwrap(row.body, &row.wrapped_key).unwrap();
+        row.structure(&key).is_ok()
+    };
+    let listed: Vec<_> = rows.iter().map(|listed| (listed.row.uid.0, opens(&listed.row))).collect();
+    assert_eq!(listed, [(1, false), (2, true)]);
 }
 
 async fn a_message_changes_only_as_it_was_read(store: &Fixture) {

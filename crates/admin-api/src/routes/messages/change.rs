@@ -6,7 +6,7 @@ use crate::access::Caller;
 use crate::api::Shared;
 use crate::etag::IfMatch;
 use crate::json::{Json, Query, Shown};
-use crate::mailbox::{Holder, Letter, MessageId};
+use crate::mailbox::{Holder, Letter, MessageId, Place};
 use crate::problem::{Code, Problem};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -79,13 +79,13 @@ pub(super) async fn change_message(
     if_match: IfMatch,
     Json(patch): Json<MessagePatch>,
 ) -> Result<Shown<MessageSummary>, Problem> {
-    let holder = Holder::of(&api, &caller).await?;
-    holder.must("r")?;
+    let holder = Holder::of(&api, &caller)?;
     let id: MessageId = id.parse()?;
-    holder.folder_of(id).await?;
+    let place = holder.place_of(id).await?;
+    place.must("r")?;
     let letter = Letter::open(&holder, id).await?;
     let expected = if_match.expect(revision(&letter))?;
-    let change = plan(&holder, id, &letter, patch).await?;
+    let change = plan(&holder, &place, id, &letter, patch).await?;
     let change = MessageChange { expected: expected.map(modseq), ..change };
     let placed = holder.store.change_message(change).await?.map_err(refusal)?;
     let id = MessageId {
@@ -114,21 +114,20 @@ pub(super) async fn remove_message(
     Query(query): Query<RemovalQuery>,
     if_match: IfMatch,
 ) -> Result<Response, Problem> {
-    let holder = Holder::of(&api, &caller).await?;
-    holder.must("te")?;
+    let holder = Holder::of(&api, &caller)?;
     let id: MessageId = id.parse()?;
-    let folder = holder.folder_of(id).await?;
+    let place = holder.place_of(id).await?;
+    place.must("te")?;
     let listed = holder.store.listed_message(id.folder, holder.reader(), id.uid).await?;
     let listed = listed.ok_or_else(|| Problem::new(Code::NotFound))?;
     let expected = if_match.expect(i64::try_from(listed.row.modseq.0).unwrap_or(i64::MAX))?.map(modseq);
-    let is_in_trash = folder.row.special_use.as_deref() == Some(SpecialUse::TRASH.0);
+    let is_in_trash = place.folder.row.special_use.as_deref() == Some(SpecialUse::TRASH.0);
     if is_in_trash || query.permanent == Some(true) {
         let (mailbox, seen_of) = (holder.mailbox(), holder.reader());
         let removed = holder.store.remove_message(mailbox, id.folder, id.uid, seen_of, expected).await?;
         removed.map_err(refusal)?;
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    holder.must("i")?;
     let trash =
         holder.store.folder_with_use(holder.mailbox(), SpecialUse::TRASH).await?.ok_or_else(|| {
             Problem::new(Code::Conflict).detail(
@@ -136,6 +135,7 @@ pub(super) async fn remove_message(
             "la boîte n'a pas de corbeille ; envoyez permanent=true pour supprimer le message définitivement",
         )
         })?;
+    holder.place(trash.id).await?.must("i")?;
     let change = MessageChange { expected, move_to: Some(trash.id), ..unchanged(&holder, id) };
     let placed = holder.store.change_message(change).await?.map_err(refusal)?;
     let uid_validity = placed.uid_validity.unwrap_or(id.uid_validity);
@@ -159,6 +159,7 @@ fn unchanged(holder: &Holder, id: MessageId) -> MessageChange {
 /// What is to be done, once it is found that the caller may.
 async fn plan(
     holder: &Holder,
+    place: &Place,
     id: MessageId,
     letter: &Letter,
     patch: MessagePatch,
@@ -178,9 +179,9 @@ async fn plan(
             None => {}
         }
     }
-    holder.must_change(change.add.0.union(change.remove.0), patch.keywords.is_some())?;
+    place.must_change(change.add.0.union(change.remove.0), patch.keywords.is_some())?;
     if let Some(target) = patch.folder {
-        holder.must("ite")?;
+        place.must("te")?;
         if patch.keywords.is_some() {
             return Err(Problem::invalid(
                 "/keywords",
@@ -211,8 +212,12 @@ async fn target_folder(holder: &Holder, id: &str) -> Result<FolderId, Problem> {
         )
     };
     let id = FolderId(id.parse().map_err(|_| unknown())?);
-    let folder = holder.store.folder_summary(holder.mailbox(), None, id).await?;
-    folder.filter(|folder| folder.row.selectable).map(|folder| folder.row.id).ok_or_else(unknown)
+    let target = holder.place(id).await.map_err(|problem| match problem.code() {
+        Code::NotFound => unknown(),
+        _ => problem,
+    })?;
+    target.must("i")?;
+    if target.folder.row.selectable { Ok(id) } else { Err(unknown()) }
 }
 
 fn check_keywords(keywords: &[String]) -> Result<(), Problem> {

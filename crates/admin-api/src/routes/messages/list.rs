@@ -100,8 +100,7 @@ pub(super) async fn list_messages(
     caller: Caller,
     Query(query): Query<MessageQuery>,
 ) -> Result<axum::Json<Page<MessageSummary>>, Problem> {
-    let holder = Holder::of(&api, &caller).await?;
-    holder.must("r")?;
+    let holder = Holder::of(&api, &caller)?;
     let limit = page::limit(query.limit)?;
     let is_newest_first = query.is_newest_first()?;
     let after = uid(&page::after(query.cursor.as_deref())?)?;
@@ -119,16 +118,15 @@ pub(super) async fn list_messages(
             let id =
                 MessageId { folder: folder.row.id, uid_validity: folder.uid_validity, uid: listed.row.uid };
             last = Some(listed.row.uid.0);
-            // One that cannot be opened does not hide the others; whoever reads it is told.
-            match head(&listed, &key) {
-                Ok((head, structure)) => {
-                    let summary = MessageSummary::of(id, &listed, head, &structure, &keywords);
-                    rows.push((listed.row.uid.0, summary));
-                }
+            // Of one that cannot be opened, what its row says; whoever reads it is told.
+            let summary = match head(&listed, &key) {
+                Ok((head, structure)) => MessageSummary::of(id, &listed, head, &structure, &keywords),
                 Err(error) => {
-                    tracing::error!(%id, %error, "a message could not be listed; `vaguemestre fsck` says what is missing");
+                    tracing::error!(%id, %error, "what a message is made of could not be read; `vaguemestre fsck` says what is missing");
+                    MessageSummary::of_row(id, &listed, &keywords)
                 }
-            }
+            };
+            rows.push((listed.row.uid.0, summary));
         }
         if is_last {
             break;
@@ -168,8 +166,12 @@ async fn folder(holder: &Holder, id: Option<&str>) -> Result<FolderSummary, Prob
             inbox.ok_or_else(|| Problem::new(Code::NotFound))?.id
         }
     };
-    let folder = holder.store.folder_summary(holder.mailbox(), holder.reader(), id).await?;
-    folder.filter(|folder| folder.row.selectable).ok_or_else(unknown)
+    let place = holder.place(id).await.map_err(|problem| match problem.code() {
+        Code::NotFound => unknown(),
+        _ => problem,
+    })?;
+    place.must("r")?;
+    if place.folder.row.selectable { Ok(place.folder) } else { Err(unknown()) }
 }
 
 /// The UID in a cursor.

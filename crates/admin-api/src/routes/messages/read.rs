@@ -87,7 +87,7 @@ pub(super) async fn show_message(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Shown<Message>, Problem> {
-    let holder = Holder::of(&api, &caller).await?;
+    let holder = Holder::of(&api, &caller)?;
     let (id, mut letter) = open(&holder, &id).await?;
     let parts = letter.structure.parts();
     let fields = letter.fields().await?;
@@ -121,7 +121,7 @@ pub(super) async fn raw_message(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response<Body>, Problem> {
-    let holder = Holder::of(&api, &caller).await?;
+    let holder = Holder::of(&api, &caller)?;
     let (id, letter) = open(&holder, &id).await?;
     note(&holder, id, "raw").await?;
     let (revision, size) = (revision(&letter), letter.reader.size());
@@ -148,7 +148,7 @@ pub(super) async fn attachment(
     caller: Caller,
     Path((id, part)): Path<(String, String)>,
 ) -> Result<Response<Body>, Problem> {
-    let holder = Holder::of(&api, &caller).await?;
+    let holder = Holder::of(&api, &caller)?;
     let (id, letter) = open(&holder, &id).await?;
     let wanted = letter.structure.parts().into_iter().find(|known| number(&known.path) == part);
     let wanted = wanted.ok_or_else(|| Problem::new(Code::NotFound))?;
@@ -165,9 +165,8 @@ pub(super) async fn attachment(
 }
 
 async fn open(holder: &Holder, id: &str) -> Result<(MessageId, Letter), Problem> {
-    holder.must("r")?;
     let id: MessageId = id.parse()?;
-    holder.folder_of(id).await?;
+    holder.place_of(id).await?.must("r")?;
     Ok((id, Letter::open(holder, id).await?))
 }
 

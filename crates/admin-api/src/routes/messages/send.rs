@@ -54,7 +54,7 @@ pub(super) async fn send_message(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let holder = Holder::of(&api, &caller).await?;
+    let holder = Holder::of(&api, &caller)?;
     if !holder.principal.may_send {
         return Err(Problem::new(Code::Forbidden).detail(
             "you may not send for this mailbox; its administrator can make you an editor",

@@ -74,9 +74,33 @@ pub(crate) struct MessageSummary {
     has_attachments: bool,
     /// Its Message-ID, as written.
     message_id: Option<String>,
+    /// Whether what it is made of could be read. When it could not, only its row is shown: an administrator finds with `fsck` what is missing.
+    is_readable: bool,
 }
 
 impl MessageSummary {
+    /// What a row and its folder's keywords say: of a message whose structure cannot be read.
+    pub(super) fn of_row(id: MessageId, listed: &ListedMessage, keywords: &[String]) -> Self {
+        let is_set = |bit: usize| bit < 64 && listed.keywords >> bit & 1 == 1;
+        let named = keywords.iter().enumerate().filter(|(bit, _)| is_set(*bit));
+        Self {
+            id: id.to_string(),
+            folder: id.folder.to_string(),
+            from: Vec::new(),
+            to: Vec::new(),
+            cc: Vec::new(),
+            subject: None,
+            date: None,
+            received_at: instant(listed.row.internal_date),
+            size: listed.row.size,
+            flags: listed.flags.into(),
+            keywords: named.map(|(_, name)| name.clone()).collect(),
+            has_attachments: false,
+            message_id: None,
+            is_readable: false,
+        }
+    }
+
     /// What a row, its structure and its folder's keywords say.
     pub(super) fn of(
         id: MessageId,
@@ -85,23 +109,17 @@ impl MessageSummary {
         structure: &structure::Structure,
         keywords: &[String],
     ) -> Self {
-        let is_set = |bit: usize| bit < 64 && listed.keywords >> bit & 1 == 1;
-        let named = keywords.iter().enumerate().filter(|(bit, _)| is_set(*bit));
         let parts = structure.parts();
         Self {
-            id: id.to_string(),
-            folder: id.folder.to_string(),
             from: people(head.from),
             to: people(head.to),
             cc: people(head.cc),
             subject: head.subject.map(|subject| cut(&subject)),
             date: structure.date().map(instant),
-            received_at: instant(listed.row.internal_date),
-            size: listed.row.size,
-            flags: listed.flags.into(),
-            keywords: named.map(|(_, name)| name.clone()).collect(),
             has_attachments: parts.iter().any(|part| part.role == PartRole::Attachment),
             message_id: head.message_id.map(|id| cut(&id)),
+            is_readable: true,
+            ..Self::of_row(id, listed, keywords)
         }
     }
 }
