@@ -185,10 +185,25 @@ async fn a_client_that_stops_reading_hurts_nobody() {
     assert!(grown < 64 * 1024, "ten deaf clients of 40 MiB each cost {grown} KiB");
 }
 
+/// A message that hardly gets smaller.
+fn noise(octets: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let octet = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        0x80 | u8::try_from(state >> 25).unwrap_or(0)
+    };
+    b"Subject: y\r\n\r\n".iter().copied().chain((0..octets).map(octet)).collect()
+}
+
 /// An operator whose logged-in clients may be silent for `seconds`.
 async fn impatient(seconds: u32) -> (Operator, Mailbox) {
+    limited(&format!("imap_timeout_secs = {seconds}")).await
+}
+
+/// An operator with such a limit.
+async fn limited(limit: &str) -> (Operator, Mailbox) {
     let mut operator = Operator::init("lent.mssante.test");
-    operator.edit("[routes]\n", &format!("[limits]\nimap_timeout_secs = {seconds}\n\n[routes]\n"));
+    operator.edit("[routes]\n", &format!("[limits]\n{limit}\n\n[routes]\n"));
     let (address, password) = ("marie@lent.mssante.test".to_owned(), "correct-horse-battery".to_owned());
     operator
         .cli_with_input(
@@ -215,6 +230,43 @@ async fn entered(operator: &Operator, mailbox: &Mailbox) -> Wire {
     wire.send(&format!("a LOGIN {name} {password}")).await;
     answered(&mut wire, "a OK").await;
     wire
+}
+
+#[tokio::test]
+async fn what_is_read_ahead_of_slow_clients_has_a_bound_and_keeps_nobody_waiting() {
+    const DEAF: usize = 40;
+    let (mut operator, mailbox) = limited("imap_read_ahead_memory_max = 1048576").await;
+    let pid = operator.process().pid();
+    let mut wire = entered(&operator, &mailbox).await;
+    let letter = noise(180_000);
+    for _ in 0..40 {
+        wire.send(&format!("a APPEND INBOX {{{}+}}", letter.len())).await;
+        wire.send_raw(&[letter.as_slice(), b"\r\n"].concat()).await;
+        wire.until("a OK").await;
+    }
+    let fetch = async || {
+        let mut wire = entered(&operator, &mailbox).await;
+        wire.send("a SELECT INBOX").await;
+        wire.until("a OK").await;
+        wire.send("b FETCH 1:* (BODY.PEEK[])").await;
+        wire.octets(10).await;
+        wire
+    };
+    let mut first = fetch().await;
+    first.until("b OK").await;
+    let before = resident(pid);
+    let mut deaf = Vec::new();
+    for _ in 0..DEAF {
+        deaf.push(fetch().await);
+    }
+    for _ in 0..2 {
+        fetch().await.until("b OK").await;
+    }
+    let grown = resident(pid).saturating_sub(before) / DEAF as u64;
+    assert!(grown < 1024, "a client that stops reading costs {grown} KiB");
+    // Who stopped goes on where it was.
+    let mut last = deaf.pop().expect("one of them");
+    last.until("b OK").await;
 }
 
 #[tokio::test]

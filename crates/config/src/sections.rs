@@ -43,6 +43,7 @@ pub(crate) const ALL_KEYS: [&str; 92] = [
     "smtp_connections_per_address_max",
     "imap_connections_per_address_max",
     "imap_folders_memory_max",
+    "imap_read_ahead_memory_max",
     "http_connections_per_address_max",
     "smtp_command_timeout_secs",
     "smtp_data_timeout_secs",
@@ -436,6 +437,8 @@ pub struct Limits {
     pub imap_connections_per_address_max: usize,
     /// `imap_folders_memory_max`: octets of folders that are in memory for those who open them next.
     pub imap_folders_memory_max: usize,
+    /// `imap_read_ahead_memory_max`: octets of messages that are read ahead of the clients that fetch them.
+    pub imap_read_ahead_memory_max: usize,
     /// `http_connections_per_address_max`: the same, on each HTTPS listener.
     pub http_connections_per_address_max: usize,
     /// `smtp_command_timeout_secs`: from our reply to the end of the next command (RFC 5321 §4.5.3.2.7: at least 300).
@@ -494,6 +497,12 @@ impl Limits {
             imap_folders_memory_max: bounded(section.number(
                 "imap_folders_memory_max",
                 67_108_864,
+                1_048_576,
+                1 << 40,
+            )),
+            imap_read_ahead_memory_max: bounded(section.number(
+                "imap_read_ahead_memory_max",
+                134_217_728,
                 1_048_576,
                 1 << 40,
             )),

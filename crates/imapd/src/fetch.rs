@@ -2,7 +2,7 @@
 
 use crate::binary::{self, Decoding};
 use crate::enable::Extension;
-use crate::fetch_ahead::{Opened, Pages, Ready};
+use crate::fetch_ahead::{Opened, Pages, ReadAhead, Ready};
 use crate::fetch_plan::Plan;
 use crate::preview;
 use crate::section::{Place, clip, locate};
@@ -109,6 +109,7 @@ impl Connection {
             selected,
             store: &store,
             plan,
+            room: &self.shared.read_ahead,
             header: Vec::new(),
             gone: 0,
             unreadable: 0,
@@ -135,6 +136,7 @@ struct Fetch<'c> {
     selected: &'c mut Selected,
     store: &'c Store,
     plan: &'c Plan,
+    room: &'c ReadAhead,
     /// Room for headers, used again for each message.
     header: Vec<u8>,
     /// Messages asked for that are no more.
@@ -182,13 +184,15 @@ impl Fetch<'_> {
             }
             return Ok(done);
         };
-        let mut pages = Pages::new(self.store.clone(), self.selected, self.plan, with, messages.clone());
+        let (store, room) = (self.store.clone(), self.room.clone());
+        let mut pages = Pages::new(store, self.selected, self.plan, with, messages.clone(), room);
         while done < messages.len() && !self.watch.is_due() {
             // Before the last page there is a next one, unless the task that reads is gone.
             let Some(page) = pages.next().await? else { return Err(store::Error::Closing.into()) };
             done = page.asked.end;
             let asked = messages.get(page.asked).unwrap_or_default();
             self.page(asked, page.messages).await?;
+            drop(page.room);
         }
         Ok(done)
     }

@@ -3,6 +3,9 @@
 //! The first page is read when it is wanted. When there are more, a task of its own reads the next ones from the database and has them opened on blocking
 //! threads, while the session writes: [`AHEAD`] pages at most, each of [`PAGE`] octets. A client that takes its time keeps these in memory and no reader of the
 //! database. Dropped, it all ends.
+//!
+//! All pages of the process share one [room](ReadAhead). Where it is taken, by clients that take their time perhaps, nothing is read ahead, and a session that has
+//! nothing left to write reads one message without it: nobody waits for another's client.
 
 use crate::fetch_plan::{Plan, StructureNeed};
 use crate::sets::page_len;
@@ -12,13 +15,15 @@ use message::structure::{Shown, Structure};
 use std::ops::Range;
 use std::sync::Arc;
 use store::{BodyKeys, BodyReader, ContentKey, Error, MailboxKey, MessageRow, Store, WithBody};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 /// Pages ahead of the one that is written.
 const AHEAD: usize = 2;
 /// Octets of the messages of a page, which has one message at least. Of one that does not stand in its row little is in memory.
 const PAGE: u64 = 768 * 1024;
+/// For how many octets a page counts: what it is made of, and what of it is open.
+const PAGE_ROOM: usize = 1024 * 1024;
 /// Octets for which a message counts of which the structure alone is opened.
 const STRUCTURE_MAX: u64 = 64 * 1024;
 /// Messages whose sizes are asked for at one time.
@@ -49,12 +54,38 @@ pub(crate) struct Opened {
     pub(crate) unshown: Option<Error>,
 }
 
+/// Room for the pages that all sessions of the process read.
+#[derive(Clone, Debug)]
+pub struct ReadAhead(Arc<Semaphore>);
+
+impl ReadAhead {
+    /// Of about so many octets, a mebibyte for each page.
+    pub fn new(octets_max: usize) -> Self {
+        Self(Arc::new(Semaphore::new((octets_max / PAGE_ROOM).min(Semaphore::MAX_PERMITS))))
+    }
+}
+
+/// What a page may take.
+enum Room {
+    /// It is short: nothing is opened.
+    Needless,
+    /// A whole page, for as long as this is held.
+    Page(#[expect(dead_code, reason = "given back with the page")] OwnedSemaphorePermit),
+    /// One message.
+    Message,
+}
+
 /// The messages of a page that are still there.
 pub(crate) struct Page {
     /// Which of the messages it was asked for.
     pub(crate) asked: Range<usize>,
     pub(crate) messages: Vec<Ready>,
+    /// Given back once they are written.
+    pub(crate) room: PageRoom,
 }
+
+/// What a page holds of the room of all.
+pub(crate) struct PageRoom(#[expect(dead_code, reason = "given back with the page")] Room);
 
 /// Pages one after the other.
 pub(crate) struct Pages {
@@ -71,6 +102,7 @@ impl Pages {
         plan: &Plan,
         with: WithBody,
         messages: Messages,
+        room: ReadAhead,
     ) -> Self {
         let reading = Reading {
             store,
@@ -80,6 +112,7 @@ impl Pages {
             messages,
             at: 0,
             sizes: Sizes::default(),
+            room,
             opening: Opening {
                 key: selected.key.clone(),
                 with,
@@ -96,7 +129,8 @@ impl Pages {
             return ahead.next().await;
         }
         let Some(mut reading) = self.reading.take() else { return Ok(None) };
-        let Some(rows) = reading.next().await? else { return Ok(None) };
+        let room = reading.room_if_any();
+        let Some(rows) = reading.next(room).await? else { return Ok(None) };
         let opening = reading.opening.clone();
         if reading.at < reading.messages.len() {
             self.ahead = Some(Ahead::begin(reading));
@@ -108,17 +142,26 @@ impl Pages {
 /// The task that reads, and what it read.
 struct Ahead {
     pages: mpsc::Receiver<Result<JoinHandle<Page>, Error>>,
+    /// The session has nothing left to write.
+    hungry: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
 impl Ahead {
     fn begin(mut reading: Box<Reading>) -> Self {
         let (sender, pages) = mpsc::channel(AHEAD);
+        let hungry = Arc::new(Notify::new());
+        let fed = hungry.clone();
         let task = tokio::spawn(async move {
             // Nothing is read before there is room for it.
             while let Ok(place) = sender.reserve().await {
+                let room = tokio::select! {
+                    biased;
+                    room = reading.room() => room,
+                    () = fed.notified() => Room::Message,
+                };
                 let opening = reading.opening.clone();
-                match reading.next().await {
+                match reading.next(room).await {
                     Ok(Some(rows)) => {
                         place.send(Ok(tokio::task::spawn_blocking(move || opening.opened(rows))));
                     }
@@ -127,11 +170,18 @@ impl Ahead {
                 }
             }
         });
-        Self { pages, task }
+        Self { pages, hungry, task }
     }
 
     async fn next(&mut self) -> Result<Option<Page>, Error> {
-        match self.pages.recv().await {
+        let page = match self.pages.try_recv() {
+            Ok(page) => Some(page),
+            Err(_) => {
+                self.hungry.notify_one();
+                self.pages.recv().await
+            }
+        };
+        match page {
             Some(page) => Ok(Some(page?.await.map_err(|_| Error::Closing)?)),
             None => Ok(None),
         }
@@ -148,6 +198,7 @@ impl Drop for Ahead {
 struct Rows {
     asked: Range<usize>,
     rows: Vec<(u32, MessageRow)>,
+    room: Room,
 }
 
 /// Reads pages.
@@ -161,18 +212,37 @@ struct Reading {
     /// The first message that is not read.
     at: usize,
     sizes: Sizes,
+    room: ReadAhead,
     opening: Opening,
 }
 
 impl Reading {
-    async fn next(&mut self) -> Result<Option<Rows>, Error> {
+    /// Room for the next page, once there is some.
+    async fn room(&self) -> Room {
+        if self.opening.octets_of_one().is_none() {
+            return Room::Needless;
+        }
+        // It is never closed.
+        self.room.0.clone().acquire_owned().await.map_or(Room::Message, Room::Page)
+    }
+
+    /// The same, without waiting.
+    fn room_if_any(&self) -> Room {
+        if self.opening.octets_of_one().is_none() {
+            return Room::Needless;
+        }
+        self.room.0.clone().try_acquire_owned().map_or(Room::Message, Room::Page)
+    }
+
+    async fn next(&mut self, room: Room) -> Result<Option<Rows>, Error> {
         let rest = self.messages.get(self.at..).unwrap_or_default();
         let (span, gap) = self.bounds;
         let mut page = rest.get(..page_len(rest, span, gap).max(1)).unwrap_or_default();
         if let Some(most) = self.opening.octets_of_one() {
             let last = rest.last().map_or(0, |(_, uid)| *uid);
             self.sizes.reach(&self.store, self.folder, page, last).await?;
-            page = page.get(..self.sizes.fitting(page, most)).unwrap_or_default();
+            let fitting = if matches!(room, Room::Message) { 1 } else { self.sizes.fitting(page, most) };
+            page = page.get(..fitting).unwrap_or_default();
         }
         let (Some((_, first)), Some((_, last))) = (page.first(), page.last()) else { return Ok(None) };
         let rows = self.store.messages(self.folder, Uid(*first), Uid(*last), span, self.with).await?;
@@ -186,7 +256,7 @@ impl Reading {
         let rows = rows.collect();
         let asked = self.at..self.at + page.len();
         self.at = asked.end;
-        Ok(Some(Rows { asked, rows }))
+        Ok(Some(Rows { asked, rows, room }))
     }
 }
 
@@ -266,13 +336,13 @@ impl Opening {
         tokio::task::spawn_blocking(move || self.opened(rows)).await.map_err(|_| Error::Closing)
     }
 
-    fn opened(&self, Rows { asked, rows }: Rows) -> Page {
+    fn opened(&self, Rows { asked, rows, room }: Rows) -> Page {
         let keys = self.key.unwrapping();
         let ready = |(seq, mut row): (u32, MessageRow)| {
             let opened = self.message(&mut row, &keys);
             Ready { seq, row, opened }
         };
-        Page { asked, messages: rows.into_iter().map(ready).collect() }
+        Page { asked, messages: rows.into_iter().map(ready).collect(), room: PageRoom(room) }
     }
 
     fn message(&self, row: &mut MessageRow, keys: &BodyKeys<'_>) -> Result<Opened, Error> {

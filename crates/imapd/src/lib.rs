@@ -71,6 +71,7 @@ mod sync;
 mod thread;
 mod transport;
 
+pub use fetch_ahead::ReadAhead;
 pub use message::extract::Folding;
 pub use metrics::ImapMetrics;
 pub use pictures::Pictures;
@@ -108,6 +109,8 @@ pub struct Imapd {
     pub admin: Option<String>,
     /// Folders in memory, for every session that has them open.
     pub pictures: Pictures,
+    /// Room for messages that are read ahead of slow clients.
+    pub read_ahead: ReadAhead,
     /// Octets of one appended message (APPENDLIMIT).
     pub message_size_max: u64,
     /// Whether a password is taken; else a certificate only.

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use auth::Authenticator;
 use config::{Config, Listener, ListenerTls, Protocol};
 use delivery::{Delivery, DeliveryMetrics, NextHops, Runner, Schedule};
-use imapd::{Folding, ImapMetrics, Imapd, Pictures, SearchEngine};
+use imapd::{Folding, ImapMetrics, Imapd, Pictures, ReadAhead, SearchEngine};
 use intake::{Intake, Settings};
 use journal::{Journal, JournalMetrics};
 use listener::{Drain, DrainSwitch};
@@ -72,6 +72,7 @@ struct Parts {
     authenticator: Authenticator,
     search: SearchEngine,
     pictures: Pictures,
+    read_ahead: ReadAhead,
 }
 
 /// The store of a configuration.
@@ -161,6 +162,7 @@ impl Operator {
             authenticator: crate::login::authenticator(&config, &store, &mut registry),
             search: search_engine(&config.search),
             pictures: Pictures::new(config.limits.imap_folders_memory_max),
+            read_ahead: ReadAhead::new(config.limits.imap_read_ahead_memory_max),
             trust,
         };
         let journal = Journal::start(store.clone(), JournalMetrics::register(&mut registry));
@@ -313,6 +315,7 @@ impl Operator {
             search: self.parts.search.clone(),
             admin: self.config.server.postmaster.as_deref().map(mail_uri),
             pictures: self.parts.pictures.clone(),
+            read_ahead: self.parts.read_ahead.clone(),
             message_size_max: limits.message_size_max,
             passwords: section.passwords,
             compress: section.compress,
