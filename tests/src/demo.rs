@@ -138,7 +138,12 @@ impl Site {
 
     /// A mailbox of its own for a scenario, and its holder's password. Its quota is `quota` octets.
     pub fn new_mailbox(&self, name: &str, quota: &str) -> Mailbox {
-        let (address, password) = (format!("{name}@{}", self.domain), "correct-horse-battery".to_owned());
+        self.new_mailbox_with(name, quota, "correct-horse-battery")
+    }
+
+    /// The same with a password: of two persons with one password who may both open a mailbox, nobody could say who logs in to it.
+    pub fn new_mailbox_with(&self, name: &str, quota: &str, password: &str) -> Mailbox {
+        let (address, password) = (format!("{name}@{}", self.domain), password.to_owned());
         let arguments =
             ["mailbox", "create", &address, "--kind", "personal", "--quota", quota, "--password-stdin"];
         self.cli_with_input(&arguments, &format!("{password}\n")).ok();

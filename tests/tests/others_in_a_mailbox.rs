@@ -203,23 +203,6 @@ async fn each_folder_that_a_delegate_opens_over_imap_has_a_row_in_each_session()
 }
 
 #[tokio::test]
-async fn to_whom_single_folders_were_denied_rest_shows_none() {
-    let demo = Demo::shared();
-    let shared = Shared::new(&demo, "single-folders").await;
-    let delegate = rest(&demo, &shared.delegate);
-    delegate.get("/folders").await.expect(200);
-    let mut holder = Imap::login(&demo, demo.north(), &shared.holder).await;
-    holder.ok("CREATE Secret").await;
-    holder.ok("DELETEACL Secret delegate-of-single-folders").await;
-    for path in ["/folders", "/messages"] {
-        assert_eq!(delegate.get(path).await.expect(403).code(), "forbidden");
-    }
-    rest(&demo, &shared.holder).get("/folders").await.expect(200);
-    holder.ok("SETACL Secret delegate-of-single-folders lrswipkxtea").await;
-    delegate.get("/folders").await.expect(200);
-}
-
-#[tokio::test]
 async fn what_was_given_in_a_folder_holds_over_rest_too() {
     let demo = Demo::shared();
     let shared = Shared::new(&demo, "others.folders").await;

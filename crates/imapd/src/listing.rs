@@ -185,8 +185,7 @@ impl Connection {
     async fn statuses(&self, who: Who, returning: &ListReturn) -> Result<Statuses, Failure> {
         let store = &self.shared.store;
         let asks = |item| returning.status.contains(&item);
-        let counters =
-            store.folder_statuses(who.mailbox, Some(who.actor), asks(StatusItem::Recent)).await?;
+        let counters = store.folder_statuses(who.mailbox, Some(who.actor), asks(StatusItem::Recent)).await?;
         let deleted_bytes = if asks(StatusItem::DeletedStorage) {
             store.deleted_bytes_in(who.mailbox).await?
         } else {

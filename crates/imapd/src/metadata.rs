@@ -70,28 +70,34 @@ impl Connection {
         subject: &mut Subject,
         names: &BTreeSet<&str>,
     ) -> Result<(), Failure> {
-        if names.is_empty() {
-            return Ok(());
-        }
-        response::metadata_begin(&mut self.wire.out, folder, self.decoder.is_utf8());
-        for (at, name) in names.iter().enumerate() {
+        let mut is_open = false;
+        for name in names {
             let value = subject.value(self, name).await;
             // A line that has begun is ended.
             let told = value.as_ref().ok().and_then(Option::as_deref);
-            response::metadata_entry(&mut self.wire.out, at == 0, name, told);
+            let out = &mut self.wire.out;
+            if !is_open {
+                response::metadata_begin(out, folder, self.decoder.is_utf8());
+            }
+            response::metadata_entry(out, !is_open, name, told);
+            is_open = true;
             if let Err(failure) = value {
-                response::metadata_end(&mut self.wire.out);
+                response::metadata_end(out);
                 return Err(failure);
             }
-            let flushes = self.wire.flushes;
-            self.wire.spill().await?;
-            // The client may have taken its time.
-            if self.wire.flushes != flushes && !self.still_sees(subject).await? {
+            // And before the client is waited for: it may take its time.
+            if self.wire.is_due() {
                 response::metadata_end(&mut self.wire.out);
-                return Err(NO_RIGHT);
+                is_open = false;
+                self.wire.spill().await?;
+                if !self.still_sees(subject).await? {
+                    return Err(NO_RIGHT);
+                }
             }
         }
-        response::metadata_end(&mut self.wire.out);
+        if is_open {
+            response::metadata_end(&mut self.wire.out);
+        }
         Ok(())
     }
 

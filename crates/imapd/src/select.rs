@@ -147,8 +147,7 @@ impl Connection {
         who: Who,
         items: &[StatusItem],
     ) -> Result<(), Failure> {
-        let status =
-            self.shared.store.folder_status(folder, Some(who.actor)).await?.ok_or(NONEXISTENT)?;
+        let status = self.shared.store.folder_status(folder, Some(who.actor)).await?.ok_or(NONEXISTENT)?;
         // Not counted as messages come and go: it is asked for seldom.
         let deleted_bytes = if items.contains(&StatusItem::DeletedStorage) {
             self.shared.store.deleted_bytes(folder).await?

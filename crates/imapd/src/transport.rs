@@ -197,9 +197,14 @@ impl Wire {
         }
     }
 
+    /// Whether so much waits that [`Wire::spill`] sends it.
+    pub(crate) fn is_due(&self) -> bool {
+        self.out.len() >= FLUSH_AT
+    }
+
     /// Sends everything once it is much, and keeps the room for what comes next.
     pub(crate) async fn spill(&mut self) -> Result<(), Failure> {
-        if self.out.len() >= FLUSH_AT {
+        if self.is_due() {
             let mut room = self.send().await?;
             room.clear();
             room.shrink_to(KEPT_MAX);

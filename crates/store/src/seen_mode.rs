@@ -142,11 +142,7 @@ impl WriteTx {
     }
 
     /// Where it becomes one, it is so of these messages. How the mailbox keeps it.
-    pub(crate) async fn settle_seen(
-        &mut self,
-        folder: FolderId,
-        ranges: &Ranges,
-    ) -> Result<SeenMode, Error> {
+    pub(crate) async fn settle_seen(&mut self, folder: FolderId, ranges: &Ranges) -> Result<SeenMode, Error> {
         let mode = self.seen_mode(folder).await?;
         if mode == SeenMode::Uniting && self.first_seen(folder).await?.is_some() {
             for &(first, last) in ranges {
@@ -202,8 +198,8 @@ impl WriteTx {
         Ok(())
     }
 
-    /// What anybody has seen of these messages is seen, and nobody has a row of their own any more. Every message that anybody saw otherwise than the
-    /// others is a changed one.
+    /// What anybody has seen of these messages is seen, and nobody has a row of their own any more. Every message of which anybody had one is a
+    /// changed one.
     async fn unite(&mut self, folder: FolderId, (first, last): (i64, i64)) -> Result<(), Error> {
         let modseq = self.next_modseq(folder).await?;
         on!(self.conn(), c => sqlx::query(
@@ -212,13 +208,12 @@ impl WriteTx {
              WHERE s.folder_id = $1 AND s.actor_id = seen_counts.actor_id AND s.uid BETWEEN $2 AND $3) WHERE folder_id = $1")
             .bind(folder.0).bind(first).bind(last).execute(&mut *c).await.map(|_| ()))?;
         let newly = on!(self.conn(), c => sqlx::query(concat!(
-            "UPDATE messages SET modseq = $4, flags = flags | 1 WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 AND (flags & 1) = 0 \
+            "UPDATE messages SET flags = flags | 1 WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 AND (flags & 1) = 0 \
              AND EXISTS (", rows_of!("messages.uid"), " AND s.is_set = 1)"))
-            .bind(folder.0).bind(first).bind(last).bind(modseq).execute(&mut *c).await.map(|done| done.rows_affected()))?;
-        // Of these no more is unseen; who had not seen them sees a change.
+            .bind(folder.0).bind(first).bind(last).execute(&mut *c).await.map(|done| done.rows_affected()))?;
+        // Also where nobody sees a change: what somebody knew of a row that goes must not become older.
         on!(self.conn(), c => sqlx::query(concat!(
-            "UPDATE messages SET modseq = $4 WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 AND (flags & 1) = 1 AND EXISTS (",
-            rows_of!("messages.uid"), " AND s.is_set = 0)"))
+            "UPDATE messages SET modseq = $4 WHERE folder_id = $1 AND uid BETWEEN $2 AND $3 AND EXISTS (", rows_of!("messages.uid"), ")"))
             .bind(folder.0).bind(first).bind(last).bind(modseq).execute(&mut *c).await.map(|_| ()))?;
         on!(self.conn(), c => sqlx::query("UPDATE folders SET seen_count = seen_count + $2 WHERE id = $1")
             .bind(folder.0).bind(i64::try_from(newly).unwrap_or(i64::MAX)).execute(&mut *c).await.map(|_| ()))?;

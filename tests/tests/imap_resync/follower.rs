@@ -91,6 +91,11 @@ impl Follower {
         self.list.iter().filter_map(|known| Some((known.uid?, known.flags.clone()))).collect()
     }
 
+    /// What was said, for whoever finds fault.
+    pub(crate) fn dialogue(&self) -> String {
+        format!("{:?}", self.imap)
+    }
+
     /// Does it, and hears the answer.
     pub(crate) async fn act(&mut self, step: &Step, demo: &Demo, mailbox: &Mailbox) -> Told {
         let mut told = Told { is_done: true, ..Told::default() };

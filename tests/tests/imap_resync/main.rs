@@ -152,8 +152,9 @@ struct Readers {
 impl Readers {
     async fn new(name: &str) -> Self {
         let demo = Demo::shared();
-        let mailboxes =
-            ["chef", "infirmier"].map(|who| demo.north().new_mailbox(&format!("{name}.{who}"), "50M"));
+        let mailboxes = ["chef", "infirmier"].map(|who| {
+            demo.north().new_mailbox_with(&format!("{name}.{who}"), "50M", &format!("password-of-{who}"))
+        });
         let api = Api::admin(&demo, demo.north());
         let grant = json!({"login": mailboxes[1].address, "role": "manage"});
         api.post(&format!("/mailboxes/{}/delegations", mailboxes[0].address), &grant).await.expect(201);
@@ -193,13 +194,14 @@ async fn readers_with_and_without_a_seen_of_their_own_see_what_they_should() {
     }
     let mut folders = [followers[0].1.flags_by_uid(), followers[1].1.flags_by_uid()];
     let end = Instant::now() + WORK;
-    let (mut steps, mut switches) = (0, 0);
+    let (mut steps, mut switches, mut done) = (0, 0, Vec::new());
     while Instant::now() < end && steps < 900 {
         steps += 1;
         if random.below(30) == 0 {
             is_apart = !is_apart;
             switches += 1;
             readers.keep_seen_apart(is_apart).await;
+            done.push(format!("apart: {is_apart}"));
             if !is_apart {
                 random::unite(&mut folders);
             }
@@ -210,6 +212,7 @@ async fn readers_with_and_without_a_seen_of_their_own_see_what_they_should() {
         let reader = *reader;
         let step = random::step(&mut random, follower);
         let told = follower.act(&step, &readers.demo, &readers.mailboxes[reader]).await;
+        done.push(format!("{at} of {reader}: {step:?} {told:?}"));
         step.happened(&mut folders[reader], &told);
         if is_apart {
             step.happened_to_another(&mut folders[1 - reader], &told);
@@ -218,7 +221,13 @@ async fn readers_with_and_without_a_seen_of_their_own_see_what_they_should() {
         }
         if told.is_done && step.tells_everything() {
             let (found, folder) = (follower.flags_by_uid(), &folders[reader]);
-            assert_eq!(found, *folder, "after {steps} steps, {step:?} by {reader}, apart: {is_apart}, of {random:?}");
+            assert_eq!(
+                found,
+                *folder,
+                "after {steps} steps, {step:?} by {reader}, of {random:?}:\n{}\n{}",
+                done.join("\n"),
+                follower.dialogue()
+            );
         }
     }
     for (reader, follower) in &mut followers {

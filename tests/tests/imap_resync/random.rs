@@ -138,7 +138,7 @@ pub(crate) fn unite(folders: &mut [Folder; 2]) {
         folder.iter().filter(|(_, flags)| flags.contains("\\Seen")).map(|(uid, _)| *uid).collect()
     };
     let seen: BTreeSet<u32> = folders.iter().flat_map(seen).collect();
-    for (uid, flags) in folders.iter_mut().flatten().filter(|(uid, _)| seen.contains(uid)) {
+    for (_, flags) in folders.iter_mut().flatten().filter(|(uid, _)| seen.contains(uid)) {
         flags.insert("\\Seen".to_owned());
     }
 }

@@ -118,11 +118,7 @@ impl Given {
         let at = given.folders.binary_search_by_key(&folder.id, |(folder, _)| *folder).ok();
         let in_folder = at.and_then(|at| given.folders.get(at)).map(|(_, grant)| *grant);
         let is_drafts = folder.special_use.as_deref() == Some("\\Drafts");
-        Grant::resolve(
-            in_folder,
-            given.grant,
-            FolderFacts { private_seen: given.private_seen, is_drafts },
-        )
+        Grant::resolve(in_folder, given.grant, FolderFacts { private_seen: given.private_seen, is_drafts })
     }
 }
 
@@ -152,6 +148,8 @@ fn must(rights: Rights, letters: &str) -> Result<(), Problem> {
     }
     Err(Problem::new(Code::Forbidden).detail(
         format!("you lack the right {lacking} (RFC 4314) there; ask the administrator of the mailbox for it"),
-        format!("il vous y manque le droit {lacking} (RFC 4314) ; demandez-le à l'administrateur de la boîte"),
+        format!(
+            "il vous y manque le droit {lacking} (RFC 4314) ; demandez-le à l'administrateur de la boîte"
+        ),
     ))
 }

@@ -111,8 +111,7 @@ impl Submission {
         // What is sent for another mailbox is filed by the door, there, if that mailbox has it so.
         let is_own = self.from.canonical() == principal.address.canonical();
         if self.keeps_copy && is_own {
-            let kept =
-                transaction.keep_copy(principal.mailbox, &principal.address, holder.reader()).await;
+            let kept = transaction.keep_copy(principal.mailbox, &principal.address, holder.reader()).await;
             folder = kept.map_err(|refusal| problem(&refusal))?;
         }
         transaction.begin_content().await.map_err(|refusal| problem(&refusal))?;

@@ -89,7 +89,10 @@ async fn a_message_whose_structure_is_missing_is_listed(store: &Fixture) {
     for _ in 0..2 {
         store.deliver(&marie, b"message").await;
     }
-    store.raw.execute("DELETE FROM structures WHERE body_id = (SELECT body_id FROM messages WHERE uid = 1)").await;
+    store
+        .raw
+        .execute("DELETE FROM structures WHERE body_id = (SELECT body_id FROM messages WHERE uid = 1)")
+        .await;
     let all = MessageFilter::default();
     let rows = store.listed_messages(marie.inbox, None, &all, ALL, false, 10).await.unwrap();
     let opens = |row: &store::MessageRow| {

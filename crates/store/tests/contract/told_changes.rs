@@ -114,7 +114,7 @@ async fn what_another_adds_and_copies_out_is_told_of_in_the_mailbox_that_is_not_
         keys: Some((from.0.key.clone(), to.0.key.clone())),
         flags: FLAGGED,
         keywords: true,
-        actor: from.actor,
+        actor: from.0.actor,
     };
     let between = store.acting(own);
     let out = crossing((&marie, marie.inbox), (&pierre, pierre.inbox));

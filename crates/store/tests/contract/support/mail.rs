@@ -4,7 +4,8 @@ use super::Fixture;
 use mail_types::{ActorId, FolderId, MailboxId, MailboxKind, ReversePath, SystemFlags, Uid, UnitId};
 use store::{
     Acceptance, Accepted, Append, Appended, AuditEntry, Category, FolderReading, FolderStatus, LocalDelivery,
-    MailboxChange, MailboxKey, MailboxRow, NewMailbox, NewMessage, RemoteDelivery, SealedBody, ViewRow, WithBody,
+    MailboxChange, MailboxKey, MailboxRow, NewMailbox, NewMessage, RemoteDelivery, SealedBody, ViewRow,
+    WithBody,
 };
 
 /// The domain of every fixture mailbox.
@@ -178,7 +179,7 @@ impl Fixture {
     ) -> Result<Option<Selected>, store::Error> {
         let Some(reading) = self.read_folder(folder, private_seen_of, None).await? else { return Ok(None) };
         let recent_from = self.recent_from(&reading.status, claim).await?;
-        let FolderReading { status, keywords, rows, expunged, is_whole } = reading;
+        let FolderReading { status, keywords, rows, expunged, is_whole, .. } = reading;
         assert!(is_whole && expunged.is_empty(), "who knows nothing reads all");
         Ok(Some(Selected { status, recent_from, keywords, rows }))
     }
