@@ -2,7 +2,7 @@
 //! was taken away is gone.
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails the scenario")]
 
-use scenarios::{Api, Demo, Imap, Mailbox, Response, Wire, now, until};
+use scenarios::{Api, Demo, Imap, Mailbox, Response, now, until};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -615,41 +615,4 @@ async fn a_delegate_of_a_mailbox_whose_readers_have_a_seen_of_their_own_marks_fo
     chief.ok("STORE 2 +FLAGS (\\Seen)").await;
     nurse.ok("NOOP").await;
     assert_eq!(nurse.ok("SEARCH SEEN").await.text(), "* SEARCH 1\n");
-}
-
-/// A session of the nurse whose octets wait for her, after `command` began to be answered.
-async fn slow(pair: &Pair<'_>, command: &str) -> Wire {
-    let (name, password) = (pair.nurse.username.as_deref().unwrap(), pair.nurse.password.as_deref().unwrap());
-    let mut wire = Wire::connect_with_small_buffers(pair.demo.north().ports["imaps"]).await;
-    wire.handshake(&pair.demo.anonymous()).await.unwrap();
-    wire.send(&format!("login LOGIN \"{name}\" \"{password}\"")).await;
-    wire.until("login OK").await;
-    wire.send(command).await;
-    wire.octets(10).await;
-    wire
-}
-
-#[tokio::test]
-async fn a_client_that_takes_its_time_is_told_no_more_of_what_was_taken_away_meanwhile() {
-    const FOLDERS: usize = 1500;
-    let demo = Demo::shared();
-    let pair = Pair::new(&demo, "slow-list");
-    pair.give("write").await;
-    let (mut chief, mut nurse) = (pair.chief().await, pair.nurse().await);
-    let names = (0..FOLDERS).map(|n| format!("CREATE \"{}{n:04}\"", "x".repeat(400))).collect::<Vec<_>>();
-    for names in names.chunks(100) {
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        assert!(chief.pipelined(&names).await.iter().all(|answer| answer.status.starts_with("OK")));
-    }
-    let inbox = format!("\"{}/INBOX\"", pair.name());
-    nurse.ok(&format!("SELECT {inbox}")).await;
-    let mut list = slow(&pair, "a LIST \"\" \"*\" RETURN (STATUS (MESSAGES UNSEEN))").await;
-    pair.take().await;
-    nurse.is_dismissed("NOOP").await;
-
-    let told = list.until("a ").await;
-    let count = |beginning: &str| told.iter().filter(|line| line.starts_with(beginning)).count();
-    assert!(count("* LIST ") < FOLDERS / 2, "{} names were told", count("* LIST "));
-    assert!(count("* STATUS ") < FOLDERS / 2, "{} counters were told", count("* STATUS "));
-    assert!(told.last().is_some_and(|line| line.starts_with("a OK")));
 }

@@ -132,13 +132,16 @@ pub(crate) fn change(have: &mut BTreeSet<String>, sign: &str, flags: &[&str]) {
     }
 }
 
-/// What two readers see once `\Seen` is one for both.
-pub(crate) fn unite(folders: &mut [Folder; 2]) {
-    let seen = |folder: &Folder| -> BTreeSet<u32> {
-        folder.iter().filter(|(_, flags)| flags.contains("\\Seen")).map(|(uid, _)| *uid).collect()
-    };
-    let seen: BTreeSet<u32> = folders.iter().flat_map(seen).collect();
-    for (_, flags) in folders.iter_mut().flatten().filter(|(uid, _)| seen.contains(uid)) {
+/// The messages that a reader has seen.
+pub(crate) fn seen(folder: &Folder) -> BTreeSet<u32> {
+    folder.iter().filter(|(_, flags)| flags.contains("\\Seen")).map(|(uid, _)| *uid).collect()
+}
+
+/// What two readers see once `\Seen` is one for both: `before` are those that all had seen when it was kept apart.
+pub(crate) fn unite(folders: &mut [Folder; 2], before: &BTreeSet<u32>) {
+    let mut all = before.clone();
+    folders.iter().for_each(|folder| all.extend(seen(folder)));
+    for (_, flags) in folders.iter_mut().flatten().filter(|(uid, _)| all.contains(uid)) {
         flags.insert("\\Seen".to_owned());
     }
 }
