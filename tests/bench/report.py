@@ -33,6 +33,8 @@ FIGURES = [
     ("French: TEXT of a phrase of three common words, warm, ms", "search-french-phrase-of-three", ["warm_ms"], 1, "1/10"),
     ("French: BODY of a word that is everywhere, warm, ms", "search-french-common", ["warm_ms"], 1, ""),
     ("French: BODY of three letters, warm, ms", "search-french-short", ["warm_ms"], 1, ""),
+    ("20 connections that do what mail clients do, commands/s", "mix", ["ops_per_s"], 1, "3 ×"),
+    ("any of these commands, 99th percentile, ms", "mix", ["all_p99_ms"], 1, "lower"),
     ("memory of an idle connection (Pss, database included), KiB", "idle", ["probe_per_conn"], 1, "1/15"),
     ("TLS logins to IDLE, /s", "idle", ["opened_per_s"], 1, ""),
     ("memory at rest (Pss), MiB", "rest", ["own_pss_kib"], 1024, "60 MiB"),

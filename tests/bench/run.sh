@@ -196,7 +196,7 @@ if has "$sections" cold; then
     for contender in $contenders; do cold_starts "$contender"; done
   done
 fi
-echo "$rounds rounds; drain $drain_count, large $large_count, e2e $e2e_count, fetch $fetch_count, search $search_count, idle $idle_connections, cold $cold_count; load $(cut -d' ' -f1-3 /proc/loadavg)"
+echo "$rounds rounds; drain $drain_count, large $large_count, e2e $e2e_count, fetch $fetch_count, search $search_count, mix ${mix_secs} s, idle $idle_connections, cold $cold_count; load $(cut -d' ' -f1-3 /proc/loadavg)"
 status=0
 python3 tests/bench/report.py "$work" || status=1
 echo "logs and raw figures: $work"
