@@ -6,6 +6,7 @@ use super::value::Cell;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use rusqlite::OpenFlags;
+use rusqlite::config::DbConfig;
 use sqlx::error::{DatabaseError, ErrorKind};
 use sqlx::{Either, Error, Execute, SqlStr};
 use sqlx_core::transaction::TransactionManager;
@@ -197,6 +198,8 @@ impl Open {
         let conn = rusqlite::Connection::open_with_flags(&options.file, flags).map_err(told)?;
         conn.busy_timeout(options.busy).map_err(told)?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        // Otherwise each new value of a LIMIT or a LIKE has the statement prepared again, which costs more than to run it.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(told)?;
         // The first three settle the form of a new file, in this order.
         let settings = format!(
             "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
