@@ -73,7 +73,9 @@ CREATE TABLE mailboxes (
     -- \Seen is 0: one for all, 1: each reader's own, 2: on its way to be one, while rows of `seen` are left.
     private_seen BIGINT NOT NULL DEFAULT 0,
     next_uid_validity BIGINT NOT NULL,
-    -- Number of the latest change of its annotations.
+    -- Numbers of the latest change of its folders' names and uses, of who subscribed to them, and of its annotations.
+    folder_seq BIGINT NOT NULL DEFAULT 0,
+    subscription_seq BIGINT NOT NULL DEFAULT 0,
     annotation_seq BIGINT NOT NULL DEFAULT 0,
     revision BIGINT NOT NULL DEFAULT 1,
     created_at_ms BIGINT NOT NULL,

@@ -215,6 +215,16 @@ impl Imap {
         }
     }
 
+    /// Nothing is said for so long.
+    ///
+    /// # Panics
+    /// When something is, or the connection is closed.
+    pub async fn hears_nothing_for(&mut self, silence: Duration) {
+        if let Ok((line, _)) = tokio::time::timeout(silence, self.line()).await {
+            panic!("{} came after:\n{}", line.escape_ascii(), self.dialogue);
+        }
+    }
+
     /// Gives a command and hears goodbye instead of an answer.
     pub async fn is_dismissed(&mut self, command: &str) {
         self.write(&format!("last {command}")).await;

@@ -155,6 +155,18 @@ impl Authenticator {
             || reached.until.is_some_and(|until| until <= self.store.now())
     }
 
+    /// Whether something changed in the directory, since this was asked last or the mailbox was found to be reached, that may concern that, or a
+    /// date passed. It is said once: whoever is told so has to ask what is reached now. It costs nothing to ask.
+    pub fn has_moved(&self, reached: &mut Reached) -> bool {
+        let revision = self.revision();
+        let since = std::mem::replace(&mut reached.asked.revision, revision);
+        let has_ended = reached.until.is_some_and(|until| until <= self.store.now());
+        if has_ended {
+            reached.until = None;
+        }
+        has_ended || (since != revision && self.moves.may_concern_in(reached.actor, reached.mailbox, since))
+    }
+
     /// In how long something ends that the reach of a mailbox rests on, if anything does.
     pub fn reach_ends_in(&self, reached: &Reached) -> Option<Duration> {
         let left = reached.until?.0.saturating_sub(self.store.now().0).max(0);

@@ -60,6 +60,7 @@ const STANDARD: &[(&str, When)] = &[
     ("ENABLE", When::Always),
     ("UTF8=ACCEPT", When::Authenticated),
     ("IDLE", When::Always),
+    ("NOTIFY", When::Always),
     ("STARTTLS", When::Clear),
     ("LOGINDISABLED", When::LoginDisabled),
     ("AUTH=PLAIN", When::LoginEnabled),

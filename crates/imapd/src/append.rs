@@ -196,6 +196,7 @@ impl Connection {
                 let is_selected =
                     self.selected.as_ref().is_some_and(|selected| selected.folder == work.to.id());
                 telling.forced = is_selected || work.replaced.is_some();
+                telling.owed = work.replaced.is_some();
                 telling.by_uid = work.replaced.as_ref().is_some_and(|gone| gone.by_uid);
                 self.keep(work).await
             }
@@ -216,9 +217,10 @@ impl Connection {
             who.must("te")?;
         }
         let messages = gathering.finish().await?;
+        let folder = to.id();
         let append = store::Append {
             mailbox: to.who.mailbox,
-            folder: to.id(),
+            folder,
             actor: Some(to.who.actor),
             key: to.key,
             messages,
@@ -226,7 +228,9 @@ impl Connection {
         };
         let appended = self.changing_both(who, target).append(append).await?.map_err(refused)?;
         let uid_validity = appended.first().map_or(0, |first| first.uid_validity.0);
-        let code = Code::AppendUid(uid_validity, appended.iter().map(|appended| appended.uid.0).collect());
+        let uids: Vec<u32> = appended.iter().map(|appended| appended.uid.0).collect();
+        self.note_added(folder, &uids);
+        let code = Code::AppendUid(uid_validity, uids);
         if replaced.is_none() {
             return Ok(Done::with(code, "APPEND completed"));
         }

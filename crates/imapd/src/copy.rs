@@ -34,7 +34,7 @@ impl Connection {
         let store = self.changing_both(selected.who, target.who);
         let copying = store.copy_across(crossing, uid_ranges(&messages), count);
         let moved = Reports::of(tag).during(&mut self.wire, &Progress::default(), copying).await??;
-        Ok(match copied(moved.map_err(refused)?) {
+        Ok(match self.copied(target.id(), moved.map_err(refused)?) {
             Some(code) => Done::with(code, DONE),
             None => Done::new(DONE),
         })
@@ -69,11 +69,18 @@ impl Connection {
                 }
             };
             let moved = Reports::of(tag).during(&mut self.wire, &Progress::default(), moving).await??;
-            if let Some(code) = copied(moved.map_err(refused)?) {
+            if let Some(code) = self.copied(target.id(), moved.map_err(refused)?) {
                 response::untagged(&mut self.wire.out, Status::Ok, Some(code), "Moved");
             }
         }
         Ok(Done::new("MOVE completed"))
+    }
+
+    /// COPYUID, unless the messages were gone already.
+    fn copied(&mut self, target: FolderId, moved: Moved) -> Option<Code> {
+        let (from, to): (Vec<u32>, Vec<u32>) = moved.uids.iter().map(|(from, to)| (from.0, to.0)).unzip();
+        self.note_added(target, &to);
+        (!from.is_empty()).then_some(Code::CopyUid(moved.uid_validity, from, to))
     }
 
     /// The messages of `set`. One named by number must still be there (RFC 2180 §4.4.1): else the client would take it for copied.
@@ -145,10 +152,4 @@ fn crossing(selected: &Selected, target: &Place) -> Crossing {
         keywords: to.may("w"),
         actor: from.actor,
     }
-}
-
-/// COPYUID, unless the messages were gone already.
-fn copied(moved: Moved) -> Option<Code> {
-    let (from, to): (Vec<u32>, Vec<u32>) = moved.uids.iter().map(|(from, to)| (from.0, to.0)).unzip();
-    (!from.is_empty()).then_some(Code::CopyUid(moved.uid_validity, from, to))
 }

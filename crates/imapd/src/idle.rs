@@ -1,6 +1,7 @@
 //! IDLE (RFC 2177): changes are told as they are committed.
 
 use crate::metrics::Counted;
+use crate::notify::noticed;
 use crate::session::Next;
 use crate::standing::due;
 use crate::state::{Connection, Failure};
@@ -18,6 +19,8 @@ const POLL: Duration = Duration::from_secs(15);
 enum Wake {
     Input(bool),
     Changed,
+    /// What the client asked to be notified of.
+    Noticed,
     Drain,
     Timer,
     /// The session is to be judged again.
@@ -47,23 +50,33 @@ impl Connection {
                 Wake::Timer if Instant::now() >= ends_at => return self.bye("Idle for too long; closing"),
                 Wake::Due if !Box::pin(self.stands()).await => return Next::Close,
                 // Nothing more is told to one whose access was withdrawn, however busy the folder is.
-                Wake::Changed | Wake::Timer if !self.stands_if_due().await => return Next::Close,
-                Wake::Input(true) | Wake::Changed | Wake::Timer | Wake::Due => {}
+                Wake::Changed | Wake::Noticed | Wake::Timer if !self.stands_if_due().await => {
+                    return Next::Close;
+                }
+                Wake::Input(true) | Wake::Changed | Wake::Noticed | Wake::Timer | Wake::Due => {}
             }
         }
     }
 
     async fn wait(&mut self, until: Instant) -> Wake {
-        let watch = self.selected.as_deref_mut().map(|selected| &mut selected.watch);
+        // With NOTIFY, that alone says what is told.
+        let selected = self.selected.as_deref_mut();
         let changed = async {
-            match watch {
-                Some(watch) => watch.changed().await,
-                None => std::future::pending().await,
+            match (self.notify.as_deref(), selected) {
+                (Some(notify), selected) => {
+                    noticed(Some(notify), selected).await;
+                    Wake::Noticed
+                }
+                (None, Some(selected)) => {
+                    selected.watch.changed().await;
+                    Wake::Changed
+                }
+                (None, None) => std::future::pending().await,
             }
         };
         tokio::select! {
             read = self.wire.read_into(&mut self.decoder) => Wake::Input(read.is_ok_and(|count| count > 0)),
-            () = changed => Wake::Changed,
+            wake = changed => wake,
             () = self.drain.asked() => Wake::Drain,
             () = due(self.vigil.as_deref_mut()) => Wake::Due,
             () = sleep_until(until) => Wake::Timer,
@@ -81,6 +94,26 @@ impl Connection {
             Err(failure) => return Err(failure),
             Ok(()) => {}
         }
+        if self.notify.is_some() {
+            Box::pin(self.tell_notices()).await?;
+            self.settle_notices();
+        }
+        self.wire.flush().await
+    }
+
+    /// Tells what a client wants to hear between commands (RFC 5465); of the selected folder also where no notice came, if `is_here`.
+    pub(crate) async fn tell_unasked(&mut self, is_here: bool) -> Result<(), Failure> {
+        match self.tell_changes(Telling { forced: is_here, ..Telling::UNASKED }).await {
+            Err(Failure::Vanished) => {
+                self.bye("The selected folder is gone");
+                return Err(Failure::Vanished);
+            }
+            Err(Failure::Store(error)) => tracing::error!(%error, "the change log could not be read"),
+            Err(failure) => return Err(failure),
+            Ok(()) => {}
+        }
+        self.tell_notices().await?;
+        self.settle_notices();
         self.wire.flush().await
     }
 

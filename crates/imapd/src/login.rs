@@ -183,6 +183,7 @@ impl Connection {
         self.decoder.set_limits(Limits::before_login());
         self.decoder.set_utf8(false);
         self.enabled = Enabled::default();
+        self.notify = None;
         self.vigil = self.vigil.take().filter(|_| self.certificate.is_some());
         if let Some(vigil) = self.vigil.as_deref_mut() {
             vigil.set_end(None);

@@ -118,6 +118,7 @@ pub(crate) fn command_word(body: &CommandBody) -> &'static str {
         CommandBody::GetQuota { .. } => "GETQUOTA",
         CommandBody::GetQuotaRoot { .. } => "GETQUOTAROOT",
         CommandBody::SetQuota => "SETQUOTA",
+        CommandBody::Notify(_) => "NOTIFY",
         CommandBody::GetMetadata(_) => "GETMETADATA",
         CommandBody::SetMetadata(_) => "SETMETADATA",
         CommandBody::Search(_) => "SEARCH",

@@ -318,7 +318,7 @@ fn namespace_of(kind: MailboxKind) -> Namespace {
 }
 
 /// A mailbox that is not reached is none.
-fn unreached(error: AuthError) -> Failure {
+pub(crate) fn unreached(error: AuthError) -> Failure {
     match error {
         AuthError::Unavailable(_) | AuthError::Held(_) => {
             tracing::error!(%error, "what a session may reach could not be decided");

@@ -4,6 +4,7 @@ use crate::Imapd;
 use crate::deflate::Deflated;
 use crate::enable::{Enabled, Extension, UID_REQUIRED};
 use crate::metrics::{CauseLabel, Counted, command_word};
+use crate::notify::noticed;
 use crate::standing::due;
 use crate::state::{Answer, Connection, Done, Failure};
 use crate::sync::Telling;
@@ -46,6 +47,7 @@ pub(crate) async fn run(shared: Arc<Imapd>, stream: TcpStream, peer: SocketAddr,
         login: None,
         selected: None,
         enabled: Enabled::default(),
+        notify: None,
         append: None,
         authenticating: None,
         failed_logins: 0,
@@ -111,7 +113,9 @@ impl Connection {
         let limit = self.silence_max();
         let ends_at = Instant::now() + limit;
         let between_commands = self.append.is_none();
+        let listens = between_commands && !self.decoder.is_within_command() && self.authenticating.is_none();
         let goodbye = loop {
+            let mut noticed_here = None;
             tokio::select! {
                 // Even to a client that never falls silent: it had its time to log in.
                 biased;
@@ -122,8 +126,18 @@ impl Connection {
                     Ok(read) => return read.is_ok_and(|count| count > 0),
                     Err(_) => break TOO_SLOW,
                 },
+                is_here = noticed(self.notify.as_deref(), self.selected.as_deref_mut()), if listens => {
+                    noticed_here = Some(is_here);
+                }
             }
-            if !Box::pin(self.stands()).await {
+            let stands = match noticed_here {
+                Some(_) => self.stands_if_due().await,
+                None => Box::pin(self.stands()).await,
+            };
+            // Nobody else is told anything between commands.
+            let listens = listens && self.notify.is_some();
+            let is_here = noticed_here.unwrap_or(false);
+            if !stands || (listens && Box::pin(self.tell_unasked(is_here)).await.is_err()) {
                 let _ = self.wire.flush().await;
                 return false;
             }
@@ -188,7 +202,11 @@ impl Connection {
             CommandBody::Idle => Next::Idle(tag),
             body => {
                 let telling = Telling::after(&body);
+                let own = self.own_doing(&body);
                 let answer = self.perform(&tag, body).await;
+                if let (Ok(_), Some(own)) = (&answer, own) {
+                    self.note_own_doing(*own);
+                }
                 let next = self.finish(&tag, answer, telling).await;
                 self.end_if_hopeless(next)
             }
@@ -278,6 +296,7 @@ impl Connection {
             CommandBody::GetQuota { root } => self.quota(&root).await,
             CommandBody::GetQuotaRoot { folder } => self.quota_roots(&folder).await,
             CommandBody::SetQuota => self.set_quota(),
+            CommandBody::Notify(asked) => self.notify(asked).await,
             CommandBody::GetMetadata(asked) => self.annotations(&asked).await,
             CommandBody::SetMetadata(asked) => self.set_metadata(asked).await,
             CommandBody::Close => self.close().await,
@@ -312,6 +331,9 @@ impl Connection {
             Err(Failure::Vanished) => return self.bye("The selected folder is gone"),
             Err(Failure::Store(error)) => tracing::error!(%error, "the change log could not be read"),
             Ok(()) | Err(Failure::No(..) | Failure::Bad(_)) => {}
+        }
+        if self.notify.is_some() && Box::pin(self.tell_notices()).await.is_err() {
+            return Next::Close;
         }
         let (status, code, text) = match answer {
             Ok(Done { code, text }) => {

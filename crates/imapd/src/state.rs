@@ -4,6 +4,7 @@ use crate::Imapd;
 use crate::append::Append;
 use crate::enable::Enabled;
 use crate::login::Dialogue;
+use crate::notify::Notifying;
 use crate::place::{Ground, Who};
 use crate::standing::Shown;
 use crate::transport::Wire;
@@ -35,6 +36,8 @@ pub(crate) struct Connection {
     pub(crate) login: Option<Box<Login>>,
     pub(crate) selected: Option<Box<Selected>>,
     pub(crate) enabled: Enabled,
+    /// What the client asked to be told of without asking.
+    pub(crate) notify: Option<Box<Notifying>>,
     pub(crate) append: Option<Box<Append>>,
     /// An AUTHENTICATE that waits for its response.
     pub(crate) authenticating: Option<Box<Dialogue>>,
@@ -222,6 +225,7 @@ impl Connection {
     /// No folder is selected any more; the one that was. What was recent here is so for nobody else.
     pub(crate) async fn leave_folder(&mut self) -> Option<Box<Selected>> {
         let selected = self.selected.take()?;
+        self.note_left(&selected);
         if let Some(up_to) = selected.claimed
             && let Err(error) = self.shared.store.claim_recent(selected.folder, up_to).await
         {

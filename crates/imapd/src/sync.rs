@@ -26,12 +26,26 @@ pub(crate) struct Telling {
     pub(crate) ends_with_modseq: bool,
     /// The folder was described as it was read: what came since is told with the next command.
     pub(crate) postponed: bool,
+    /// Told even to a client that asked not to be notified: it is the answer to its command.
+    pub(crate) owed: bool,
+    /// Between commands: expunges only to a client that asked to be notified of them at once.
+    pub(crate) unasked: bool,
 }
 
 impl Telling {
     /// What IDLE and NOOP are for.
-    pub(crate) const EVERYTHING: Self =
-        Self { by_uid: false, expunges: true, forced: true, ends_with_modseq: false, postponed: false };
+    pub(crate) const EVERYTHING: Self = Self {
+        by_uid: false,
+        expunges: true,
+        forced: true,
+        ends_with_modseq: false,
+        postponed: false,
+        owed: false,
+        unasked: false,
+    };
+
+    /// What a client that asked to be notified hears between commands.
+    pub(crate) const UNASKED: Self = Self { unasked: true, forced: false, ..Self::EVERYTHING };
 
     /// RFC 3501 §7.4.1: no EXPUNGE during FETCH, STORE and SEARCH; their UID forms are other commands.
     pub(crate) fn after(body: &CommandBody) -> Self {
@@ -55,20 +69,36 @@ impl Telling {
         let ends_with_modseq =
             matches!(body, CommandBody::Expunge | CommandBody::UidExpunge { .. } | CommandBody::Move { .. });
         let postponed = matches!(body, CommandBody::Select { .. } | CommandBody::Examine { .. });
-        Self { by_uid, expunges, forced, ends_with_modseq, postponed }
+        // RFC 5465 §3.1: what had come before NOTIFY is told before its end.
+        let owed = ends_with_modseq || matches!(body, CommandBody::Notify(_));
+        let forced = forced || owed;
+        Self { by_uid, expunges, forced, ends_with_modseq, postponed, owed, unasked: false }
     }
 }
 
 impl Connection {
     /// Reads the change log where that is due and writes what it says.
     pub(crate) async fn tell_changes(&mut self, telling: Telling) -> Result<(), Failure> {
+        let told = self.tell_changes_now(telling).await;
+        if matches!(told, Err(Failure::Store(_))) {
+            self.note_unread();
+        }
+        told
+    }
+
+    async fn tell_changes_now(&mut self, telling: Telling) -> Result<(), Failure> {
+        let (policy, is_owed) = (self.notify_policy(), self.owes_changes());
         let Some(selected) = self.selected.as_deref_mut() else { return Ok(()) };
-        if telling.postponed {
+        // A client that used NOTIFY hears what it asked for, and what its own command brought about.
+        if telling.postponed || policy.is_some_and(|policy| !policy.messages && !telling.owed) {
             return Ok(());
         }
+        let expunges =
+            telling.expunges && !(telling.unasked && policy.is_none_or(|policy| policy.is_delayed));
+        let before = selected.view.last_uid();
         // The notice is taken before the log is read: one that comes meanwhile is for the next time.
-        let is_due = selected.watch.take() || telling.forced;
-        let waits = telling.expunges && selected.view.has_pending_expunges();
+        let is_due = selected.watch.take() || telling.forced || is_owed;
+        let waits = expunges && selected.view.has_pending_expunges();
         if !is_due && !waits {
             return Ok(());
         }
@@ -92,16 +122,23 @@ impl Connection {
             changes = news.in_order();
         }
         let permit = Permit {
-            expunges: telling.expunges,
+            expunges,
             vanished: self.enabled.tells_vanished(),
             modseqs: self.enabled.has(Extension::CondStore),
         };
         let told = selected.view.apply(changes, permit);
         self.shared.pictures.share(selected);
-        self.write_told(&told, telling.by_uid).await
+        if is_due && policy.is_some() {
+            self.note_reading();
+        }
+        let flags = policy.is_none_or(|policy| policy.flags || telling.owed);
+        // RFC 5465 §5.1: with their UID.
+        let by_uid = telling.by_uid || policy.is_some();
+        self.write_told(&told, by_uid, flags).await?;
+        if policy.is_some() { self.tell_new_messages(before).await } else { Ok(()) }
     }
 
-    async fn write_told(&mut self, told: &[Untagged], by_uid: bool) -> Result<(), Failure> {
+    async fn write_told(&mut self, told: &[Untagged], by_uid: bool, flags: bool) -> Result<(), Failure> {
         let Some(selected) = self.selected.as_deref() else { return Ok(()) };
         for each in told {
             let out = &mut self.wire.out;
@@ -111,6 +148,7 @@ impl Connection {
                 Untagged::Exists(count) => response::exists(out, *count),
                 Untagged::Recent(count) if self.enabled.tells_recent() => response::recent(out, *count),
                 Untagged::Recent(_) => {}
+                Untagged::Flags { .. } if !flags => {}
                 Untagged::Flags { seq, uid } => {
                     if let Some(entry) = selected.view.entry(*uid) {
                         let keywords = keyword_names(&selected.keywords, entry.keywords);

@@ -103,6 +103,21 @@ impl Store {
         row.map(|(sealed,)| of.key.open_annotation(&of.context(name), &sealed)).transpose()
     }
 
+    /// The names of annotations that were set or removed since, those of the actor among them, with their folders, in order.
+    pub async fn annotations_since(
+        &self,
+        mailbox: MailboxId,
+        actor: ActorId,
+        since: i64,
+    ) -> Result<Vec<(Option<FolderId>, String)>, Error> {
+        let mut reader = self.quick_reader().await?;
+        let rows: Vec<(i64, String)> = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT folder_id, name FROM annotations WHERE mailbox_id = $1 AND seq > $2 AND actor_id IN (0, $3) ORDER BY seq, folder_id, name")
+            .bind(mailbox.0).bind(since).bind(actor.0).fetch_all(&mut *c).await)?;
+        let named = |(folder, name): (i64, String)| ((folder != 0).then_some(FolderId(folder)), name);
+        Ok(rows.into_iter().map(named).collect())
+    }
+
     /// Sets and removes annotations, all or none.
     pub async fn annotate(
         &self,
@@ -196,6 +211,7 @@ impl WriteTx {
     async fn next_annotation_seq(&mut self, mailbox: MailboxId) -> Result<i64, Error> {
         let (seq,): (i64,) = on!(self.conn(), c => sqlx::query_as("UPDATE mailboxes SET annotation_seq = annotation_seq + 1 WHERE id = $1 RETURNING annotation_seq")
             .bind(mailbox.0).fetch_one(&mut *c).await)?;
+        self.mailbox_changed(mailbox);
         Ok(seq)
     }
 

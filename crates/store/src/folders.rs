@@ -301,6 +301,7 @@ impl WriteTx {
         let Some(folder) = there else {
             return Ok(Ok(self.insert_below(mailbox, name, special_use.map(|s| s.0)).await?));
         };
+        self.folders_changed(mailbox).await?;
         on!(self.conn(), c => sqlx::query("UPDATE folders SET selectable = 1, special_use = $2 WHERE id = $1")
             .bind(folder.id.0).bind(special_use.map(|s| s.0)).execute(&mut *c).await.map(|_| ()))?;
         Ok(Ok(folder.id))
@@ -319,6 +320,7 @@ impl WriteTx {
         if taken.is_some() {
             return Ok(false);
         }
+        self.folders_changed(mailbox).await?;
         on!(self.conn(), c => sqlx::query("UPDATE folders SET special_use = $2 WHERE id = $1")
             .bind(folder.0).bind(special_use.map(|s| s.0)).execute(&mut *c).await.map(|_| ()))?;
         Ok(true)
@@ -367,8 +369,9 @@ impl WriteTx {
         special_use: Option<&str>,
     ) -> Result<FolderId, Error> {
         let (validity,): (i64,) = on!(self.conn(), c => sqlx::query_as(
-            "UPDATE mailboxes SET next_uid_validity = next_uid_validity + 1 WHERE id = $1 RETURNING next_uid_validity - 1")
+            "UPDATE mailboxes SET next_uid_validity = next_uid_validity + 1, folder_seq = folder_seq + 1 WHERE id = $1 RETURNING next_uid_validity - 1")
             .bind(mailbox.0).fetch_one(&mut *c).await)?;
+        self.mailbox_changed(mailbox);
         let now = self.now.0;
         let (id,): (i64,) = on!(self.conn(), c => sqlx::query_as(
             "INSERT INTO folders (mailbox_id, name, special_use, uid_validity, created_at_ms) VALUES ($1, $2, $3, $4, $5) RETURNING id")
@@ -396,6 +399,7 @@ impl WriteTx {
         self.tell_folder(mailbox, folder.id, "folder.removed", (Some(name), None), detail).await?;
         // Sessions on an empty folder have to learn of it too.
         self.changed(folder.id);
+        self.folders_changed(mailbox).await?;
         on!(self.conn(), c => sqlx::query("DELETE FROM annotations WHERE mailbox_id = $1 AND folder_id = $2")
             .bind(mailbox.0).bind(folder.id.0).execute(&mut *c).await.map(|_| ()))?;
         if has_children {
@@ -463,6 +467,7 @@ impl WriteTx {
                 self.insert_below(mailbox, &to[..end], None).await?;
             }
         }
+        self.folders_changed(mailbox).await?;
         let mut moves = self.children(mailbox, from).await?;
         let detail = format!("folders_below={}", moves.len());
         self.tell_folder(mailbox, folder.id, "folder.renamed", (Some(from), Some(to)), detail).await?;
@@ -483,12 +488,12 @@ impl WriteTx {
         on!(self.conn(), c => sqlx::query(
             "INSERT INTO subscriptions (mailbox_id, actor_id, name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
             .bind(mailbox.0).bind(actor.0).bind(name).execute(&mut *c).await.map(|_| ()))?;
-        Ok(())
+        self.subscriptions_changed(mailbox).await
     }
 
     async fn unsubscribe(&mut self, mailbox: MailboxId, actor: ActorId, name: &str) -> Result<(), Error> {
         on!(self.conn(), c => sqlx::query("DELETE FROM subscriptions WHERE mailbox_id = $1 AND actor_id = $2 AND name = $3")
             .bind(mailbox.0).bind(actor.0).bind(name).execute(&mut *c).await.map(|_| ()))?;
-        Ok(())
+        self.subscriptions_changed(mailbox).await
     }
 }

@@ -1,5 +1,6 @@
 //! Wake-ups for sessions that wait on a folder. A notice carries no data: the session re-reads the change log.
 
+use crate::mailbox_watch::MailboxNotices;
 use mail_types::FolderId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +11,7 @@ use tokio::sync::watch;
 pub(crate) struct Notices {
     folders: Mutex<HashMap<FolderId, Watched>>,
     queue: tokio::sync::Notify,
+    pub(crate) mailboxes: Arc<MailboxNotices>,
 }
 
 /// A folder that somebody watches.

@@ -2,10 +2,11 @@
 
 use crate::dialect::{Engine, Reader, is_disk_full};
 use crate::keys::Keyring;
+use crate::mailbox_watch::MailboxNotices;
 use crate::node::Node;
 use crate::notices::Notices;
 use crate::writer::{Touches, UnitFuture, WriteTx, Writers};
-use crate::{Acceptance, Accepted, Act, BodyWriter, Clock, Error, FolderWatch, MailboxKey};
+use crate::{Acceptance, Accepted, Act, BodyWriter, Clock, Error, FolderWatch, MailboxKey, MailboxWatch};
 use body_store::{BodyStore, Place, S3Options};
 use mail_types::{FolderId, MailboxId, Timestamp, UnitId};
 use std::path::PathBuf;
@@ -164,6 +165,15 @@ impl Store {
     /// Registers interest in the changes of a folder.
     pub fn watch(&self, folder: FolderId) -> FolderWatch {
         self.shared.notices.watch(folder)
+    }
+
+    /// An interest in whole mailboxes, in none as yet; also in what happens to messages there, or not.
+    pub fn watch_mailboxes(&self, hears_messages: bool) -> MailboxWatch {
+        MailboxWatch::new(self.shared.notices.mailboxes.clone(), hears_messages)
+    }
+
+    pub(crate) fn mailbox_notices(&self) -> &MailboxNotices {
+        &self.shared.notices.mailboxes
     }
 
     pub(crate) fn recent_told(&self, folder: FolderId) -> u32 {

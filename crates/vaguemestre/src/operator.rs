@@ -241,9 +241,11 @@ impl Operator {
         self.tasks.spawn(crate::audit::keep(self.store.clone(), self.config.audit, seals, drain));
         self.tasks.spawn(housekeeping(self.store.clone(), keep_days, self.drain.handle()));
         let (authenticator, mut drain) = (self.parts.authenticator.clone(), self.drain.handle());
+        let store = self.store.clone();
         self.tasks.spawn(async move {
             tokio::select! {
                 () = drain.asked() => {}
+                () = store.follow_mailboxes() => {}
                 () = authenticator.follow() => {}
                 () = authenticator.keep_refusals() => {}
             }

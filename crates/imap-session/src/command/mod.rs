@@ -8,6 +8,7 @@ mod append;
 mod fetch;
 mod list;
 mod metadata;
+mod notify;
 mod search;
 mod select;
 mod sort;
@@ -20,6 +21,7 @@ pub use fetch::{FetchArguments, FetchItem, Partial, Section, SectionText};
 pub use list::{ListArguments, ListReturn, ListSelection, SpecialUse};
 use mail_types::{RightsChange, Secret};
 pub use metadata::{Depth, EntryName, GetMetadata, SetMetadata};
+pub use notify::{EventGroup, Events, MailboxFilter, Notify, NotifySet, SelectedEvents};
 pub use search::{Date, PartialRange, SearchArguments, SearchKey, SearchReturn};
 pub use select::{Resync, SelectParameters, SequenceMatch};
 pub use sort::{SortArguments, SortBy, SortKey, ThreadAlgorithm, ThreadArguments};
@@ -172,6 +174,8 @@ pub enum CommandBody {
     },
     /// RFC 9208 §4.1.1; what is asked for is not kept.
     SetQuota,
+    /// RFC 5465
+    Notify(Notify),
     /// RFC 5464 §4.2
     GetMetadata(GetMetadata),
     /// RFC 5464 §4.3

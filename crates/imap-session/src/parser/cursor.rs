@@ -52,6 +52,11 @@ impl<'a> Cursor<'a> {
         self.take(end).unwrap_or_default()
     }
 
+    /// Whether these octets come next.
+    pub(super) fn followed_by(&self, octets: &[u8]) -> bool {
+        self.rest.starts_with(octets)
+    }
+
     /// The next word, if it is `word` in any case and ends there.
     pub(super) fn eat_word(&mut self, word: &str) -> bool {
         let mut ahead = self.clone();

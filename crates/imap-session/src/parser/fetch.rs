@@ -90,7 +90,7 @@ fn modifiers(cursor: &mut Cursor<'_>) -> Parsed<Modifiers> {
     Ok(modifiers)
 }
 
-fn item(cursor: &mut Cursor<'_>) -> Parsed<FetchItem> {
+pub(super) fn item(cursor: &mut Cursor<'_>) -> Parsed<FetchItem> {
     let name = cursor.take_while(|b| b.is_ascii_alphanumeric() || b == b'.').to_ascii_uppercase();
     Ok(match name.as_slice() {
         b"ENVELOPE" => FetchItem::Envelope,

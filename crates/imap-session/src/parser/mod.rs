@@ -12,6 +12,7 @@ mod flags;
 mod folder;
 mod list;
 mod metadata;
+mod notify;
 mod quota;
 mod search;
 mod select;
@@ -152,6 +153,7 @@ fn plain_command(name: &str, cursor: &mut Cursor<'_>) -> Parsed<Option<CommandBo
         "GETACL" => CommandBody::GetAcl { folder: folder::spaced_name(cursor)? },
         "LISTRIGHTS" => acl::list_rights(cursor)?,
         "MYRIGHTS" => CommandBody::MyRights { folder: folder::spaced_name(cursor)? },
+        "NOTIFY" => notify::notify(cursor)?,
         "GETMETADATA" => metadata::get(cursor)?,
         "SETMETADATA" => metadata::set(cursor)?,
         "LIST" => list::list(cursor)?,

@@ -1,6 +1,7 @@
 //! Response codes (RFC 3501 §7.1, RFC 5530 and extensions).
 
 use super::{ObjectId, strings};
+use crate::command::Events;
 use crate::sequence::format_uids;
 use mail_types::SystemFlags;
 use std::fmt;
@@ -20,6 +21,8 @@ pub enum Code {
     AuthorizationFailed,
     /// BADCHARSET (RFC 3501): the charsets that can be searched.
     BadCharset,
+    /// BADEVENT (RFC 5465): the events that can be told of.
+    BadEvent,
     /// BADURL (RFC 4469): the URL of CATENATE that leads nowhere.
     BadUrl(String),
     /// CANNOT
@@ -66,6 +69,8 @@ pub enum Code {
     NonExistent,
     /// NOPERM
     NoPerm,
+    /// NOTIFICATIONOVERFLOW (RFC 5465)
+    NotificationOverflow,
     /// OVERQUOTA
     OverQuota,
     /// PARSE: a message could not be read.
@@ -114,6 +119,10 @@ impl fmt::Display for Code {
             Self::BadUrl(url) if url.contains(|c: char| !c.is_ascii_graphic() || c == ']') => "BADURL",
             Self::BadUrl(url) => return write!(f, "BADURL {url}"),
             Self::MailboxId(number) => return write!(f, "MAILBOXID ({})", ObjectId::Folder(*number)),
+            Self::BadEvent => {
+                let names: Vec<&str> = Events::NAMES.into_iter().map(|(_, name)| name).collect();
+                return write!(f, "BADEVENT ({})", names.join(" "));
+            }
             Self::Modified(numbers) => return write!(f, "MODIFIED {}", format_uids(numbers)),
             Self::Capability(names) => return write!(f, "CAPABILITY {names}"),
             Self::HighestModSeq(value) => return write!(f, "HIGHESTMODSEQ {value}"),
@@ -148,6 +157,7 @@ impl fmt::Display for Code {
             Self::NoModSeq => "NOMODSEQ",
             Self::NonExistent => "NONEXISTENT",
             Self::NoPerm => "NOPERM",
+            Self::NotificationOverflow => "NOTIFICATIONOVERFLOW",
             Self::OverQuota => "OVERQUOTA",
             Self::ParseError => "PARSE",
             Self::PrivacyRequired => "PRIVACYREQUIRED",

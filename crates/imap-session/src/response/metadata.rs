@@ -34,6 +34,15 @@ pub fn metadata_end(out: &mut Vec<u8>) {
     line_end(out);
 }
 
+/// `* METADATA folder entry`: an annotation changed; its value is not told.
+pub fn metadata_changed(out: &mut Vec<u8>, folder: &str, utf8: bool, name: &str) {
+    out.extend_from_slice(b"* METADATA ");
+    astring_folder_name(out, folder, utf8);
+    out.push(b' ');
+    astring(out, name.as_bytes());
+    line_end(out);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,7 +22,7 @@ pub use fetch::{
 };
 pub use list::{ListItem, list, list_with, lsub};
 use mail_types::SystemFlags;
-pub use metadata::{metadata_begin, metadata_end, metadata_entry};
+pub use metadata::{metadata_begin, metadata_changed, metadata_end, metadata_entry};
 pub use object_id::{ObjectId, email_id, thread_id};
 use std::ops::RangeInclusive;
 pub use strings::{

@@ -24,7 +24,7 @@ use crate::statistics::Tally;
 use crate::{Acceptance, Accepted, Act, Clock, Error};
 use body_store::Claim;
 use job::{AcceptUnit, Job, Unit};
-use mail_types::{FolderId, Timestamp};
+use mail_types::{FolderId, MailboxId, Timestamp};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -46,6 +46,7 @@ pub struct WriteTx {
     /// What the units of this transaction counted.
     pub(crate) tally: Tally,
     changed: Vec<FolderId>,
+    mailboxes_changed: Vec<MailboxId>,
     is_queue_changed: bool,
 }
 
@@ -63,6 +64,11 @@ impl WriteTx {
     /// Sessions on this folder are woken after the commit.
     pub(crate) fn changed(&mut self, folder: FolderId) {
         self.changed.push(folder);
+    }
+
+    /// Sessions that follow this mailbox are woken after the commit: something else than messages changed.
+    pub(crate) fn mailbox_changed(&mut self, mailbox: MailboxId) {
+        self.mailboxes_changed.push(mailbox);
     }
 
     /// The queue runner is woken after the commit.

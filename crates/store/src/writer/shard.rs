@@ -15,7 +15,7 @@ use crate::keys::Keyring;
 use crate::notices::Notices;
 use crate::seal::random;
 use crate::{Acceptance, Clock, Error};
-use mail_types::Timestamp;
+use mail_types::{FolderId, MailboxId, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -177,6 +177,7 @@ impl Shard {
             claims: Vec::new(),
             tally: Default::default(),
             changed: Vec::new(),
+            mailboxes_changed: Vec::new(),
             is_queue_changed: false,
         };
         self.incarnation.batch += 1;
@@ -198,11 +199,11 @@ impl Shard {
                     }
                     return Err(failure);
                 }
-                return self.stands(tx.audit, tx.changed, tx.is_queue_changed);
+                return self.stands(tx.audit, (tx.mailboxes_changed, tx.changed), tx.is_queue_changed);
             }
         }
         self.conn = Some(tx.conn);
-        self.stands(tx.audit, tx.changed, tx.is_queue_changed)
+        self.stands(tx.audit, (tx.mailboxes_changed, tx.changed), tx.is_queue_changed)
     }
 
     /// PostgreSQL: commits the writer's row before the first batch and after a rest. A row that a lost transaction is about to make cannot be waited
@@ -264,12 +265,15 @@ impl Shard {
     fn stands(
         &mut self,
         audit: AuditChains,
-        mut changed: Vec<mail_types::FolderId>,
+        (mut mailboxes, mut changed): (Vec<MailboxId>, Vec<FolderId>),
         is_queue_changed: bool,
     ) -> Result<(), Failure> {
         self.incarnation.audit = audit.stands(&self.keyring);
         changed.sort_unstable();
         changed.dedup();
+        mailboxes.sort_unstable();
+        mailboxes.dedup();
+        self.notices.mailboxes.publish(&mailboxes, &changed);
         changed.into_iter().for_each(|folder| self.notices.publish(folder));
         if is_queue_changed {
             self.notices.publish_queue();

@@ -28,6 +28,7 @@ mod idempotency;
 mod jobs;
 mod keys;
 mod mailbox_life;
+mod mailbox_watch;
 mod one_message;
 mod passwords;
 mod private_seen;
