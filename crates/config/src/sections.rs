@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Keys that the example file must show.
 #[cfg(test)]
-pub(crate) const ALL_KEYS: [&str; 92] = [
+pub(crate) const ALL_KEYS: [&str; 93] = [
     "mail =",
     "seal_secs",
     "keep_days_mail",
