@@ -370,8 +370,10 @@ fn no_name_says_nothing() {
         let is_empty_word =
             ["util", "utils", "helper", "helpers", "common", "misc", "manager"].contains(&stem.as_str());
         assert!(!is_empty_word, "{}", relative(&file));
+        // The name that sqlx gives to a part of its trait.
+        let text = read(&file).replace("fn get_transaction_depth(", "");
         for prefix in ["fn get_", "fn process_", "fn do_"] {
-            assert!(!read(&file).contains(prefix), "{} has `{prefix}…`", relative(&file));
+            assert!(!text.contains(prefix), "{} has `{prefix}…`", relative(&file));
         }
     }
 }

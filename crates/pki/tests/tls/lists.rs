@@ -42,8 +42,9 @@ fn fault(cause: CrlFaultCause) -> Vec<CrlFault> {
 #[test]
 fn an_older_list_never_replaces_a_newer_one() {
     let world = World::new();
-    let newer = built(&world, world.issuing_list(days_ago(1), from_ref(&world.client.serial), 7));
-    for older in [world.issuing_list(days_ago(2), &[], 8), world.issuing_list(days_ago(1), &[], 6)] {
+    let yesterday = days_ago(1);
+    let newer = built(&world, world.issuing_list(yesterday, from_ref(&world.client.serial), 7));
+    for older in [world.issuing_list(days_ago(2), &[], 8), world.issuing_list(yesterday, &[], 6)] {
         assert_eq!(newer.examine_list(&older, now()), Err(CrlFaultCause::Older));
         let (snapshot, faults) = built(&world, older).replacing(&newer);
         assert_eq!(faults, fault(CrlFaultCause::Older));

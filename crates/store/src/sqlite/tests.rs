@@ -1,3 +1,5 @@
+//! What a connection answers, at either pace.
+
 use super::{Options, Pace, Readers, Sqlite};
 use futures_util::TryStreamExt;
 use std::time::{Duration, Instant};

@@ -1,3 +1,5 @@
+//! What two pictures, one taken after the other, differ in.
+
 use super::*;
 use imap_session::command::{CommandBody, EventGroup, MailboxFilter};
 use mail_types::UidValidity;
