@@ -526,8 +526,11 @@ async fn a_doubt_about_revocation_ends_a_session_for_a_time_and_leaves_users_alo
     let mut user = Imap::login(&demo, demo.north(), demo.north().personal(0)).await;
     user.idle().await;
     // A list that replaces the one in force and is itself past its date cannot be had by a reload; a list that went away can.
-    std::fs::remove_file(demo.pki.crl_dir.join("issuing.pem")).unwrap();
-    is_cut_off_while_idle(imap, || demo.reload(), "* BYE [UNAVAILABLE]").await;
+    let goes = || {
+        std::fs::remove_file(demo.pki.crl_dir.join("issuing.pem")).unwrap();
+        demo.reload();
+    };
+    is_cut_off_while_idle(imap, goes, "* BYE [UNAVAILABLE]").await;
     is_cut_off_between_commands(wire, || {}).await;
     app.greeted(&demo).await.ask("AUTH EXTERNAL =", "454 4.7.0").await;
     let mut refused = Imap::connect(demo.north().ports["imaps"], &app.tls).await;
