@@ -95,6 +95,7 @@ async fn what_another_process_commits_is_found(store: &Fixture) {
 
 async fn what_a_reader_may_not_know_is_no_change_for_them(store: &Fixture) {
     let marie = store.personal("marie").await;
+    store.keep_seen_apart(&marie, true).await;
     let nurse = store.create_user("nurse", "", None).await.unwrap().actor;
     let other = store.create_user("other", "", None).await.unwrap().actor;
     store.append_with(&marie, marie.inbox, b"one", SystemFlags::default(), &[]).await;
