@@ -4,7 +4,7 @@
 //! wrapped. The folder is not part of a database backup: destroying an old generation erases what only it can open.
 
 use crate::audit::{AuditSigner, SubjectKeys};
-use crate::dialect::{Engine, on};
+use crate::dialect::{Engine, OwnedConn, on};
 use crate::seal::{RawKey, Unwrapping, random, unwrap, unwrap_key, wrap};
 use crate::{ContentKey, Error};
 use mail_types::{BodyId, MailboxId, Timestamp};
@@ -151,21 +151,22 @@ impl Keyring {
             signer: AuditSigner::new(&Zeroizing::default())?,
             audits_mail,
         };
-        keyring.queue = keyring.operator_key(engine, "queue", now).await?;
-        keyring.fingerprint = keyring.operator_key(engine, "fingerprint", now).await?;
-        keyring.password_tags = keyring.operator_key(engine, "password-tags", now).await?;
-        keyring.signer = AuditSigner::new(&keyring.operator_key(engine, "audit-signature", now).await?)?;
-        keyring.subjects = SubjectKeys::new(&keyring.operator_key(engine, "audit-subjects", now).await?);
+        // One for all: to be let in costs PostgreSQL and us more than to read a key.
+        let mut conn = engine.connect().await?;
+        keyring.queue = keyring.operator_key(&mut conn, "queue", now).await?;
+        keyring.fingerprint = keyring.operator_key(&mut conn, "fingerprint", now).await?;
+        keyring.password_tags = keyring.operator_key(&mut conn, "password-tags", now).await?;
+        keyring.signer = AuditSigner::new(&keyring.operator_key(&mut conn, "audit-signature", now).await?)?;
+        keyring.subjects = SubjectKeys::new(&keyring.operator_key(&mut conn, "audit-subjects", now).await?);
         Ok(keyring)
     }
 
     async fn operator_key(
         &self,
-        engine: &Engine,
+        conn: &mut OwnedConn,
         name: &'static str,
         now: Timestamp,
     ) -> Result<RawKey, Error> {
-        let mut conn = engine.connect().await?;
         let select = "SELECT generation, wrapped FROM operator_keys WHERE name = $1";
         let row: Option<(String, Vec<u8>)> =
             on!(conn.conn(), c => sqlx::query_as(select).bind(name).fetch_optional(&mut *c).await)?;
