@@ -139,13 +139,11 @@ impl SqliteConn {
             Ok::<_, Error>((open, answer))
         });
         let (open, answer) = asking.await.map_err(|_| Error::WorkerCrashed)??;
-        std::mem::forget(interrupting);
+        interrupting.is_over();
         self.open = Some(open);
         answer
     }
-}
 
-impl SqliteConn {
     /// Reads on a thread for blocking work, no further ahead than [`PARTS_WAITING`]. The connection is there again after the last part.
     fn stream_away(&mut self, asked: Asked) -> BoxStream<'_, Result<Part, Error>> {
         let (open, options) = (self.open.take(), self.options.clone());
@@ -182,6 +180,13 @@ fn nobody_waits() -> Error {
 
 /// Interrupts a statement when it is dropped.
 struct Interrupting(std::sync::mpsc::Receiver<rusqlite::InterruptHandle>);
+
+impl Interrupting {
+    /// The statement was answered: what would interrupt it is let go of.
+    fn is_over(self) {
+        drop(self.0.try_recv());
+    }
+}
 
 impl Drop for Interrupting {
     fn drop(&mut self) {
@@ -264,7 +269,7 @@ fn step(
     for place in 1..=statement.parameter_count() {
         // `$2` is the second argument, wherever it stands; a bare `?` is the next one.
         let number = statement.parameter_name(place).and_then(|name| name.get(1..)?.parse().ok());
-        let argument = arguments.get(number.unwrap_or(place) - 1);
+        let argument = number.unwrap_or(place).checked_sub(1).and_then(|at| arguments.get(at));
         let argument = argument.ok_or(rusqlite::Error::InvalidParameterCount(arguments.len(), place))?;
         statement.raw_bind_parameter(place, argument)?;
     }
