@@ -139,7 +139,7 @@ impl SqliteConn {
             Ok::<_, Error>((open, answer))
         });
         let (open, answer) = asking.await.map_err(|_| Error::WorkerCrashed)??;
-        interrupting.is_over();
+        interrupting.disarm();
         self.open = Some(open);
         answer
     }
@@ -183,7 +183,7 @@ struct Interrupting(std::sync::mpsc::Receiver<rusqlite::InterruptHandle>);
 
 impl Interrupting {
     /// The statement was answered: what would interrupt it is let go of.
-    fn is_over(self) {
+    fn disarm(self) {
         drop(self.0.try_recv());
     }
 }
