@@ -1,6 +1,7 @@
 //! One connection.
 
 use super::Sqlite;
+use super::checkpoints;
 use super::shape::{Column, Done, Row, Statement};
 use super::value::Cell;
 use futures_util::future::BoxFuture;
@@ -208,11 +209,13 @@ impl Open {
         // The first three settle the form of a new file, in this order.
         let settings = format!(
             "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-             PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 4000; \
+             PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA journal_size_limit = 67108864; \
              PRAGMA cache_size = -{}",
             options.cache_kib
         );
         conn.execute_batch(&settings).map_err(told)?;
+        // In place of SQLite's own.
+        conn.wal_hook(Some(checkpoints::note));
         Ok(Self(Mutex::new(conn)))
     }
 

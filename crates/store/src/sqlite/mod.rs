@@ -7,11 +7,13 @@
 //! It is a database of sqlx like others, so that one text of a query, bound and decoded in one way, serves PostgreSQL too. It knows no table,
 //! and not what a statement is for.
 
+mod checkpoints;
 mod connection;
 mod readers;
 mod shape;
 mod value;
 
+pub(crate) use checkpoints::Checkpoints;
 pub(crate) use connection::{Options, Pace, SqliteConn};
 pub(crate) use readers::{PooledConn, Readers};
 pub(crate) use shape::Sqlite;

@@ -1,7 +1,8 @@
 //! What a connection answers, at either pace.
 
-use super::{Options, Pace, Readers, Sqlite};
+use super::{Checkpoints, Options, Pace, Readers, Sqlite, SqliteConn};
 use futures_util::TryStreamExt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn readers(dir: &tempfile::TempDir) -> Readers {
@@ -104,4 +105,25 @@ async fn a_connection_that_is_left_within_a_transaction_is_nobodys_any_more() {
     let mut conn = readers.acquire(Pace::Here).await.unwrap();
     let done = sqlx::query("INSERT INTO t VALUES (1), (2)").execute(&mut *conn).await.unwrap();
     assert_eq!(done.rows_affected(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_of_a_writer_that_goes_on_and_on_is_begun_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("rows.db");
+    let options = Options { file, create: true, busy: Duration::from_secs(1), cache_kib: 1_024 };
+    let options = Arc::new(options);
+    let mut writer = SqliteConn::new(&options, Pace::Here);
+    let mut checkpoints = Checkpoints::new(&options);
+    sqlx::raw_sql("CREATE TABLE t (x)").execute(&mut writer).await.unwrap();
+    let log = dir.path().join("rows.db-wal");
+    // 96 MiB in all.
+    for written in 1..=384 {
+        sqlx::query("INSERT INTO t VALUES (zeroblob(262144))").execute(&mut writer).await.unwrap();
+        checkpoints.keep_up(&mut writer).await;
+        let length = std::fs::metadata(&log).unwrap().len();
+        assert!(length < 56 << 20, "{length} octets of log after {written} x 256 KiB");
+    }
+    let (count,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM t").fetch_one(&mut writer).await.unwrap();
+    assert_eq!(count, 384);
 }

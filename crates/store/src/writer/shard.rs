@@ -14,6 +14,7 @@ use crate::dialect::{Conn, Engine, OwnedConn, is_disk_full, is_lost, is_lost_rac
 use crate::keys::Keyring;
 use crate::notices::Notices;
 use crate::seal::random;
+use crate::sqlite::Checkpoints;
 use crate::{Acceptance, Clock, Error};
 use mail_types::{FolderId, MailboxId, Timestamp};
 use std::sync::Arc;
@@ -76,6 +77,8 @@ pub(super) struct Shard {
     clock: Clock,
     waiting: mpsc::Receiver<Box<dyn Job>>,
     conn: Option<OwnedConn>,
+    /// Of SQLite's log.
+    checkpoints: Option<Checkpoints>,
     incarnation: Incarnation,
 }
 
@@ -110,6 +113,10 @@ impl Shard {
             clock: clock.clone(),
             waiting,
             conn: None,
+            checkpoints: match engine {
+                Engine::Sqlite { options, .. } => Some(Checkpoints::new(options)),
+                Engine::Postgres { .. } => None,
+            },
             incarnation: Incarnation::new(),
         }
     }
@@ -118,6 +125,11 @@ impl Shard {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         while self.waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
             self.commit_all(std::mem::take(&mut batch)).await;
+            if let (Some(checkpoints), Some(OwnedConn::Sqlite(conn))) =
+                (&mut self.checkpoints, &mut self.conn)
+            {
+                checkpoints.keep_up(conn).await;
+            }
         }
     }
 
