@@ -180,7 +180,7 @@ impl Pictures {
             let key = (selected.folder, selected.who.private_seen_of);
             let mut turn = self.turn(self.slot(key)).await?;
             let Some(held) = turn.held() else {
-                let Some((news, is_apart)) = alone(store, selected).await? else { return Ok(None) };
+                let Some((news, is_apart)) = alone(store, selected, now).await? else { return Ok(None) };
                 if must_read_again(&mut selected.who, is_apart) {
                     continue;
                 }
@@ -189,7 +189,8 @@ impl Pictures {
             let mut own = None;
             let known = held.as_ref().unwrap_or_else(|| own.insert(Held::of(selected)));
             if known.modseq < now {
-                let Some(read) = store.changes(key.0, key.1, known.modseq).await? else { return Ok(None) };
+                let read = store.changes_until(key.0, key.1, known.modseq, now).await?;
+                let Some(read) = read else { return Ok(None) };
                 if must_read_again(&mut selected.who, read.is_seen_apart) {
                     continue;
                 }
@@ -377,8 +378,13 @@ fn must_read_again(who: &mut Who, is_seen_apart: bool) -> bool {
 }
 
 /// What one session reads for itself, and whether readers may have a `\Seen` of their own.
-async fn alone(store: &Store, selected: &Selected) -> Result<Option<(News, bool)>, store::Error> {
-    let read = store.changes(selected.folder, selected.who.private_seen_of, selected.modseq).await?;
+async fn alone(
+    store: &Store,
+    selected: &Selected,
+    now: ModSeq,
+) -> Result<Option<(News, bool)>, store::Error> {
+    let (folder, private_seen_of) = (selected.folder, selected.who.private_seen_of);
+    let read = store.changes_until(folder, private_seen_of, selected.modseq, now).await?;
     let Some(read) = read else { return Ok(None) };
     let (changed, gone) = if read.is_whole {
         read.rows.into_iter().map(message).collect::<Picture>().difference(selected.view.messages())

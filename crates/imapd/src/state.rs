@@ -16,7 +16,7 @@ use listener::{Drain, Vigil};
 use mail_types::{FolderId, MailboxId, ModSeq, UidValidity};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use store::{Act, FolderWatch, MailboxKey, Store, Via};
+use store::{Act, FlagChange, FolderWatch, MailboxKey, Store, Via};
 use tokio::time::Instant;
 
 /// One connection. What is rare is boxed: thousands of these wait at one time.
@@ -121,6 +121,14 @@ impl Selected {
     pub(crate) fn lacks_name(&self, bits: u64) -> bool {
         let known = u32::try_from(self.keywords.len()).unwrap_or(u32::MAX);
         bits.checked_shr(known).is_some_and(|rest| rest != 0)
+    }
+
+    /// Up to where the change log is known once `changes` of this session's own are taken in. A unit of work has one modification sequence of its
+    /// folder: what has the next one after all that is known is all there is to know.
+    pub(crate) fn modseq_after_own(&self, changes: &[FlagChange]) -> ModSeq {
+        let next = ModSeq(self.modseq.0.saturating_add(1));
+        let is_next = changes.first().is_some_and(|change| change.modseq == next);
+        if is_next { next } else { self.modseq }
     }
 
     /// Refuses a change of a folder that was opened to be read.

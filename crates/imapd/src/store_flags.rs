@@ -89,6 +89,7 @@ impl Connection {
             learn_keywords(selected, &store, &mut wire.out).await?;
         }
         let bits = keyword_bits(&selected.keywords, &asked.keywords);
+        let follows = selected.modseq_after_own(&changes);
         for change in changes {
             let uid = change.uid.0;
             let after = (change.flags, change.keywords);
@@ -98,6 +99,7 @@ impl Connection {
             }
             selected.view.note_flags(uid, change.flags, change.keywords, change.modseq);
         }
+        selected.modseq = follows;
         outcome.modified.extend(modified.iter().map(|uid| uid.0));
         Ok(outcome)
     }

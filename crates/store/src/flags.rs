@@ -203,15 +203,13 @@ impl WriteTx {
         private_seen_of: Option<ActorId>,
         plan: &[PlannedFlags],
     ) -> Result<Vec<FlagChange>, Error> {
-        let modseq = self.next_modseq(folder).await?;
         let delta = |bit: i64| {
             plan.iter()
                 .map(|(_, old, new)| i64::from(new.0 & bit != 0) - i64::from(old.0 & bit != 0))
                 .sum::<i64>()
         };
         let seen_delta = if private_seen_of.is_some() { 0 } else { delta(SEEN) };
-        on!(self.conn(), c => sqlx::query("UPDATE folders SET seen_count = seen_count + $2, deleted_count = deleted_count + $3 WHERE id = $1")
-            .bind(folder.0).bind(seen_delta).bind(delta(DELETED)).execute(&mut *c).await.map(|_| ()))?;
+        let modseq = self.next_modseq_counting(folder, seen_delta, delta(DELETED)).await?;
         self.update_flags(folder, private_seen_of.is_some(), plan, modseq).await?;
         if let Some(actor) = private_seen_of {
             for is_set in [true, false] {
@@ -299,13 +297,27 @@ impl WriteTx {
     }
 
     pub(crate) async fn next_modseq(&mut self, folder: FolderId) -> Result<i64, Error> {
-        let row: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as("UPDATE folders SET modseq = modseq + 1 WHERE id = $1 RETURNING modseq")
-            .bind(folder.0).fetch_optional(&mut *c).await)?;
+        self.next_modseq_counting(folder, 0, 0).await
+    }
+
+    /// The next modification sequence; so many messages more are `\Seen` and `\Deleted` under it.
+    async fn next_modseq_counting(
+        &mut self,
+        folder: FolderId,
+        seen: i64,
+        deleted: i64,
+    ) -> Result<i64, Error> {
+        let row: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as(
+            "UPDATE folders SET modseq = modseq + 1, seen_count = seen_count + $2, deleted_count = deleted_count + $3 WHERE id = $1 RETURNING modseq")
+            .bind(folder.0).bind(seen).bind(deleted).fetch_optional(&mut *c).await)?;
         row.map(|(modseq,)| modseq).ok_or(Error::Inconsistent("the folder is gone"))
     }
 
     /// Bits of keywords that the folder already has; others are left out.
     async fn known_keyword_bits(&mut self, folder: FolderId, names: &[String]) -> Result<i64, Error> {
+        if names.is_empty() {
+            return Ok(0);
+        }
         let known = self.keyword_names(folder).await?;
         Ok(names
             .iter()

@@ -8,6 +8,7 @@
 //! A reader that knows the folder as it was reads only what changed since ([`Store::read_folder`]); who keeps what is known is not known here.
 
 use crate::dialect::{Reader, on};
+use crate::seen_mode::is_apart;
 use crate::writer::Touches;
 use crate::{Error, FolderStatus, Store};
 use futures_util::{Stream, TryStreamExt};
@@ -32,6 +33,19 @@ pub struct ViewRow {
     pub keywords: u64,
     /// Modification sequence.
     pub modseq: ModSeq,
+}
+
+/// What the change log says since a modification sequence.
+enum Logged {
+    /// There is no such folder.
+    Gone,
+    /// The log does not reach back so far.
+    Forgotten,
+    Changed {
+        rows: Vec<ViewRow>,
+        expunged: Vec<Uid>,
+        is_seen_apart: bool,
+    },
 }
 
 /// What a reader knows of a folder already.
@@ -97,19 +111,24 @@ impl Store {
         known: Option<KnownFolder>,
     ) -> Result<Option<FolderReading>, Error> {
         let Some(mut status) = self.folder_status(folder, private_seen_of).await? else { return Ok(None) };
-        let changed = match known.filter(|known| known.holds(&status)) {
-            Some(known) if known.modseq == status.modseq => Some((Vec::new(), Vec::new())),
+        let logged = match known.filter(|known| known.holds(&status)) {
+            Some(known) if known.modseq == status.modseq => {
+                let is_seen_apart = self.is_seen_apart(folder).await?;
+                Logged::Changed { rows: Vec::new(), expunged: Vec::new(), is_seen_apart }
+            }
             Some(known) => self.changed_rows(folder, private_seen_of, known.modseq).await?,
-            None => None,
+            None => Logged::Forgotten,
         };
-        let is_whole = changed.is_none();
-        let (rows, expunged) = match changed {
-            Some(changed) => changed,
-            None => (self.view_rows(folder, private_seen_of, status.messages).await?, Vec::new()),
+        let (rows, expunged, is_whole, is_seen_apart) = match logged {
+            Logged::Gone => return Ok(None),
+            Logged::Changed { rows, expunged, is_seen_apart } => (rows, expunged, false, is_seen_apart),
+            Logged::Forgotten => {
+                let rows = self.view_rows(folder, private_seen_of, status.messages).await?;
+                (rows, Vec::new(), true, self.is_seen_apart(folder).await?)
+            }
         };
         status.modseq = complete_up_to(status.modseq, &rows);
         let keywords = self.keywords(folder).await?;
-        let is_seen_apart = self.is_seen_apart(folder).await?;
         Ok(Some(FolderReading { status, keywords, rows, expunged, is_whole, is_seen_apart }))
     }
 
@@ -200,25 +219,38 @@ impl Store {
                 is_seen_apart: private_seen_of.is_some(),
             }));
         }
-        let changed = self.changed_rows(folder, private_seen_of, since).await?;
-        let is_whole = changed.is_none();
-        let (rows, expunged) = match changed {
-            Some(changed) => changed,
-            None => (self.view_rows(folder, private_seen_of, 0).await?, Vec::new()),
-        };
+        self.changes_until(folder, private_seen_of, since, now).await
+    }
+
+    /// The same, for who has just read the folder's MODSEQ: it is `now`, and larger than `since`.
+    pub async fn changes_until(
+        &self,
+        folder: FolderId,
+        private_seen_of: Option<ActorId>,
+        since: ModSeq,
+        now: ModSeq,
+    ) -> Result<Option<FolderChanges>, Error> {
+        let (rows, expunged, is_whole, is_seen_apart) =
+            match self.changed_rows(folder, private_seen_of, since).await? {
+                Logged::Gone => return Ok(None),
+                Logged::Changed { rows, expunged, is_seen_apart } => (rows, expunged, false, is_seen_apart),
+                Logged::Forgotten => {
+                    let rows = self.view_rows(folder, private_seen_of, 0).await?;
+                    (rows, Vec::new(), true, self.is_seen_apart(folder).await?)
+                }
+            };
         let keywords = self.keywords(folder).await?;
         let modseq = complete_up_to(now, &rows);
-        let is_seen_apart = self.is_seen_apart(folder).await?;
         Ok(Some(FolderChanges { modseq, keywords, rows, expunged, is_whole, is_seen_apart }))
     }
 
-    /// Messages that changed or came since, and those that went; `None` when what is kept of these does not reach back so far.
+    /// Messages that changed or came since, and those that went.
     async fn changed_rows(
         &self,
         folder: FolderId,
         private_seen_of: Option<ActorId>,
         since: ModSeq,
-    ) -> Result<Option<(Vec<ViewRow>, Vec<Uid>)>, Error> {
+    ) -> Result<Logged, Error> {
         let since = i64::try_from(since.0).unwrap_or(i64::MAX);
         let rows =
             self.rows_since(self.quick_reader().await?, folder, private_seen_of, since, QUICK_MAX).await?;
@@ -228,17 +260,20 @@ impl Store {
                 self.rows_since(self.reader().await?, folder, private_seen_of, since, usize::MAX).await?
             }
         };
-        // One statement: how far back the log is whole, as it is read.
+        // One statement, after the rows: how far back the log is whole, as it is read, and whose `\Seen` the rows may lack.
         let mut reader = self.quick_reader().await?;
-        let gone: Vec<(i64, Option<i64>)> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT f.expunged_floor, e.uid FROM folders f LEFT JOIN expunged e ON e.folder_id = f.id AND e.modseq > $2 WHERE f.id = $1 ORDER BY e.uid")
+        let gone: Vec<(i64, i64, Option<i64>)> = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT f.expunged_floor, m.private_seen, e.uid FROM folders f JOIN mailboxes m ON m.id = f.mailbox_id \
+             LEFT JOIN expunged e ON e.folder_id = f.id AND e.modseq > $2 WHERE f.id = $1 ORDER BY e.uid")
             .bind(folder.0).bind(since).fetch_all(&mut *c).await)?;
-        if gone.iter().any(|(floor, _)| *floor > since) {
-            return Ok(None);
+        let Some((floor, private_seen, _)) = gone.first() else { return Ok(Logged::Gone) };
+        if *floor > since {
+            return Ok(Logged::Forgotten);
         }
+        let is_seen_apart = is_apart(*private_seen);
         let uid = |uid: i64| Uid(u32::try_from(uid).unwrap_or(u32::MAX));
-        let expunged = gone.into_iter().filter_map(|(_, gone)| gone.map(uid)).collect();
-        Ok(Some((rows.into_iter().map(view_row).collect(), expunged)))
+        let expunged = gone.into_iter().filter_map(|(.., gone)| gone.map(uid)).collect();
+        Ok(Logged::Changed { rows: rows.into_iter().map(view_row).collect(), expunged, is_seen_apart })
     }
 
     /// The first of the rows that changed since, by UID.

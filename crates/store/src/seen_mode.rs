@@ -87,12 +87,17 @@ impl Store {
 
     /// Whether a reader's own `\Seen` may stand over the flags of a folder's messages.
     pub(crate) async fn is_seen_apart(&self, folder: FolderId) -> Result<bool, Error> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.quick_reader().await?;
         let row: Option<(i64,)> = on!(reader.conn(), c => sqlx::query_as(
             "SELECT m.private_seen FROM folders f JOIN mailboxes m ON m.id = f.mailbox_id WHERE f.id = $1")
             .bind(folder.0).fetch_optional(&mut *c).await)?;
-        Ok(row.is_some_and(|(mode,)| SeenMode::of(mode) != SeenMode::Shared))
+        Ok(row.is_some_and(|(mode,)| is_apart(mode)))
     }
+}
+
+/// Whether a reader's own `\Seen` may stand over the flags of messages, by the column.
+pub(crate) fn is_apart(column: i64) -> bool {
+    SeenMode::of(column) != SeenMode::Shared
 }
 
 impl WriteTx {
