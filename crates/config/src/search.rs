@@ -7,7 +7,7 @@ use crate::reader::Section;
 pub struct Search {
     /// `folding`: true where a text without accents finds the text with them (`unaccented`), false where case and form alone do not count (`casemap`, RFC 5051).
     pub is_unaccented: bool,
-    /// `memory_max`: octets of signatures of messages in memory.
+    /// `memory_max`: octets of signatures and header fields of messages in memory.
     pub memory_max: usize,
     /// `concurrency`: pages of messages that all searches together open at one time.
     pub concurrency: usize,

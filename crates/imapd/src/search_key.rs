@@ -8,7 +8,7 @@ use imap_session::response::ObjectId;
 use imap_session::sequence::{MessageSet, Ranges};
 use imap_session::view::Entry;
 use mail_types::{SystemFlags, Timestamp};
-use message::extract::{Extract, Folding, Needle, Reading, Signature, Sought};
+use message::extract::{Extract, Folding, Needle, Reading, Signature, Sought, is_in_headline};
 
 const DAY: i64 = 86_400;
 
@@ -91,6 +91,8 @@ pub(crate) struct Facts<'m> {
 /// The text of a message.
 #[derive(Clone, Copy)]
 pub(crate) enum Text<'m> {
+    /// What its headline has: some fields, and those whole.
+    Headline(&'m Extract),
     /// That of its header, as it is kept.
     Header(&'m Extract),
     /// As it is kept.
@@ -260,13 +262,16 @@ impl Key {
                 Some(Text::Header(extract) | Text::Extract(extract)) => {
                     Some(extract.field_holds(name, value))
                 }
+                Some(Text::Headline(extract)) if is_in_headline(name) => {
+                    Some(extract.field_holds(name, value))
+                }
                 Some(Text::Read(reading)) => Some(reading.has_found(value)),
-                None => ruled_out(facts, [value]),
+                Some(Text::Headline(_)) | None => ruled_out(facts, [value]),
             },
             Self::Body(text) => match facts.text {
                 Some(Text::Extract(extract)) => Some(extract.body_holds(text)),
                 Some(Text::Read(reading)) => Some(reading.has_found(text)),
-                Some(Text::Header(_)) | None => ruled_out(facts, [text]),
+                Some(Text::Headline(_) | Text::Header(_)) | None => ruled_out(facts, [text]),
             },
             Self::Text(in_header, in_body) => match facts.text {
                 Some(Text::Extract(extract)) => {
@@ -275,7 +280,7 @@ impl Key {
                 Some(Text::Read(reading)) => Some(reading.has_found(in_header) || reading.has_found(in_body)),
                 Some(Text::Header(extract)) if extract.header_holds(in_header) => Some(true),
                 Some(Text::Header(_)) => ruled_out(facts, [in_body]),
-                None => ruled_out(facts, [in_header, in_body]),
+                Some(Text::Headline(_)) | None => ruled_out(facts, [in_header, in_body]),
             },
         }
     }
@@ -288,6 +293,11 @@ impl Key {
             Self::Not(key) => key.looks_at_fields(),
             key => matches!(key, Self::Field(..)),
         }
+    }
+
+    /// Whether some key is answered by what the headline tells of.
+    pub(crate) fn looks_at_headlines(&self) -> bool {
+        self.sought().iter().any(|sought| matches!(sought, Sought::Field(name, _) if is_in_headline(name)))
     }
 
     /// The texts that are looked for, each where it is.
@@ -412,5 +422,19 @@ mod tests {
             );
         }
         assert!(or(Key::All, body("hiver")).is_told_by_signatures() && !body("et").is_told_by_signatures());
+    }
+
+    #[test]
+    fn a_headline_tells_of_its_fields_and_of_nothing_else() {
+        let mut builder = ExtractBuilder::default();
+        builder.push_text("en hiver");
+        let headline = builder.finish().opened(Folding::Unaccented).headline();
+        let known = Facts { text: Some(Text::Headline(&headline)), ..KNOWN };
+        let field = |name: &str| Key::Field(name.to_owned(), Needle::in_header("hiver", Folding::Unaccented));
+        assert_eq!(field("subject").holds(&known), Some(false), "it has no such field");
+        assert_eq!(field("received").holds(&known), None);
+        assert_eq!(body("hiver").holds(&known), None);
+        assert_eq!(body("printemps").holds(&known), None);
+        assert!(or(Key::All, field("cc")).looks_at_headlines() && !field("received").looks_at_headlines());
     }
 }

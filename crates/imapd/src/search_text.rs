@@ -8,8 +8,8 @@ use crate::attending::Progress;
 use crate::search::stride;
 use crate::search_content;
 use crate::search_key::{Depth, Facts, Key, RowFacts, StructureFacts, Text};
+use crate::search_memory::{Gathering, Kept, Known};
 use crate::search_return::Message;
-use crate::search_signatures::{Known, Signatures};
 use crate::sets::page_len;
 use crate::state::Failure;
 use imap_session::view::Entry;
@@ -26,8 +26,8 @@ use tokio::task::JoinSet;
 /// Pages of one search that are under way at one time.
 const PAGES_MAX: usize = 2;
 const UNREADABLE: Error = Error::Inconsistent("the text extract is not readable");
-/// Octets of signatures that are gathered before they are shared.
-const GATHERED_MAX: usize = 8 * 1024 * 1024;
+/// Of the memory, the part that headlines may have is one in so many.
+const HEADLINES_PART: usize = 4;
 
 /// What is read of the messages of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,16 +85,18 @@ impl Drop for EndsWith {
 #[derive(Clone, Debug)]
 pub struct SearchEngine {
     pub(crate) folding: Folding,
-    signatures: Arc<Signatures>,
+    signatures: Arc<Kept<Signature>>,
+    headlines: Arc<Kept<Extract>>,
     turns: Arc<Semaphore>,
 }
 
 impl SearchEngine {
-    /// Searches by that folding, keeps signatures of at most so many octets, and works on at most so many pages at one time.
+    /// Searches by that folding, keeps of messages at most so many octets in memory, and works on at most so many pages at one time.
     pub fn new(folding: Folding, memory_max: usize, turns: usize) -> Self {
         Self {
             folding,
-            signatures: Arc::new(Signatures::new(memory_max)),
+            signatures: Arc::new(Kept::new(memory_max - memory_max / HEADLINES_PART)),
+            headlines: Arc::new(Kept::new(memory_max / HEADLINES_PART)),
             turns: Arc::new(Semaphore::new(turns.max(1))),
         }
     }
@@ -133,6 +135,7 @@ enum Verdict {
 struct Page {
     verdicts: Vec<(Asked, Verdict)>,
     signatures: Vec<(u32, Arc<Signature>)>,
+    headlines: Vec<(u32, Arc<Extract>)>,
 }
 
 /// What a search found.
@@ -188,6 +191,9 @@ impl TextSearch {
         if key.is_told_by_signatures() {
             left = search.clone().by_signature(left, outcome).await?;
         }
+        if key.looks_at_headlines() {
+            left = search.by_headline(left, outcome).await;
+        }
         if key.looks_at_fields() {
             left = search.clone().by(Looked::Headers, left, outcome).await?;
         }
@@ -205,10 +211,13 @@ impl TextSearch {
         outcome: &mut Outcome,
     ) -> Result<Vec<Asked>, Failure> {
         let mut left = Vec::new();
+        let mut headlines = Gathering::new(&self.engine.headlines, self.folder);
         let mut pages = Pages::new(self.clone(), asked, looked);
         while let Some(page) = pages.next().await? {
+            headlines.add(page.headlines);
             self.take(page.verdicts, outcome, &mut left);
         }
+        headlines.share();
         // Pages are done in any order.
         left.sort_unstable_by_key(|asked: &Asked| asked.seq);
         Ok(left)
@@ -221,53 +230,56 @@ impl TextSearch {
         outcome: &mut Outcome,
     ) -> Result<Vec<Asked>, Failure> {
         let known = self.engine.signatures.of(self.folder);
+        let with = |message: &Asked, signature: &Signature| {
+            self.key.holds(&Facts { signature: Some(signature), ..message.facts() })
+        };
+        let (mut left, unknown) = self.by_what_is_known(asked, &known, with, outcome).await;
+        drop(known);
+        let mut signatures = Gathering::new(&self.engine.signatures, self.folder);
+        let mut pages = Pages::new(self.clone(), unknown, Looked::Signatures);
+        while let Some(page) = pages.next().await? {
+            signatures.add(page.signatures);
+            self.take(page.verdicts, outcome, &mut left);
+        }
+        signatures.share();
+        left.sort_unstable_by_key(|asked: &Asked| asked.seq);
+        Ok(left)
+    }
+
+    /// Those that the headlines in memory do not decide.
+    async fn by_headline(&self, asked: Vec<Asked>, outcome: &mut Outcome) -> Vec<Asked> {
+        let known = self.engine.headlines.of(self.folder);
+        let with = |message: &Asked, headline: &Extract| {
+            self.key.holds(&Facts { text: Some(Text::Headline(headline)), ..message.facts() })
+        };
+        let (mut left, unknown) = self.by_what_is_known(asked, &known, with, outcome).await;
+        left.extend(unknown);
+        left.sort_unstable_by_key(|asked: &Asked| asked.seq);
+        left
+    }
+
+    /// Those that are not decided by what is known of them, and those of which nothing is.
+    async fn by_what_is_known<T>(
+        &self,
+        asked: Vec<Asked>,
+        known: &Known<T>,
+        holds: impl Fn(&Asked, &T) -> Option<bool>,
+        outcome: &mut Outcome,
+    ) -> (Vec<Asked>, Vec<Asked>) {
         let (mut left, mut unknown, stride) = (Vec::new(), Vec::new(), stride(&self.key));
         for (at, message) in asked.into_iter().enumerate() {
             if at % stride == stride - 1 {
                 tokio::task::yield_now().await;
             }
-            match signature_of(&known, message.entry.uid) {
+            match found(known, message.entry.uid) {
                 None => unknown.push(message),
-                Some(signature) => {
-                    let holds = self.key.holds(&Facts { signature: Some(signature), ..message.facts() });
-                    let verdict = holds.map_or(Verdict::Open, Verdict::Decided);
+                Some(kept) => {
+                    let verdict = holds(&message, kept).map_or(Verdict::Open, Verdict::Decided);
                     self.take([(message, verdict)], outcome, &mut left);
                 }
             }
         }
-        drop(known);
-        self.read_signatures(unknown, &mut left, outcome).await?;
-        left.sort_unstable_by_key(|asked: &Asked| asked.seq);
-        Ok(left)
-    }
-
-    async fn read_signatures(
-        self: Arc<Self>,
-        unknown: Vec<Asked>,
-        left: &mut Vec<Asked>,
-        outcome: &mut Outcome,
-    ) -> Result<(), Failure> {
-        let mut gathered = Vec::new();
-        let mut octets = 0;
-        let mut pages = Pages::new(self.clone(), unknown, Looked::Signatures);
-        while let Some(page) = pages.next().await? {
-            octets += page.signatures.iter().map(|(_, signature)| signature.octets()).sum::<usize>();
-            gathered.extend(page.signatures);
-            if octets > GATHERED_MAX {
-                self.share(std::mem::take(&mut gathered));
-                octets = 0;
-            }
-            self.take(page.verdicts, outcome, left);
-        }
-        self.share(gathered);
-        Ok(())
-    }
-
-    fn share(&self, mut gathered: Vec<(u32, Arc<Signature>)>) {
-        if !gathered.is_empty() {
-            gathered.sort_unstable_by_key(|(uid, _)| *uid);
-            self.engine.signatures.add(self.folder, gathered);
-        }
+        (left, unknown)
     }
 
     fn take(
@@ -347,7 +359,9 @@ impl TextSearch {
                 (Looked::Signatures, _, Some(row)) => {
                     self.by_its_signature(&message, row, &keys, &mut page.signatures)
                 }
-                (Looked::Headers, _, Some(row)) => self.by_its_header(&message, row, &keys),
+                (Looked::Headers, _, Some(row)) => {
+                    self.by_its_header(&message, row, &keys, &mut page.headlines)
+                }
                 (Looked::Extracts, _, Some(row)) => self.by_its_extract(&message, row, &keys),
                 // A message that is no more is not found.
                 _ => continue,
@@ -417,10 +431,17 @@ impl TextSearch {
         Ok(verdict.map_or(Verdict::Open, Verdict::Decided))
     }
 
-    fn by_its_header(&self, message: &Asked, row: &SearchRow, keys: &BodyKeys<'_>) -> Result<Verdict, Error> {
+    fn by_its_header(
+        &self,
+        message: &Asked,
+        row: &SearchRow,
+        keys: &BodyKeys<'_>,
+        headlines: &mut Vec<(u32, Arc<Extract>)>,
+    ) -> Result<Verdict, Error> {
         let opened = if row.is_there() { row.header(&content_key(row, keys)?)? } else { None };
         let Some(header) = opened else { return Ok(Verdict::Open) };
         let header = Extract::decode_header(header).map_err(|_| UNREADABLE)?.opened(self.engine.folding);
+        headlines.push((row.uid.0, Arc::new(header.headline())));
         let facts = Facts { text: Some(Text::Header(&header)), ..message.facts() };
         Ok(self.key.holds(&facts).map_or(Verdict::Open, Verdict::Decided))
     }
@@ -453,9 +474,9 @@ fn structure(row: &mut MessageRow, key: &ContentKey) -> Result<Structure, Error>
         .map_err(|_| Error::Inconsistent("the structure is not readable"))
 }
 
-fn signature_of(known: &Known, uid: u32) -> Option<&Signature> {
+fn found<T>(known: &Known<T>, uid: u32) -> Option<&T> {
     let at = known.binary_search_by_key(&uid, |(uid, _)| *uid).ok()?;
-    known.get(at).map(|(_, signature)| &**signature)
+    known.get(at).map(|(_, kept)| &**kept)
 }
 
 /// The pages of a search, some of them under way. Dropped, they end.

@@ -29,6 +29,14 @@ pub use signature::Signature;
 
 const VERSION: u8 = 2;
 
+/// The fields that SEARCH has keys of their own for.
+const HEADLINE: [&str; 5] = ["subject", "from", "to", "cc", "bcc"];
+
+/// Whether an [`Extract::headline`] tells of fields of that name.
+pub fn is_in_headline(name: &str) -> bool {
+    HEADLINE.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// The octets are not of a version known here, or they are damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a stored text extract or signature of a known version")]
@@ -187,6 +195,25 @@ impl Extract {
     /// The extract as texts are compared with it under that folding.
     pub fn opened(self, folding: Folding) -> Self {
         Self { header: opened(self.header, folding), body: opened(self.body, folding) }
+    }
+
+    /// What there is of Subject, From, To, Cc and Bcc, and nothing else.
+    pub fn headline(&self) -> Self {
+        let is_wanted =
+            |field: &&[u8]| HEADLINE.iter().any(|name| value_of(field, name.as_bytes()).is_some());
+        let fields = self.header.split(|octet| *octet == 0).filter(is_wanted);
+        let mut header = Vec::new();
+        for field in fields {
+            header.push(0);
+            header.extend_from_slice(field);
+        }
+        header.shrink_to_fit();
+        Self { header, body: Vec::new() }
+    }
+
+    /// Octets that it takes in memory.
+    pub fn octets(&self) -> usize {
+        self.header.len() + self.body.len() + size_of::<Self>()
     }
 
     /// The signature of a casemapped extract.

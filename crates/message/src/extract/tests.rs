@@ -66,6 +66,27 @@ fn accents_count_where_they_are_asked_to() {
 }
 
 #[test]
+fn a_headline_has_the_fields_that_people_search_by_whole_and_no_others() {
+    let raw = "Received: from a by b\r\nFrom: Helene <h@nord.example>\r\nSubject:\r\nto: a@b.example\r\nTo: c@d.example\r\nX-To: e@f.example\r\n\r\nau fond\r\n";
+    let headline = extract(raw).opened(Folding::Unaccented).headline();
+    for (name, value, holds) in [
+        ("from", "nord.example", true),
+        ("From", "received", false),
+        ("subject", "", true),
+        ("cc", "", false),
+        ("to", "a@b", true),
+        ("to", "c@d", true),
+        ("to", "e@f", false),
+        ("received", "", false),
+        ("x-to", "", false),
+    ] {
+        assert_eq!(headline.field_holds(name, &in_header(value)), holds, "{name}: {value}");
+    }
+    assert!(!headline.body_holds(&in_body("au fond")));
+    assert!(is_in_headline("SUBJECT") && !is_in_headline("received") && !is_in_headline("x-to"));
+}
+
+#[test]
 fn an_extract_survives_storage_and_damage_is_told() {
     let extract = extract(LETTER);
     let (header, body) = extract.encode();
