@@ -11,10 +11,12 @@ const LIFETIME_MS: i64 = 300_000;
 const ENTRIES_MAX: usize = 20_000;
 
 /// A password that was verified: whose, and which row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Proof {
     pub(crate) actor: ActorId,
     pub(crate) password: i64,
+    /// Rows of others whose tag fits as well, and that were found to be other passwords: nearly always none.
+    pub(crate) others: Vec<i64>,
 }
 
 /// What is known of credentials, under a keyed hash of the whole credential: neither names nor secrets stand in it. A [`Proof`] saves the hashing
@@ -30,7 +32,7 @@ impl<T> std::fmt::Debug for Cache<T> {
     }
 }
 
-impl<T: Copy> Cache<T> {
+impl<T: Clone> Cache<T> {
     pub(crate) fn new() -> Self {
         let mut secret = [0; 32];
         aws_lc_rs::rand::fill(&mut secret).expect("the system's random source answers");
@@ -59,7 +61,7 @@ impl<T: Copy> Cache<T> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let (value, noted_at) = entries.get(&digest)?;
         let age = now.0 - noted_at.0;
-        (0..LIFETIME_MS).contains(&age).then_some(*value)
+        (0..LIFETIME_MS).contains(&age).then(|| value.clone())
     }
 
     pub(crate) fn insert(

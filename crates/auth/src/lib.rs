@@ -47,9 +47,9 @@ use tokio::sync::{Semaphore, watch};
 /// Why a login was refused. The client hears the same sentence for [`AuthError::Refused`] whatever the cause.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
-    /// Unknown name, wrong secret, or a mailbox out of service.
+    /// The name and the secret prove nobody who may open the mailbox.
     #[error("refused")]
-    Refused,
+    Refused(Unproven),
     /// A certificate that is good and opens no mailbox, or not the one that was named. Whoever shows it may know why.
     #[error("refused: {0}")]
     Certificate(CertificateRefusal),
@@ -61,11 +61,30 @@ pub enum AuthError {
     Unavailable(String),
 }
 
+/// Why a name and a secret prove nobody: a word for the audit trail and the counters, never for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unproven {
+    /// Unknown name, wrong secret, or a mailbox out of service.
+    Credentials,
+    /// The password is that of several persons who may open the mailbox: it proves none of them (decision 0021).
+    SeveralPersons,
+}
+
+impl Unproven {
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials",
+            Self::SeveralPersons => "several_persons",
+        }
+    }
+}
+
 impl AuthError {
     /// How the login ended: a word for metrics.
     pub const fn outcome(&self) -> &'static str {
         match self {
-            Self::Refused | Self::Certificate(_) => "refused",
+            Self::Refused(_) | Self::Certificate(_) => "refused",
             Self::Held(_) => "held",
             Self::Unavailable(_) => "unavailable",
         }
@@ -74,7 +93,7 @@ impl AuthError {
     /// Why: a word for logs, metrics and the audit trail.
     pub const fn reason(&self) -> &'static str {
         match self {
-            Self::Refused => "credentials",
+            Self::Refused(unproven) => unproven.as_str(),
             Self::Certificate(refusal) => refusal.as_str(),
             Self::Held(held) => held.by.as_str(),
             Self::Unavailable(_) => "unavailable",

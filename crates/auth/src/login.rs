@@ -1,8 +1,7 @@
 //! A login after its beginning: does it still stand?
 
-use crate::cache::Proof;
 use crate::certificate::CertificateRefusal;
-use crate::{AuthError, Authenticator, unavailable};
+use crate::{AuthError, Authenticator, Unproven, unavailable};
 use mail_types::{PeerIdentity, Principal, Timestamp};
 use std::time::Duration;
 use store::{ApplicationPassword, LoginActor, LoginMailbox, Revision};
@@ -177,7 +176,7 @@ impl Authenticator {
         };
         let (was, is) = (&login.principal, &stands.principal);
         if (was.actor, was.mailbox) != (is.actor, is.mailbox) {
-            return Err(AuthError::Refused);
+            return Err(AuthError::Refused(Unproven::Credentials));
         }
         *login = stands;
         Ok(())
@@ -199,10 +198,13 @@ impl Authenticator {
         let (asked, now) = (self.asking(), self.store.now());
         let (actor, address) = (login.principal.actor.id, login.principal.address.canonical());
         let mailbox = self.store.login_mailbox(&address, now).await.map_err(unavailable)?;
-        let mailbox = mailbox.and_then(|mailbox| self.opened(mailbox)).ok_or(AuthError::Refused)?;
+        let mailbox = mailbox
+            .and_then(|mailbox| self.opened(mailbox))
+            .ok_or(AuthError::Refused(Unproven::Credentials))?;
         let candidate = mailbox.actors.iter().find(|candidate| candidate.actor.id == actor);
-        let candidate = candidate.ok_or(AuthError::Refused)?;
-        let known = self.password_of(&mailbox, Proof { actor, password }).await?.ok_or(AuthError::Refused)?;
+        let candidate = candidate.ok_or(AuthError::Refused(Unproven::Credentials))?;
+        let known = self.password_of(&mailbox, actor, password).await?;
+        let known = known.ok_or(AuthError::Refused(Unproven::Credentials))?;
         Ok(Login::new(&mailbox, candidate, Credential::Password(password), asked).with_password(&known))
     }
 }

@@ -4,7 +4,7 @@
 //! asked anew for each use, so that a new grant is seen at once; what stays open is asked again as logins are ([`Authenticator::still_reaches`]).
 
 use crate::login::{Asked, Login, PASSWORD_STANDS_MS};
-use crate::{AuthError, Authenticator, unavailable};
+use crate::{AuthError, Authenticator, Unproven, unavailable};
 use mail_types::{
     ActorId, ActorKind, Address, FolderFacts, FolderId, Grant, MailboxId, MailboxKind, Rights, Role,
     Timestamp,
@@ -121,7 +121,10 @@ impl Authenticator {
         if login.principal.is_holder && is_person {
             return Ok(Reached::own(login));
         }
-        self.given(login, Reaching::Mailbox(login.principal.mailbox)).await?.pop().ok_or(AuthError::Refused)
+        self.given(login, Reaching::Mailbox(login.principal.mailbox))
+            .await?
+            .pop()
+            .ok_or(AuthError::Refused(Unproven::Credentials))
     }
 
     /// The other mailboxes that a login reaches, by address.
@@ -198,10 +201,13 @@ impl Authenticator {
     pub async fn reach_again(&self, login: &Login, reached: &mut Reached) -> Result<(), AuthError> {
         let is_other = reached.mailbox != login.principal.mailbox;
         if is_other && login.principal.only_here {
-            return Err(AuthError::Refused);
+            return Err(AuthError::Refused(Unproven::Credentials));
         }
         *reached = if is_other {
-            self.given(login, Reaching::Mailbox(reached.mailbox)).await?.pop().ok_or(AuthError::Refused)?
+            self.given(login, Reaching::Mailbox(reached.mailbox))
+                .await?
+                .pop()
+                .ok_or(AuthError::Refused(Unproven::Credentials))?
         } else {
             self.logged_in_to(login).await?
         };

@@ -5,7 +5,7 @@ use crate::login::{Asked, Credential};
 use crate::record::Entry;
 use crate::tally::Key;
 use crate::throttle::{Guess, Held, Restraint, Turn};
-use crate::{AuthError, Authenticator, Login, Whence, password, unavailable};
+use crate::{AuthError, Authenticator, Login, Unproven, Whence, password, unavailable};
 use mail_types::{ActorId, Address, MailboxId, Secret, Timestamp};
 use std::time::Duration;
 use store::{ApplicationPassword, HashedPassword, LoginActor, LoginMailbox, LoginTrace};
@@ -60,12 +60,18 @@ struct Proven {
     mailbox: LoginMailbox,
     actor: LoginActor,
     password: ApplicationPassword,
+    /// As [`Proof::others`] has them.
+    others: Vec<i64>,
 }
 
 impl Proven {
     fn login(&self, asked: Asked) -> Login {
         let credential = Credential::Password(self.password.id);
         Login::new(&self.mailbox, &self.actor, credential, asked).with_password(&self.password)
+    }
+
+    fn proof(&self) -> Proof {
+        Proof { actor: self.actor.actor.id, password: self.password.id, others: self.others.clone() }
     }
 }
 
@@ -172,23 +178,29 @@ impl Authenticator {
         *concerned = mailbox.as_ref().map(|mailbox| mailbox.id);
         let proven = match mailbox {
             Some(mailbox) => self.prove(mailbox, &claim.password, is_known).await?,
-            None => self.verify(None, &claim.password, is_known).await.map(|_| None)?,
+            None => {
+                self.verify(None, &claim.password, is_known).await?;
+                Err(Unproven::Credentials)
+            }
         };
         let now = self.store.now();
         let (selected, name) = (claim.selected(), claim.name.as_str());
-        let Some(proven) = proven else {
-            // The same wrong password once more, by a client that was not told of a new one, is no further guess.
-            if self.wrong.find(selected, name, &claim.password, now).is_none() {
-                turn.failed(now);
-                self.wrong.insert(selected, name, &claim.password, (), now);
+        match proven {
+            Ok(proven) => {
+                self.cache.insert(selected, name, &claim.password, proven.proof(), now);
+                Ok(proven)
             }
-            let past = u32::try_from(begin.elapsed().as_millis() / GRID.as_millis()).unwrap_or(0);
-            sleep_until(begin + GRID * past.saturating_add(1)).await;
-            return Err(AuthError::Refused);
-        };
-        let proof = Proof { actor: proven.actor.actor.id, password: proven.password.id };
-        self.cache.insert(selected, name, &claim.password, proof, now);
-        Ok(proven)
+            Err(unproven) => {
+                // The same wrong password once more, by a client that was not told of a new one, is no further guess.
+                if self.wrong.find(selected, name, &claim.password, now).is_none() {
+                    turn.failed(now);
+                    self.wrong.insert(selected, name, &claim.password, (), now);
+                }
+                let past = u32::try_from(begin.elapsed().as_millis() / GRID.as_millis()).unwrap_or(0);
+                sleep_until(begin + GRID * past.saturating_add(1)).await;
+                Err(AuthError::Refused(unproven))
+            }
+        }
     }
 
     /// The mailbox that both names select, if it may be opened.
@@ -203,7 +215,8 @@ impl Authenticator {
         Ok(other.is_some_and(|other| other.id == mailbox.id).then_some(mailbox))
     }
 
-    /// Who it is, when the same name and password were verified lately and everything that the login rests on stands.
+    /// Who it is, when the same name and password were verified lately, everything that the login rests on stands, and it can still be nobody else:
+    /// a password or a grant that another person was given since is looked at anew.
     async fn proven_lately(&self, claim: &Claim) -> Result<Option<Proven>, AuthError> {
         let proof = self.cache.find(claim.selected(), &claim.name, &claim.password, self.store.now());
         let Some(proof) = proof else { return Ok(None) };
@@ -211,18 +224,39 @@ impl Authenticator {
         let Some(actor) = mailbox.actors.iter().find(|actor| actor.actor.id == proof.actor).cloned() else {
             return Ok(None);
         };
-        let password = self.password_of(&mailbox, proof).await?;
-        Ok(password.map(|password| Proven { mailbox, actor, password }))
+        let (own, others) = self
+            .candidates(&mailbox, &claim.password)
+            .await?
+            .into_iter()
+            .partition::<Vec<_>, _>(|(id, _)| *id == proof.actor);
+        if others.iter().any(|(_, other)| !proof.others.contains(&other.id)) {
+            return Ok(None);
+        }
+        let password =
+            own.into_iter().map(|(_, password)| password).find(|password| password.id == proof.password);
+        Ok(password.map(|password| Proven { mailbox, actor, password, others: proof.others }))
     }
 
     /// The password of that row, if it is in force and opens the mailbox.
     pub(crate) async fn password_of(
         &self,
         mailbox: &LoginMailbox,
-        proof: Proof,
+        actor: ActorId,
+        password: i64,
     ) -> Result<Option<ApplicationPassword>, AuthError> {
-        let passwords = self.passwords(mailbox, proof.actor, self.store.now()).await?;
-        Ok(passwords.into_iter().find(|password| password.id == proof.password))
+        let passwords = self.passwords(mailbox, actor, self.store.now()).await?;
+        Ok(passwords.into_iter().find(|known| known.id == password))
+    }
+
+    /// The passwords that open the mailbox and that this one may be, with whose they are.
+    async fn candidates(
+        &self,
+        mailbox: &LoginMailbox,
+        password: &Secret<String>,
+    ) -> Result<Vec<(ActorId, ApplicationPassword)>, AuthError> {
+        let actors: Vec<ActorId> = mailbox.actors.iter().map(|actor| actor.actor.id).collect();
+        let candidates = self.store.password_candidates(mailbox.id, &actors, password, self.store.now());
+        candidates.await.map_err(unavailable)
     }
 
     async fn passwords(
@@ -236,27 +270,37 @@ impl Authenticator {
         Ok(passwords)
     }
 
-    /// The actor of the mailbox whose password this is. However many passwords open it, a guess is compared with one hash: another one only where
-    /// the short tag of a password happens to fit.
+    /// The actor of the mailbox whose password this is, if it is that of one alone (decision 0021). However many passwords open it, a guess is
+    /// compared with one hash: another one only where the short tag of a password happens to fit.
     async fn prove(
         &self,
         mailbox: LoginMailbox,
         password: &Secret<String>,
         is_known: bool,
-    ) -> Result<Option<Proven>, AuthError> {
-        let actors: Vec<ActorId> = mailbox.actors.iter().map(|actor| actor.actor.id).collect();
-        let candidates = self.store.password_candidates(mailbox.id, &actors, password, self.store.now());
-        let candidates = candidates.await.map_err(unavailable)?;
+    ) -> Result<Result<Proven, Unproven>, AuthError> {
+        let candidates = self.candidates(&mailbox, password).await?;
         if candidates.is_empty() {
             self.verify(None, password, is_known).await?;
         }
+        let mut found: Option<(ActorId, ApplicationPassword)> = None;
+        let mut others = Vec::new();
         for (id, known) in candidates {
-            if self.verify(Some(known.hash.clone()), password, is_known).await? {
-                let actor = mailbox.actors.iter().find(|actor| actor.actor.id == id).cloned();
-                return Ok(actor.map(|actor| Proven { mailbox, actor, password: known }));
+            match &found {
+                // Another row of the same person proves no more than the first.
+                Some((actor, _)) if *actor == id => {}
+                _ if !self.verify(Some(known.hash.clone()), password, is_known).await? => {
+                    others.push(known.id)
+                }
+                Some((first, _)) => {
+                    several(&mailbox, *first, id);
+                    return Ok(Err(Unproven::SeveralPersons));
+                }
+                None => found = Some((id, known)),
             }
         }
-        Ok(None)
+        let Some((id, password)) = found else { return Ok(Err(Unproven::Credentials)) };
+        let actor = mailbox.actors.iter().find(|actor| actor.actor.id == id).cloned();
+        Ok(actor.map(|actor| Proven { mailbox, actor, password, others }).ok_or(Unproven::Credentials))
     }
 
     /// Compares off the async threads. Without a hash the same work is done and the answer is no.
@@ -317,8 +361,9 @@ impl Authenticator {
 
     /// Notes that an API key was none. Nobody guesses 256 random bits: neither its address nor anybody behind it is held back for it.
     pub fn failed_key(&self, whence: Whence) -> AuthError {
-        self.turned_away(whence, None, &AuthError::Refused);
-        AuthError::Refused
+        let error = AuthError::Refused(Unproven::Credentials);
+        self.turned_away(whence, None, &error);
+        error
     }
 
     /// Notes that a credential was not even looked at, since too many came from its address.
@@ -327,6 +372,14 @@ impl Authenticator {
         self.turned_away(whence, None, &error);
         error
     }
+}
+
+/// Lets the operator know whose passwords they are: nobody else can mend it.
+fn several(mailbox: &LoginMailbox, first: ActorId, other: ActorId) {
+    tracing::error!(
+        mailbox = %mailbox.id, %first, %other,
+        "a password is that of two persons who may open a mailbox and logs nobody in; make another password for one of them and revoke this one"
+    );
 }
 
 fn entry(login: &Login, password: i64, trace: Option<LoginTrace>) -> Entry {

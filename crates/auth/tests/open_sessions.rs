@@ -98,7 +98,7 @@ impl House {
         for mut login in sessions {
             match self.authenticator.still_stands(&mut login, None).await {
                 Ok(()) => standing.push(login),
-                Err(error) => assert!(matches!(error, AuthError::Refused)),
+                Err(error) => assert!(matches!(error, AuthError::Refused(_))),
             }
         }
         assert!(!standing.iter().any(|login| self.authenticator.may_have_changed(login)));

@@ -140,7 +140,7 @@ impl Connection {
             self.shared.authenticator.certificate(self.whence(), authzid.as_str(), &shown.peer).await;
         let (ruling, reason) = match &outcome {
             Ok(_) => (Ruling::Accepted, "login"),
-            Err(error @ (AuthError::Certificate(_) | AuthError::Refused)) => {
+            Err(error @ (AuthError::Certificate(_) | AuthError::Refused(_))) => {
                 (Ruling::Rejected, error.reason())
             }
             Err(error) => (Ruling::Deferred, error.reason()),
@@ -160,7 +160,7 @@ impl Connection {
             Err(error) => error,
         };
         let failure = match &error {
-            AuthError::Refused => Failure::No(Some(Code::AuthenticationFailed), "Invalid credentials"),
+            AuthError::Refused(_) => Failure::No(Some(Code::AuthenticationFailed), "Invalid credentials"),
             AuthError::Certificate(refusal) => Failure::No(Some(Code::AuthenticationFailed), refusal.text()),
             AuthError::Held(_) => {
                 Failure::No(Some(Code::Unavailable), "Too many failed logins; try again later")

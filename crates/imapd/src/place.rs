@@ -236,7 +236,7 @@ impl Connection {
         }
         match authenticator.still_reaches(&self.logged_in()?.proof, reached).await {
             Ok(()) => Ok(true),
-            Err(AuthError::Refused | AuthError::Certificate(_)) => Ok(false),
+            Err(AuthError::Refused(_) | AuthError::Certificate(_)) => Ok(false),
             Err(error) => Err(unreached(error)),
         }
     }
@@ -324,6 +324,6 @@ pub(crate) fn unreached(error: AuthError) -> Failure {
             tracing::error!(%error, "what a session may reach could not be decided");
             Failure::No(Some(Code::Unavailable), "Temporary failure; try again later")
         }
-        AuthError::Refused | AuthError::Certificate(_) => NONEXISTENT,
+        AuthError::Refused(_) | AuthError::Certificate(_) => NONEXISTENT,
     }
 }

@@ -128,7 +128,7 @@ impl<'c> Watch<'c> {
             (Ok(()), Some(ground)) => ground.ask(authenticator, &proof).await.map(|who| who.may("lr")),
             (asked, _) => asked.map(|()| true),
         };
-        !matches!(asked, Ok(false) | Err(AuthError::Refused | AuthError::Certificate(_)))
+        !matches!(asked, Ok(false) | Err(AuthError::Refused(_) | AuthError::Certificate(_)))
     }
 }
 
@@ -215,7 +215,7 @@ impl Connection {
                 self.watch_ends();
                 self.judge_selected().await
             }
-            Err(AuthError::Refused | AuthError::Certificate(_)) => Err(self.withdrawn()),
+            Err(AuthError::Refused(_) | AuthError::Certificate(_)) => Err(self.withdrawn()),
             Err(error @ (AuthError::Unavailable(_) | AuthError::Held(_))) => {
                 self.ask_later(&error);
                 Ok(())
@@ -239,7 +239,7 @@ impl Connection {
                 // What is open is read without being asked each time.
                 if who.may("lr") { Ok(()) } else { Err(self.withdrawn()) }
             }
-            Err(AuthError::Refused | AuthError::Certificate(_)) => Err(self.withdrawn()),
+            Err(AuthError::Refused(_) | AuthError::Certificate(_)) => Err(self.withdrawn()),
             Err(error @ (AuthError::Unavailable(_) | AuthError::Held(_))) => {
                 self.ask_later(&error);
                 Ok(())

@@ -24,7 +24,7 @@ impl Connection {
         let outcome = self.shared.authenticator.certificate(self.whence(), authzid.as_str(), &peer).await;
         let (ruling, reason) = match &outcome {
             Ok(_) => (Ruling::Accepted, "login"),
-            Err(error @ (AuthError::Certificate(_) | AuthError::Refused)) => {
+            Err(error @ (AuthError::Certificate(_) | AuthError::Refused(_))) => {
                 (Ruling::Rejected, error.reason())
             }
             Err(error) => (Ruling::Deferred, error.reason()),
@@ -49,7 +49,7 @@ impl Connection {
             Err(error) => error,
         };
         let reply = match &error {
-            AuthError::Refused => Reply::new(535, (5, 7, 8), "Authentication credentials invalid"),
+            AuthError::Refused(_) => Reply::new(535, (5, 7, 8), "Authentication credentials invalid"),
             AuthError::Certificate(refusal) => Reply::new(535, (5, 7, 8), refusal.text()),
             AuthError::Held(_) => Reply::new(454, (4, 7, 0), "Too many failed logins; try again later"),
             AuthError::Unavailable(error) => {

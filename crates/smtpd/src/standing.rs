@@ -89,7 +89,7 @@ impl Connection {
                 }
                 Ok(())
             }
-            Err(AuthError::Refused | AuthError::Certificate(_)) => {
+            Err(AuthError::Refused(_) | AuthError::Certificate(_)) => {
                 Err(self.end(Ruling::Ended, "withdrawn", "Access was withdrawn; closing connection"))
             }
             Err(error @ (AuthError::Unavailable(_) | AuthError::Held(_))) => {

@@ -196,7 +196,7 @@ fn holder(login: Login, credential: Option<String>) -> Identified {
 
 fn problem(error: AuthError) -> Problem {
     match error {
-        AuthError::Refused => refused(),
+        AuthError::Refused(_) => refused(),
         AuthError::Certificate(refusal) => certificate_problem(refusal),
         AuthError::Held(Held { by: Restraint::Rate, retry_after_secs }) => {
             Problem::new(Code::RateLimited).retry_after(retry_after_secs).detail(
