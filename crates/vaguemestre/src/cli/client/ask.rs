@@ -8,6 +8,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use reqwest::Url;
 use serde_json::Value;
 
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
 /// A request.
 #[derive(Clone, Debug)]
 pub(in crate::cli) struct Ask {
@@ -74,6 +76,22 @@ impl Ask {
         self
     }
 
+    /// A POST with a key by which the server knows it again, unless it has one.
+    pub(super) fn known_again(&self) -> Self {
+        let mut ask = self.clone();
+        if ask.method == Method::POST
+            && let Ok(key) = HeaderValue::from_str(&new_key())
+        {
+            ask.headers.entry(IDEMPOTENCY_KEY).or_insert(key);
+        }
+        ask
+    }
+
+    /// Whether it does nothing more when it is sent twice.
+    pub(super) fn may_be_sent_again(&self) -> bool {
+        self.method.is_safe() || (self.method == Method::POST && self.headers.contains_key(IDEMPOTENCY_KEY))
+    }
+
     /// Reads what this one is about.
     pub(super) fn reading(&self) -> Self {
         let mut url = self.url.clone();
@@ -109,9 +127,30 @@ impl Ask {
     }
 }
 
+/// 128 random bits in hexadecimal digits.
+fn new_key() -> String {
+    let mut octets = [0_u8; 16];
+    aws_lc_rs::rand::fill(&mut octets).expect("the system's random source answers");
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_post_has_a_key_of_its_own_or_the_one_that_it_was_given() {
+        let post = Ask::post(&["domains"]).unwrap();
+        let keys = [&post, &post].map(|ask| ask.known_again().headers[IDEMPOTENCY_KEY].clone());
+        assert_ne!(keys[0], keys[1]);
+        let given = post.clone().header_line("Idempotency-Key: mine").unwrap().known_again();
+        assert_eq!(given.headers.get_all(IDEMPOTENCY_KEY).iter().collect::<Vec<_>>(), ["mine"]);
+        let may = |ask: Ask| ask.known_again().may_be_sent_again();
+        assert!(may(post.clone()) && may(post.reading()) && !post.may_be_sent_again());
+        for other in [Ask::put(&["x"]), Ask::patch(&["x"]), Ask::delete(&["x"])] {
+            assert!(!may(other.unwrap()));
+        }
+    }
 
     #[test]
     fn what_is_named_stays_one_segment() {

@@ -79,12 +79,16 @@ impl Client {
 
     /// Makes a request, whatever the answer; only that there is none is an error.
     pub(super) async fn send(&self, ask: &Ask) -> Result<Response<Body>> {
+        let ask = match &self.door {
+            Door::Local(_) => ask.clone(),
+            Door::Remote(_) => ask.known_again(),
+        };
         for _ in 0..WAITS_MAX {
-            let response = self.once(ask).await?;
-            let Some(wait) = wait_of(&response) else { return Ok(response) };
+            let response = self.once(&ask).await?;
+            let Some(wait) = wait_of(&response, StatusCode::TOO_MANY_REQUESTS) else { return Ok(response) };
             tokio::time::sleep(wait).await;
         }
-        self.once(ask).await
+        self.once(&ask).await
     }
 
     async fn once(&self, ask: &Ask) -> Result<Response<Body>> {
@@ -204,9 +208,9 @@ async fn whole(body: Body) -> Result<Vec<u8>> {
     Ok(collected.to_bytes().to_vec())
 }
 
-/// How long to wait before the same request is welcome.
-fn wait_of(response: &Response<Body>) -> Option<Duration> {
-    if response.status() != StatusCode::TOO_MANY_REQUESTS {
+/// How long to wait before the same request, answered by this status, is welcome.
+fn wait_of(response: &Response<Body>, status: StatusCode) -> Option<Duration> {
+    if response.status() != status {
         return None;
     }
     let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse::<u64>().ok()?;

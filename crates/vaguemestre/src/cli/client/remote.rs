@@ -1,12 +1,12 @@
 //! The API of a server, by HTTPS. The key and the certificate's key are read from files that nobody else reads.
 
-use super::{Ask, language};
+use super::{Ask, WAITS_MAX, language, wait_of};
 use crate::cli::{Global, Usage, variable};
 use admin_api::Language;
 use anyhow::{Context, Result, bail};
 use axum::body::Body;
 use axum::http::header::{ACCEPT_LANGUAGE, AUTHORIZATION};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use mail_types::Secret;
 use pki::{CertificateDer, OwnIdentity};
 use reqwest::Url;
@@ -61,14 +61,33 @@ impl Remote {
         Ok(Self { base, http, headers: headers(global, identity.is_some())? })
     }
 
+    /// Makes a request; once more when the connection was lost before an answer and that does nothing twice.
     pub(super) async fn send(&self, ask: &Ask) -> Result<Response<Body>> {
+        match self.once(ask).await {
+            Ok(Err(error)) if is_lost(&error) && ask.may_be_sent_again() => self.again(ask).await,
+            answered => answered?.map_err(|error| self.unanswered(&error)),
+        }
+    }
+
+    /// What was lost may still be under way: the server says so, until it has the answer.
+    async fn again(&self, ask: &Ask) -> Result<Response<Body>> {
+        for _ in 0..WAITS_MAX {
+            let response = self.once(ask).await?.map_err(|error| self.unanswered(&error))?;
+            let Some(wait) = wait_of(&response, StatusCode::CONFLICT) else { return Ok(response) };
+            tokio::time::sleep(wait).await;
+        }
+        self.once(ask).await?.map_err(|error| self.unanswered(&error))
+    }
+
+    async fn once(&self, ask: &Ask) -> Result<Result<Response<Body>, reqwest::Error>> {
         let url = self.base.join(&ask.target()).context("PATH cannot be used")?;
         let mut headers = self.headers.clone();
         headers.extend(ask.headers.clone());
         let request = self.http.request(ask.method.clone(), url).headers(headers).body(ask.body.clone());
-        let response = request.send().await.map_err(|error| self.unanswered(&error))?;
-        let response: axum::http::Response<reqwest::Body> = response.into();
-        Ok(response.map(Body::new))
+        Ok(request.send().await.map(|response| {
+            let response: axum::http::Response<reqwest::Body> = response.into();
+            response.map(Body::new)
+        }))
     }
 
     fn unanswered(&self, error: &reqwest::Error) -> anyhow::Error {
@@ -85,8 +104,15 @@ impl Remote {
                 "{server}:{port} cannot be reached: {cause}; check --url, --ca-file and that `serve` runs"
             );
         }
-        anyhow::anyhow!("{server}:{port} gave no answer: {cause}")
+        anyhow::anyhow!(
+            "{server}:{port} gave no answer: {cause}; whether the request was obeyed is not known: look before you repeat it"
+        )
     }
+}
+
+/// Whether the connection stood and was lost before an answer.
+fn is_lost(error: &reqwest::Error) -> bool {
+    error.is_request() && !error.is_connect() && !error.is_timeout()
 }
 
 fn headers(global: &Global, has_certificate: bool) -> Result<HeaderMap> {
