@@ -308,6 +308,9 @@ fn wrong_keys(api: Api, stop: tokio::sync::watch::Receiver<bool>) -> tokio::task
             let count = |text: &str| answers.matches(text).count();
             assert_eq!(count("HTTP/1.1 401") + count("HTTP/1.1 429"), 100, "{answers}");
             assert_eq!(count("\r\nretry-after: "), count("HTTP/1.1 429"));
+            // They hear by which rate, as whoever asks too often does.
+            assert_eq!(count("\r\nratelimit-policy: \"examination\";q=100;w=5\r\n"), count("HTTP/1.1 429"));
+            assert_eq!(count("\r\nratelimit: \"examination\";r=0;t=5\r\n"), count("HTTP/1.1 429"));
             refused += count("HTTP/1.1 401");
             later += count("HTTP/1.1 429");
         }

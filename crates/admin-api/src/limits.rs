@@ -191,12 +191,31 @@ impl Rate {
         Left { name: self.name, requests, full_in: taken.div_ceil(self.per_second.get()) }
     }
 
-    fn tell(&self, headers: &mut HeaderMap, left: &Left) {
+    fn fields(&self, left: &Left) -> RateFields {
         let window = self.burst.get().div_ceil(self.per_second.get());
-        let policy = format!("\"{}\";q={};w={window}", self.name, self.burst);
-        let state = format!("\"{}\";r={};t={}", left.name, left.requests, left.full_in);
-        for (name, text) in [("ratelimit-policy", policy), ("ratelimit", state)] {
-            if let Ok(value) = HeaderValue::from_str(&text) {
+        RateFields {
+            policy: format!("\"{}\";q={};w={window}", self.name, self.burst),
+            state: format!("\"{}\";r={};t={}", left.name, left.requests, left.full_in),
+        }
+    }
+
+    /// What somebody is told who has nothing left.
+    pub(crate) fn spent(&self) -> RateFields {
+        self.fields(&self.left(0))
+    }
+}
+
+/// What an answer says of a rule, and of what the caller has left by it (draft-ietf-httpapi-ratelimit-headers).
+#[derive(Clone, Debug)]
+pub(crate) struct RateFields {
+    policy: String,
+    state: String,
+}
+
+impl RateFields {
+    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+        for (name, text) in [("ratelimit-policy", &self.policy), ("ratelimit", &self.state)] {
+            if let Ok(value) = HeaderValue::from_str(text) {
                 headers.insert(HeaderName::from_static(name), value);
             }
         }
@@ -256,13 +275,11 @@ async fn limited(rate: &Rate, key: Key, request: Request, next: Next) -> Respons
     match rate.take(key) {
         Ok(left) => {
             let mut response = next.run(request).await;
-            rate.tell(response.headers_mut(), &left);
+            rate.fields(&left).write(response.headers_mut());
             response
         }
         Err(seconds) => {
-            let mut response = Problem::new(Code::RateLimited).retry_after(seconds).into_response();
-            rate.tell(response.headers_mut(), &rate.left(0));
-            response
+            Problem::new(Code::RateLimited).retry_after(seconds).past(rate.spent()).into_response()
         }
     }
 }

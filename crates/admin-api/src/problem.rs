@@ -1,5 +1,6 @@
 //! What went wrong, as RFC 9457 says it: a stable code, a sentence in the reader's language, and where the fault is.
 
+use crate::limits::RateFields;
 use axum::http::header::{CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -156,6 +157,8 @@ pub struct Problem {
     detail: Option<(String, String)>,
     faults: Vec<Located>,
     retry_after: Option<u64>,
+    /// Which rule of so many requests a second it went past.
+    rate: Option<Box<RateFields>>,
 }
 
 #[derive(Clone, Debug)]
@@ -199,7 +202,7 @@ pub struct ProblemBody {
 impl Problem {
     /// A problem of that code.
     pub const fn new(code: Code) -> Self {
-        Self { code, detail: None, faults: Vec::new(), retry_after: None }
+        Self { code, detail: None, faults: Vec::new(), retry_after: None, rate: None }
     }
 
     /// What happened this time, in both languages.
@@ -264,6 +267,12 @@ impl Problem {
         self
     }
 
+    /// By which rule, and what is left.
+    pub(crate) fn past(mut self, rate: RateFields) -> Self {
+        self.rate = Some(Box::new(rate));
+        self
+    }
+
     /// Its code.
     pub const fn code(&self) -> Code {
         self.code
@@ -294,6 +303,9 @@ impl Problem {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(rate) = &self.rate {
+            rate.write(headers);
         }
         if self.code == Code::Unauthenticated {
             headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"vaguemestre\""));

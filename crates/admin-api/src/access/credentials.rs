@@ -61,7 +61,7 @@ pub(super) async fn identify(
         }
         _ => api.examinations.mark(whence, &[octets(headers, &AUTHORIZATION)]),
     };
-    api.examinations.begin(api, whence, &mark, shown.as_ref().ok()).await.map_err(problem)?;
+    api.examinations.begin(api, whence, &mark, shown.as_ref().ok()).await?;
     let identified = examine(api, headers, whence, shown?).await;
     match &identified {
         Ok(_) => {
@@ -194,7 +194,7 @@ fn holder(login: Login, credential: Option<String>) -> Identified {
     (Some(login.principal.actor.id), Standing::Holder(login.principal), credential)
 }
 
-fn problem(error: AuthError) -> Problem {
+pub(super) fn problem(error: AuthError) -> Problem {
     match error {
         AuthError::Refused(_) => refused(),
         AuthError::Certificate(refusal) => certificate_problem(refusal),

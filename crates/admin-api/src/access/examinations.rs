@@ -8,9 +8,10 @@
 //!
 //! Only keyed hashes stand here, under keys of this process. It knows no roles and decides about no request.
 
-use super::credentials::Shown;
+use super::credentials::{Shown, problem};
 use crate::api::Api;
 use crate::limits::{Allowance, Key, Rate, network};
+use crate::problem::Problem;
 use auth::{AuthError, Whence};
 use aws_lc_rs::hmac;
 use mail_types::{PeerIdentity, Timestamp};
@@ -89,14 +90,15 @@ impl Examinations {
     /// Whether a credential may be looked at now. `None`: it could not even be read.
     ///
     /// # Errors
-    /// [`AuthError::Held`], which is written down, or [`AuthError::Unavailable`].
+    /// [`Code::RateLimited`](crate::problem::Code::RateLimited), which is written down and says by which rate, or
+    /// [`Code::Unavailable`](crate::problem::Code::Unavailable).
     pub(super) async fn begin(
         &self,
         api: &Api,
         whence: Whence,
         mark: &Mark,
         shown: Option<&Shown<'_>>,
-    ) -> Result<(), AuthError> {
+    ) -> Result<(), Problem> {
         if self.is_right(mark, api.store.now()) {
             return Ok(());
         }
@@ -110,11 +112,16 @@ impl Examinations {
         };
         let Err(seconds) = rate.take(payer) else { return Ok(()) };
         let may_be_right = match shown {
-            Some(Shown::Key(token)) => self.may_be_key(&api.store, token).await?,
-            Some(Shown::Password { name, .. }) => api.authenticator.is_known(whence, name).await?,
+            Some(Shown::Key(token)) => self.may_be_key(&api.store, token).await.map_err(problem)?,
+            Some(Shown::Password { name, .. }) => {
+                api.authenticator.is_known(whence, name).await.map_err(problem)?
+            }
             _ => false,
         };
-        if may_be_right { Ok(()) } else { Err(api.authenticator.held_by_rate(whence, seconds)) }
+        if may_be_right {
+            return Ok(());
+        }
+        Err(problem(api.authenticator.held_by_rate(whence, seconds)).past(rate.spent()))
     }
 
     /// Notes that a credential was right, or is not any more.
