@@ -37,6 +37,8 @@ CREATE TABLE actors (
     label TEXT NOT NULL DEFAULT '',
     created_at_ms BIGINT NOT NULL,
     disabled_at_ms BIGINT,
+    -- Moves with the name of an application.
+    revision BIGINT NOT NULL DEFAULT 1,
     CHECK ((kind = 'user') = (user_id IS NOT NULL))
 );
 -- The name of an application that is in service is its own.

@@ -107,6 +107,10 @@ async fn nobody_lets_an_application_in_that_administers_more_than_they_do() {
     let roles = json!({"roles": [{"role": "operator"}]});
     put(&admin, "/applications/robot/roles", "*", &roles).await.expect(200);
     assert_eq!(narrow.post(&rules, &certificate("intruder")).await.expect(403).code(), "forbidden");
+    // Nor do they give it another name.
+    let itself = format!("/applications/{id}");
+    let renamed = narrow.patch(&itself, "*", &json!({"name": "other"})).await.expect(403);
+    assert_eq!(renamed.code(), "forbidden");
     // Nor do they bring back what was withdrawn.
     let listed = narrow.get("/certificates?holder=application").await.expect(200).json();
     let own = listed["items"].as_array().unwrap().iter().find(|row| row["applicationId"] == id).unwrap();

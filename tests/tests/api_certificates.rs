@@ -1,6 +1,8 @@
 //! `/certificates`, `/applications`: the inventory, our own certificate replaced, applications that log in.
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails the scenario")]
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use scenarios::{Api, Certificate, Demo, Imap, Site, now, openssl, until};
 use serde_json::{Value, json};
 
@@ -163,6 +165,48 @@ async fn an_application_logs_in_by_a_rule_until_it_ends() {
         items(&api, "/applications?name=labo-9").await.is_empty().then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_application_is_renamed_and_keeps_what_hangs_on_it() {
+    let demo = Demo::start();
+    let (site, api) = (demo.north(), Api::admin(&demo, demo.north()));
+    let application = &site.applications[0];
+    let found = items(&api, &format!("/applications?name={}", application.name)).await;
+    let path = format!("/applications/{}", found[0]["id"].as_str().unwrap());
+    let shown = api.get(&path).await.expect(200);
+    let mut imap = Imap::connect(site.ports["imaps"], &demo.client(&application.certificate())).await;
+    let authzid = BASE64.encode(&application.mailboxes[0]);
+    imap.ok(&format!("AUTHENTICATE EXTERNAL {authzid}")).await;
+    let other = api.post("/applications", &json!({"name": "autre"})).await.expect(201);
+    assert!(!other.etag().is_empty());
+    let new = json!({"name": "Labo-Central"});
+    api.request("PATCH", &path, Some(new.to_string().as_bytes())).await.expect(428);
+    api.patch(&path, "\"0\"", &new).await.expect(412);
+    assert_eq!(
+        api.patch(&path, shown.etag(), &json!({"name": "autre"})).await.expect(409).code(),
+        "conflict"
+    );
+    assert_eq!(
+        api.patch(&path, shown.etag(), &json!({"name": "un labo"})).await.expect(422).fault(),
+        "/name"
+    );
+    assert_eq!(api.patch(&path, shown.etag(), &json!({})).await.expect(200).etag(), shown.etag());
+    let renamed = api.patch(&path, shown.etag(), &new).await.expect(200);
+    assert_eq!(renamed.json()["name"], "labo-central");
+    assert_eq!(renamed.json()["id"], shown.json()["id"]);
+    assert_ne!(renamed.etag(), shown.etag());
+    api.patch(&path, shown.etag(), &json!({"name": "trop-tard"})).await.expect(412);
+    let row = items(&api, "/audit?action=application.changed&limit=2").await;
+    assert_eq!(row.len(), 1, "{row:?}");
+    let told = (&row[0]["personal"]["before"], &row[0]["personal"]["after"]);
+    assert_eq!(told, (&json!(application.name), &json!("labo-central")));
+    // The rules, the mailboxes and the session that stood; the former name is free.
+    imap.ok("SELECT INBOX").await;
+    assert_eq!(items(&api, &format!("{path}/mailboxes")).await.len(), application.mailboxes.len());
+    api.get("/applications/labo-central/roles").await.expect(200);
+    api.get(&format!("/applications/{}/roles", application.name)).await.expect(404);
+    api.post("/applications", &json!({"name": application.name})).await.expect(201);
 }
 
 /// The id of a mailbox, as the command line tells it.

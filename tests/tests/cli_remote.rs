@@ -459,8 +459,14 @@ fn certificates_applications_and_counters_are_kept_on_a_server() {
         assert_eq!(roles, desk.json(door, &["application", "roles", "labo"]));
         assert!(desk.json(door, &["statistics"])["total"].is_object());
     }
-    desk.run(door, &["application", "delete", "labo"]).ok();
-    assert_eq!(desk.run(door, &["application", "show", "labo"]).code, Some(1));
+    for (door, names) in DOORS.into_iter().zip([["labo", "lab"], ["lab", "laboratoire"]]) {
+        let taken = desk.run(door, &["application", "rename", names[0], &north.applications[0].name]);
+        assert!(taken.code == Some(1) && taken.stderr.contains("of that name already"), "{taken:?}");
+        desk.run(door, &["application", "rename", names[0], names[1]]).ok();
+        assert_eq!(desk.run(door, &["application", "show", names[0]]).code, Some(1));
+    }
+    desk.run(door, &["application", "delete", "laboratoire"]).ok();
+    assert_eq!(desk.run(door, &["application", "show", "laboratoire"]).code, Some(1));
 }
 
 /// An operation is told apart from a path that is not there by what it answers to a key that is worth nothing.

@@ -39,13 +39,22 @@ impl Change {
 }
 
 /// Every change, the latest first.
-pub(crate) const CHANGES: &[Change] = &[Change {
-    version: "1.0.0",
-    date: "2026-11-21",
-    kind: Kind::Added,
-    english: "First version: domains, persons, mailboxes, delegations, passwords, keys, certificates, trust, queue, messages, audit, statistics, jobs.",
-    french: "Première version : domaines, personnes, boîtes, délégations, mots de passe, clés, certificats, confiance, file, messages, audit, statistiques, travaux.",
-}];
+pub(crate) const CHANGES: &[Change] = &[
+    Change {
+        version: "1.1.0",
+        date: "2026-11-22",
+        kind: Kind::Added,
+        english: "An application can be renamed (PATCH /applications/{id}); applications have an ETag.",
+        french: "Une application peut être renommée (PATCH /applications/{id}) ; les applications ont un ETag.",
+    },
+    Change {
+        version: "1.0.0",
+        date: "2026-11-21",
+        kind: Kind::Added,
+        english: "First version: domains, persons, mailboxes, delegations, passwords, keys, certificates, trust, queue, messages, audit, statistics, jobs.",
+        french: "Première version : domaines, personnes, boîtes, délégations, mots de passe, clés, certificats, confiance, file, messages, audit, statistiques, travaux.",
+    },
+];
 
 /// The version of the API that this program answers.
 pub(crate) fn version() -> &'static str {

@@ -41,6 +41,14 @@ impl From<DirectoryError> for Problem {
                 text,
                 format!("cela ne se fait pas tant que l'état est {status} et la création {workflow}"),
             ),
+            DirectoryError::ApplicationName => Self::invalid(
+                "/name",
+                text,
+                "doit être fait de 1 à 64 lettres, chiffres, « . », « - » et « _ »",
+            ),
+            DirectoryError::ApplicationTaken => {
+                Self::new(Code::Conflict).detail(text, "il y a déjà une application de ce nom")
+            }
             DirectoryError::NotRestorable => Self::new(Code::Conflict)
                 .detail(text, "le temps pendant lequel elle pouvait être restaurée est écoulé"),
             DirectoryError::LastAdministrator => Self::new(Code::LastAdministrator).detail(

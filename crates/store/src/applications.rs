@@ -24,6 +24,8 @@ pub struct ApplicationRow {
     pub name: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Another one after each change of its name.
+    pub revision: i64,
 }
 
 /// A mailbox that an application may open.
@@ -75,17 +77,29 @@ impl Store {
     /// The application in service that is this actor.
     pub async fn application_of(&self, actor: ActorId) -> Result<Option<ApplicationRow>, Error> {
         let mut reader = self.reader().await?;
-        let row: Option<ApplicationTuple> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT id, label, created_at_ms FROM actors WHERE kind = 'application' AND disabled_at_ms IS NULL AND id = $1")
-            .bind(actor.0).fetch_optional(&mut *c).await)?;
-        Ok(row.map(application_row))
+        of(reader.conn(), actor).await
+    }
+
+    /// Gives an application in service another name. What hangs on it, hangs on its row. `expected` is the revision that it must have.
+    pub async fn rename_application(
+        &self,
+        actor: ActorId,
+        expected: Option<i64>,
+        name: &str,
+    ) -> Refusable<()> {
+        let Some(name) = application_name(name) else { return Ok(Err(DirectoryError::ApplicationName)) };
+        self.write(Touches::nothing(), move |tx| {
+            let name = name.clone();
+            Box::pin(async move { tx.rename_application(actor, expected, &name).await })
+        })
+        .await
     }
 
     /// Applications in service by name, after `after`, at most `limit`.
     pub async fn applications(&self, after: &str, limit: u32) -> Result<Vec<ApplicationRow>, Error> {
         let mut reader = self.reader().await?;
         let rows: Vec<ApplicationTuple> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT id, label, created_at_ms FROM actors WHERE kind = 'application' AND disabled_at_ms IS NULL AND label > $1 ORDER BY label LIMIT $2")
+            "SELECT id, label, created_at_ms, revision FROM actors WHERE kind = 'application' AND disabled_at_ms IS NULL AND label > $1 ORDER BY label LIMIT $2")
             .bind(after).bind(i64::from(limit)).fetch_all(&mut *c).await)?;
         Ok(rows.into_iter().map(application_row).collect())
     }
@@ -190,6 +204,32 @@ impl WriteTx {
         Ok((ActorId(actor), true))
     }
 
+    async fn rename_application(
+        &mut self,
+        actor: ActorId,
+        expected: Option<i64>,
+        name: &str,
+    ) -> Refusable<()> {
+        let known = of(self.conn(), actor).await?;
+        let known = known.filter(|known| expected.is_none_or(|expected| expected == known.revision));
+        let Some(known) = known else { return Ok(Err(DirectoryError::Changed)) };
+        if known.name == name {
+            return Ok(Ok(()));
+        }
+        if find(self.conn(), name).await?.is_some() {
+            return Ok(Err(DirectoryError::ApplicationTaken));
+        }
+        let renamed = on!(self.conn(), c => sqlx::query(
+            "UPDATE actors SET label = $2, revision = revision + 1 WHERE id = $1 AND revision = $3 AND disabled_at_ms IS NULL")
+            .bind(actor.0).bind(name).bind(known.revision).execute(&mut *c).await.map(|r| r.rows_affected()))?;
+        if renamed == 0 {
+            return Ok(Err(DirectoryError::Changed));
+        }
+        let entry = admin("application.changed", None, String::new()).on("actor", actor);
+        self.audit(&entry.before(known.name).after(name)).await?;
+        Ok(Ok(()))
+    }
+
     async fn delete_application(
         &mut self,
         actor: ActorId,
@@ -232,16 +272,24 @@ impl WriteTx {
 }
 
 type OpenedTuple = (i64, String, String, String, i64, String, Option<String>, Option<i64>, bool);
-type ApplicationTuple = (i64, String, i64);
+type ApplicationTuple = (i64, String, i64, i64);
+
+async fn of(conn: Conn<'_>, actor: ActorId) -> Result<Option<ApplicationRow>, Error> {
+    let row: Option<ApplicationTuple> = on!(conn, c => sqlx::query_as(
+        "SELECT id, label, created_at_ms, revision FROM actors WHERE kind = 'application' AND disabled_at_ms IS NULL AND id = $1")
+        .bind(actor.0).fetch_optional(&mut *c).await)?;
+    Ok(row.map(application_row))
+}
+
 async fn find(conn: Conn<'_>, name: &str) -> Result<Option<ApplicationRow>, Error> {
     let row: Option<ApplicationTuple> = on!(conn, c => sqlx::query_as(
-        "SELECT id, label, created_at_ms FROM actors WHERE kind = 'application' AND disabled_at_ms IS NULL AND label = $1")
+        "SELECT id, label, created_at_ms, revision FROM actors WHERE kind = 'application' AND disabled_at_ms IS NULL AND label = $1")
         .bind(name).fetch_optional(&mut *c).await)?;
     Ok(row.map(application_row))
 }
 
-fn application_row((id, name, created_at): ApplicationTuple) -> ApplicationRow {
-    ApplicationRow { actor: ActorId(id), name, created_at: Timestamp(created_at) }
+fn application_row((id, name, created_at, revision): ApplicationTuple) -> ApplicationRow {
+    ApplicationRow { actor: ActorId(id), name, created_at: Timestamp(created_at), revision }
 }
 
 /// In lower case; `None` when it cannot be one.

@@ -64,6 +64,9 @@ pub enum DirectoryError {
     /// An application's name that is none.
     #[error("an application's name has 1 to 64 letters, digits, dots, hyphens or underscores")]
     ApplicationName,
+    /// The name is another application's.
+    #[error("there is an application of that name already")]
+    ApplicationTaken,
     /// The rule is in force already.
     #[error("the application {0} has this rule already; remove it there first")]
     SameRule(String),

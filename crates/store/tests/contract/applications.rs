@@ -9,6 +9,7 @@ use store::{CERTIFICATE_RULES_MAX, CertificateHolder, Concern, DirectoryError, N
 
 on_both_engines!(
     an_application_is_made_once_and_its_name_is_free_after_it,
+    an_application_is_renamed_by_who_read_it_to_a_name_that_is_free,
     a_certificate_is_found_by_whatever_a_rule_names,
     a_rule_ends_by_removal_by_its_date_and_with_its_application,
     a_rule_is_in_force_for_as_long_as_its_certificate_stands_in_the_inventory,
@@ -68,6 +69,28 @@ async fn an_application_is_made_once_and_its_name_is_free_after_it(store: &Fixtu
     let user = store.create_user("marie", "", None).await.unwrap();
     assert!(!store.delete_application(user.actor, false).await.unwrap().unwrap());
     assert!(store.application("robot").await.unwrap().is_some_and(|row| row.actor == robot));
+}
+
+async fn an_application_is_renamed_by_who_read_it_to_a_name_that_is_free(store: &Fixture) {
+    let (lims, robot) = (application(store, "lims").await, application(store, "robot").await);
+    let read = store.application_of(lims).await.unwrap().unwrap();
+    let rename = async |expected, name: &str| store.rename_application(lims, expected, name).await.unwrap();
+    assert_eq!(rename(Some(read.revision), "a b").await, Err(DirectoryError::ApplicationName));
+    assert_eq!(rename(Some(read.revision), "Robot").await, Err(DirectoryError::ApplicationTaken));
+    assert_eq!(rename(Some(read.revision), "LIMS").await, Ok(()));
+    assert_eq!(rename(Some(read.revision), "Labo").await, Ok(()));
+    assert_eq!(rename(Some(read.revision), "other").await, Err(DirectoryError::Changed));
+    assert_eq!(store.application("labo").await.unwrap().unwrap().actor, lims);
+    assert_eq!(store.application("lims").await.unwrap(), None);
+    assert_eq!(rename(None, "lab").await, Ok(()));
+    // Neither a person nor what is out of service has a name that could change.
+    let user = store.create_user("marie", "", None).await.unwrap();
+    assert!(store.delete_application(robot, false).await.unwrap().unwrap());
+    for other in [user.actor, robot] {
+        let renamed = store.rename_application(other, None, "anna").await.unwrap();
+        assert_eq!(renamed, Err(DirectoryError::Changed));
+    }
+    assert_eq!(rename(None, "robot").await, Ok(()));
 }
 
 async fn a_certificate_is_found_by_whatever_a_rule_names(store: &Fixture) {

@@ -1,10 +1,12 @@
 //! `/applications`: programs that log in with a certificate, by which rules, to which mailboxes.
 
+use super::criteria::{RuleBy, criteria};
 use super::members;
 use crate::access::{Caller, Permission, RouteRule, rule};
 use crate::api::{Api, Shared};
+use crate::etag::IfMatch;
 use crate::instant::Instant;
-use crate::json::{Json, Query, instant};
+use crate::json::{Created, Json, Query, Shown, instant};
 use crate::page::{self, Page};
 use crate::problem::{Code, Problem};
 use crate::routes::delegations::{ForceQuery, may_force};
@@ -13,9 +15,11 @@ use crate::routes::roles::may_give;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header::LOCATION};
 use axum::response::{IntoResponse, Response};
-use mail_types::{ActorId, AlternativeName, CertificateCriteria, MailboxId, MailboxStatus, Role};
+use mail_types::{ActorId, MailboxId, MailboxStatus, Role};
 use serde::{Deserialize, Serialize};
-use store::{ApplicationGrant, ApplicationRow, CertificateHolder, CertificateRule, GivenAdminRole};
+use store::{
+    ApplicationGrant, ApplicationRow, CertificateHolder, CertificateRule, DirectoryError, GivenAdminRole,
+};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -25,6 +29,7 @@ pub(crate) const RULES: &[RouteRule] = &[
     rule("GET", "/applications", &[Permission::CertificatesRead]),
     rule("POST", "/applications", &[Permission::CertificatesWrite]),
     rule("GET", "/applications/{id}", &[Permission::CertificatesRead]),
+    rule("PATCH", "/applications/{id}", &[Permission::CertificatesWrite]),
     rule("DELETE", "/applications/{id}", &[Permission::CertificatesWrite]),
     rule("GET", "/applications/{id}/rules", &[Permission::CertificatesRead]),
     rule("POST", "/applications/{id}/rules", &[Permission::CertificatesWrite]),
@@ -38,7 +43,7 @@ pub(crate) const RULES: &[RouteRule] = &[
 pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(list_applications, add_application))
-        .routes(routes!(show_application, delete_application))
+        .routes(routes!(show_application, change_application, delete_application))
         .routes(routes!(list_application_rules, add_application_rule))
         .routes(routes!(remove_application_rule))
         .routes(routes!(list_application_mailboxes))
@@ -60,25 +65,19 @@ pub(crate) struct Application {
 /// An application to be made.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct NewApplication {
+pub(crate) struct ApplicationToAdd {
     /// Letters, digits, `.`, `-` and `_`; case does not count.
     #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._-]{1,64}$", example = "labo-biologie")]
     name: String,
 }
 
-/// What a certificate must have in common with the one that a rule is made from.
-#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum RuleBy {
-    /// Issuer and serial number: this certificate and no other.
-    #[default]
-    Serial,
-    /// The key, whoever certifies it: survives a renewal with the same key.
-    Pin,
-    /// Issuer and subject: survives every renewal under the same name.
-    Subject,
-    /// Issuer and a name of the subjectAltName extension.
-    San,
+/// What of an application can be changed (RFC 7396: an absent member stays).
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ApplicationNaming {
+    /// Letters, digits, `.`, `-` and `_`; case does not count.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._-]{1,64}$", example = "labo-biologie")]
+    name: Option<String>,
 }
 
 /// A rule to be made from a certificate.
@@ -179,41 +178,52 @@ async fn list_applications(
 /// Makes an application
 ///
 /// It logs in once it has a rule, and opens the mailboxes that it is given.
-#[utoipa::path(post, path = "/applications", tag = "certificates", operation_id = "addApplication", request_body = NewApplication,
+#[utoipa::path(post, path = "/applications", tag = "certificates", operation_id = "addApplication", request_body = ApplicationToAdd,
     responses((status = 201, description = "The application.", body = Application)))]
 async fn add_application(
     State(api): Shared,
     caller: Caller,
-    Json(new): Json<NewApplication>,
-) -> Result<Response, Problem> {
+    Json(new): Json<ApplicationToAdd>,
+) -> Result<Created<Application>, Problem> {
     let made = api.store_of(&caller).create_application(&new.name).await?;
-    let (actor, is_new) = made.map_err(|refusal| {
-        Problem::invalid(
-            "/name",
-            refusal.to_string(),
-            "doit être fait de lettres, chiffres, « . », « - » et « _ »",
-        )
-    })?;
+    let (actor, is_new) = made?;
     if !is_new {
-        return Err(Problem::new(Code::Conflict).detail(
-            "there is an application of that name already",
-            "il y a déjà une application de ce nom",
-        ));
+        return Err(DirectoryError::ApplicationTaken.into());
     }
-    let shown = Application::from(find(&api, &actor.to_string()).await?);
-    Ok(created(&shown, &format!("/applications/{actor}")))
+    let row = find(&api, &actor.to_string()).await?;
+    Ok(Created { location: format!("/applications/{actor}"), shown: shown(row) })
 }
 
 /// Shows an application
 ///
-/// Its rules and mailboxes have lists of their own.
+/// With its `ETag`. Its rules and mailboxes have lists of their own.
 #[utoipa::path(get, path = "/applications/{id}", tag = "certificates", operation_id = "showApplication", params(("id" = String, Path, description = "Its id.", pattern = "^[0-9]{1,18}$")),
     responses((status = 200, description = "The application.", body = Application)))]
-async fn show_application(
+async fn show_application(State(api): Shared, Path(id): Path<String>) -> Result<Shown<Application>, Problem> {
+    Ok(shown(find(&api, &id).await?))
+}
+
+/// Gives an application another name
+///
+/// `If-Match` is required. Its id, rules, roles and mailboxes stay as they are, and so do its sessions; the former name is free. Whoever renames an
+/// application that administers has all that it administers.
+#[utoipa::path(patch, path = "/applications/{id}", tag = "certificates", operation_id = "changeApplication", request_body = ApplicationNaming,
+    params(("id" = String, Path, description = "Its id.", pattern = "^[0-9]{1,18}$"), ("If-Match" = String, Header, description = "The ETag that was read.")),
+    responses((status = 200, description = "The application as it is now.", body = Application)))]
+async fn change_application(
     State(api): Shared,
+    caller: Caller,
     Path(id): Path<String>,
-) -> Result<axum::Json<Application>, Problem> {
-    Ok(axum::Json(find(&api, &id).await?.into()))
+    if_match: IfMatch,
+    Json(change): Json<ApplicationNaming>,
+) -> Result<Shown<Application>, Problem> {
+    let row = find(&api, &id).await?;
+    may_let_in(&api, &caller, row.actor).await?;
+    let expected = if_match.expect(row.revision)?;
+    if let Some(name) = &change.name {
+        api.store_of(&caller).rename_application(row.actor, expected, name).await??;
+    }
+    Ok(shown(find(&api, &id).await?))
 }
 
 /// Takes an application out of service
@@ -264,7 +274,7 @@ async fn add_application_rule(
     let actor = find(&api, &id).await?.actor;
     may_let_in(&api, &caller, actor).await?;
     let until = members::until(new.until, api.store.now())?;
-    let criteria = criteria(&new)?;
+    let criteria = criteria(new.certificate.as_bytes(), new.by, new.san.as_deref())?;
     let facts = pki::certificate_facts(new.certificate.as_bytes()).map_err(members::malformed_certificate)?;
     let store = api.store_of(&caller);
     let (certificate, _) = store.add_certificate(CertificateHolder::Application(actor), facts).await??;
@@ -361,6 +371,10 @@ pub(super) async fn may_let_in(api: &Api, caller: &Caller, application: ActorId)
     may_give(caller, &given.collect::<Vec<_>>(), &[])
 }
 
+fn shown(row: ApplicationRow) -> Shown<Application> {
+    Shown { revision: row.revision, value: row.into() }
+}
+
 async fn find(api: &Api, id: &str) -> Result<ApplicationRow, Problem> {
     let actor = ActorId(members::id(id)?);
     api.store.application_of(actor).await?.ok_or(Problem::new(Code::NotFound))
@@ -378,46 +392,6 @@ fn created<T: Serialize>(value: &T, location: &str) -> Response {
         response.headers_mut().insert(LOCATION, location);
     }
     response
-}
-
-fn criteria(new: &NewApplicationRule) -> Result<CertificateCriteria, Problem> {
-    let pem = new.certificate.as_bytes();
-    let facts = pki::certificate_facts(pem).map_err(members::malformed_certificate)?;
-    if new.san.is_some() && !matches!(new.by, RuleBy::San) {
-        return Err(Problem::invalid("/san", "has a meaning with by=san only", "n'a de sens qu'avec by=san"));
-    }
-    let criteria = match new.by {
-        RuleBy::Serial => CertificateCriteria::new(Some(facts.issuer), None, None, Some(facts.serial), None),
-        RuleBy::Pin => CertificateCriteria::new(None, None, None, None, Some(facts.key_pin)),
-        RuleBy::Subject => {
-            CertificateCriteria::new(Some(facts.issuer), Some(facts.subject), None, None, None)
-        }
-        RuleBy::San => {
-            let names = pki::certificate_names(pem).map_err(members::malformed_certificate)?;
-            let name = chosen(names, new.san.as_deref())?;
-            CertificateCriteria::new(Some(facts.issuer), None, Some(name), None, None)
-        }
-    };
-    criteria.map_err(|wide| {
-        Problem::invalid("/by", wide.to_string(), "cette règle vaudrait pour n'importe quel certificat")
-    })
-}
-
-/// The name that is meant among those of the certificate.
-fn chosen(names: Vec<AlternativeName>, asked: Option<&str>) -> Result<AlternativeName, Problem> {
-    let listed = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let asked = asked.map(str::parse::<AlternativeName>).transpose().map_err(|_| {
-        Problem::invalid("/san", "must be DNS:name or email:address", "doit être DNS:nom ou email:adresse")
-    })?;
-    match (asked, names.as_slice()) {
-        (Some(asked), names) if names.contains(&asked) => Ok(asked),
-        (None, [only]) => Ok(only.clone()),
-        _ => Err(Problem::invalid(
-            "/san",
-            format!("must be one of the certificate's names: {listed}"),
-            format!("doit être un des noms du certificat : {listed}"),
-        )),
-    }
 }
 
 impl From<ApplicationRow> for Application {

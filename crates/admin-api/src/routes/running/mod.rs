@@ -2,6 +2,7 @@
 
 mod applications;
 mod certificates;
+mod criteria;
 mod crls;
 mod health;
 mod journal;

@@ -33,6 +33,13 @@ pub(super) enum ApplicationCommand {
         /// Its name.
         name: String,
     },
+    /// Give an application another name. Its certificates, roles and mailboxes stay as they are.
+    Rename {
+        /// Its name.
+        name: String,
+        /// The new one: letters, digits, dots, hyphens, underscores.
+        new: String,
+    },
     /// The certificates with which an application logs in.
     #[command(subcommand)]
     Certificate(CertificateCommand),
@@ -123,6 +130,11 @@ async fn on_store(global: &Global, command: ApplicationCommand) -> Result<()> {
         }
         ApplicationCommand::List => list(global, &store).await?,
         ApplicationCommand::Show { name } => show(global, &store, &find(&store, &name).await?).await?,
+        ApplicationCommand::Rename { name, new } => {
+            let application = find(&store, &name).await?;
+            let renamed = store.rename_application(application.actor, None, &new).await?;
+            renamed.map_err(|refusal| anyhow!("{new}: {refusal}"))?;
+        }
         ApplicationCommand::Certificate(command) => certificate::run(global, &store, command).await?,
         ApplicationCommand::Grant { name, address, role, until } => {
             let (application, row) = (find(&store, &name).await?, mailbox::find(&store, &address).await?);

@@ -34,6 +34,11 @@ async fn obey(global: &Global, client: &Client, command: ApplicationCommand) -> 
             }
             print::one(global, &application);
         }
+        ApplicationCommand::Rename { name, new } => {
+            let application = find(client, &name).await?;
+            let change = json!({"name": new});
+            print::done(global, &client.patch(&["applications", id(&application)], &change).await?);
+        }
         ApplicationCommand::Certificate(command) => certificate(global, client, command).await?,
         ApplicationCommand::Grant { name, address, role, until } => {
             let (application, mailbox) = (find(client, &name).await?, mailbox(client, &address).await?);
