@@ -156,6 +156,8 @@ CREATE TABLE application_passwords (
     tag BIGINT NOT NULL,
     -- The one mailbox that it opens; without one, every mailbox that its actor may open.
     mailbox_id BIGINT REFERENCES mailboxes (id),
+    -- The protocols by which it lets in (words between spaces; none means all).
+    protocols TEXT NOT NULL DEFAULT '',
     created_by_actor_id BIGINT REFERENCES actors (id),
     created_at_ms BIGINT NOT NULL,
     expires_at_ms BIGINT,

@@ -1,8 +1,9 @@
 //! What is narrowed opens nothing more by any door, and what ends gives nothing past its end: passwords, delegations, the role support.
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails the scenario")]
 
-use scenarios::{Answer, Api, Demo, Imap, Mailbox, Site, Wire, now};
+use scenarios::{Answer, Api, Demo, Imap, Mailbox, Site, Wire, now, until};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// Somebody with the role `admin` in the mailbox of the service, until then if there is an end.
@@ -105,6 +106,77 @@ async fn a_password_of_one_mailbox_opens_no_other_by_any_door() {
     wide.post("/messages", &letter(&ward.address)).await.expect(201);
     let refused = narrow.post("/messages", &letter(&ward.address)).await;
     assert!((400..500).contains(&refused.status), "{}", refused.status);
+}
+
+#[tokio::test]
+async fn a_password_of_one_protocol_opens_nothing_by_the_others() {
+    let demo = Demo::start();
+    let own = demo.north().new_mailbox("narrowed.protocol", "1G");
+    let (wide, admin) = (basic(&demo, &own, of(&own)), Api::admin(&demo, demo.north()));
+    let all = ["imap", "submission", "rest"];
+    let mut only = Vec::new();
+    for protocol in all {
+        let made =
+            wide.post("/passwords", &json!({"label": protocol, "protocols": [protocol]})).await.expect(201);
+        assert_eq!(made.json()["protocols"], json!([protocol]));
+        only.push((protocol, text(&made, "password")));
+    }
+    for (protocol, password) in &only {
+        // Twice: what was found right a moment ago by one door is looked at again by another.
+        for _ in 0..2 {
+            let opens = [
+                imap_opens(&demo, &own, password).await,
+                submission_opens(&demo, &own, password).await,
+                rest_opens(&demo, &own, password).await,
+            ];
+            assert_eq!(opens, all.map(|door| door == *protocol), "{protocol}");
+        }
+    }
+    let listed = wide.get("/passwords").await.expect(200).json();
+    let listed: Vec<&Value> =
+        listed["items"].as_array().unwrap().iter().map(|row| &row["protocols"]).collect();
+    assert_eq!(listed, [&json!(all), &json!(["imap"]), &json!(["submission"]), &json!(["rest"])]);
+    // The trail says why, and in which mailbox, by each of the doors.
+    let refused = async || {
+        let rows = admin.get("/audit?action=login&outcome=refused&limit=100").await.expect(200).json();
+        let rows = rows["items"].as_array().unwrap().clone();
+        let of_protocol = |row: &Value| row["detail"].as_str().unwrap().starts_with("reason=other_protocol ");
+        let doors = rows.iter().filter(|row| of_protocol(row) && !row["mailbox"].is_null());
+        let doors: BTreeSet<&str> = doors.map(|row| row["via"].as_str().unwrap()).collect();
+        (doors.len() == 3).then_some(())
+    };
+    until("each door tells of a refusal", refused).await;
+    // What is made with a narrow one is no wider.
+    let narrow = basic(&demo, &own, &only[2].1);
+    let wider = json!({"label": "wider", "protocols": ["rest", "imap"]});
+    assert_eq!(narrow.post("/passwords", &wider).await.expect(422).fault(), "/protocols");
+    let silent = narrow.post("/passwords", &json!({"label": "silent"})).await.expect(201);
+    assert_eq!(silent.json()["protocols"], json!(["rest"]));
+    for wrong in [json!([]), json!(["pop"])] {
+        let refused =
+            wide.post("/passwords", &json!({"label": "wrong", "protocols": wrong})).await.expect(422);
+        assert!(refused.fault().starts_with("/protocols"), "{}", refused.fault());
+    }
+}
+
+#[tokio::test]
+async fn an_open_session_of_a_narrow_password_stands_through_changes_that_are_none_of_its() {
+    let demo = Demo::start();
+    let own = demo.north().new_mailbox("narrowed.session", "1G");
+    let made = Api::admin(&demo, demo.north())
+        .post(&format!("/users/{}/passwords", own.address), &json!({"label": "imap", "protocols": ["imap"]}))
+        .await
+        .expect(201);
+    let narrow = Mailbox { password: Some(text(&made, "password")), ..own.clone() };
+    let mut imap = Imap::login(&demo, demo.north(), &narrow).await;
+    imap.ok("SELECT INBOX").await;
+    let wide = basic(&demo, &own, of(&own));
+    let other = wide.post("/passwords", &json!({"label": "other"})).await.expect(201);
+    wide.request("DELETE", &format!("/passwords/{}", text(&other, "id")), None).await.expect(204);
+    imap.ok("NOOP").await;
+    imap.idle().await;
+    wide.request("DELETE", &format!("/passwords/{}", text(&made, "id")), None).await.expect(204);
+    imap.until_line("* BYE").await;
 }
 
 #[tokio::test]

@@ -362,6 +362,12 @@ fn passwords_and_keys_are_shown_once_by_either_door() {
         let listed = desk.run(door, &["password", "list", user]).ok();
         assert!(listed.contains(name) && !listed.contains(secret), "{listed}");
         desk.run(door, &["password", "revoke", user, id]).ok();
+        let mail =
+            ["password", "create", user, "--label", "mail", "--protocol", "imap", "--protocol", "submission"];
+        let made = desk.json(door, &mail);
+        assert_eq!(made["protocols"], json!(["imap", "submission"]));
+        assert!(desk.run(door, &["password", "list", user]).ok().contains("imap, submission"));
+        desk.run(door, &["password", "revoke", user, made["id"].as_str().unwrap()]).ok();
         assert!(!desk.run(door, &["password", "list", user]).ok().contains(name));
         let role = format!("domain:{}", desk.demo.north().domain);
         let made = desk.json(door, &["key", "create", name, "--role", &role, "--scope", "mailboxes:read"]);

@@ -41,6 +41,13 @@ impl Change {
 /// Every change, the latest first.
 pub(crate) const CHANGES: &[Change] = &[
     Change {
+        version: "1.2.0",
+        date: "2026-11-22",
+        kind: Kind::Added,
+        english: "An application password can be made for some protocols only (protocols), which lists show.",
+        french: "Un mot de passe d'application peut n'être fait que pour certains protocoles (protocols), que les listes montrent.",
+    },
+    Change {
         version: "1.1.0",
         date: "2026-11-22",
         kind: Kind::Added,

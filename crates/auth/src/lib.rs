@@ -13,6 +13,7 @@
 
 mod cache;
 mod certificate;
+mod hashing;
 mod login;
 mod metrics;
 mod moves;
@@ -68,6 +69,8 @@ pub enum Unproven {
     Credentials,
     /// The password is that of several persons who may open the mailbox: it proves none of them (decision 0021).
     SeveralPersons,
+    /// The password does not let in by this protocol.
+    OtherProtocol,
 }
 
 impl Unproven {
@@ -76,6 +79,7 @@ impl Unproven {
         match self {
             Self::Credentials => "credentials",
             Self::SeveralPersons => "several_persons",
+            Self::OtherProtocol => "other_protocol",
         }
     }
 }

@@ -5,11 +5,10 @@ use crate::login::{Asked, Credential};
 use crate::record::Entry;
 use crate::tally::Key;
 use crate::throttle::{Guess, Held, Restraint, Turn};
-use crate::{AuthError, Authenticator, Login, Unproven, Whence, password, unavailable};
-use mail_types::{ActorId, Address, MailboxId, Secret, Timestamp};
+use crate::{AuthError, Authenticator, Login, Unproven, Via, Whence, unavailable};
+use mail_types::{ActorId, Address, MailboxId, Protocol, Protocols, Secret, Timestamp};
 use std::time::Duration;
-use store::{ApplicationPassword, HashedPassword, LoginActor, LoginMailbox, LoginTrace};
-use tokio::sync::OwnedSemaphorePermit;
+use store::{ApplicationPassword, LoginActor, LoginMailbox, LoginTrace};
 use tokio::time::{Instant, sleep_until};
 
 /// Refusals are answered at multiples of this after their examination began: what it took tells nothing of how many passwords there are.
@@ -19,6 +18,8 @@ const SEEN_MS: i64 = 86_400_000;
 
 /// What a client sent.
 struct Claim {
+    /// By which door.
+    via: Via,
     authzid: String,
     name: String,
     password: Secret<String>,
@@ -28,6 +29,17 @@ impl Claim {
     /// The name that selects the mailbox.
     fn selected(&self) -> &str {
         if self.authzid.is_empty() { &self.name } else { &self.authzid }
+    }
+
+    /// Whether a password lets in by the door that was taken.
+    fn is_for(&self, password: &ApplicationPassword) -> bool {
+        let protocol = match self.via {
+            Via::Submission => Protocol::Submission,
+            Via::Imap => Protocol::Imap,
+            Via::Rest => Protocol::Rest,
+            Via::Mx | Via::CommandLine | Via::System => return password.protocols == Protocols::ALL,
+        };
+        password.protocols.contain(protocol)
     }
 
     /// The selected name in the one form that its failures are counted under.
@@ -88,7 +100,8 @@ impl Authenticator {
         name: &str,
         password: &Secret<String>,
     ) -> Result<Login, AuthError> {
-        let claim = Claim { authzid: authzid.to_owned(), name: name.to_owned(), password: password.clone() };
+        let (authzid, name, password) = (authzid.to_owned(), name.to_owned(), password.clone());
+        let claim = Claim { via: whence.via, authzid, name, password };
         match Box::pin(self.admitted(whence, &claim)).await {
             Ok(Admitted::Proven(login)) => Ok(login),
             Ok(Admitted::Guess(guess)) => {
@@ -177,7 +190,7 @@ impl Authenticator {
         let mailbox = self.selected(claim).await?;
         *concerned = mailbox.as_ref().map(|mailbox| mailbox.id);
         let proven = match mailbox {
-            Some(mailbox) => self.prove(mailbox, &claim.password, is_known).await?,
+            Some(mailbox) => self.prove(mailbox, claim, is_known).await?,
             None => {
                 self.verify(None, &claim.password, is_known).await?;
                 Err(Unproven::Credentials)
@@ -224,11 +237,10 @@ impl Authenticator {
         let Some(actor) = mailbox.actors.iter().find(|actor| actor.actor.id == proof.actor).cloned() else {
             return Ok(None);
         };
-        let (own, others) = self
-            .candidates(&mailbox, &claim.password)
-            .await?
-            .into_iter()
-            .partition::<Vec<_>, _>(|(id, _)| *id == proof.actor);
+        let mut candidates = self.candidates(&mailbox, &claim.password).await?;
+        candidates.retain(|(_, known)| claim.is_for(known));
+        let (own, others): (Vec<_>, Vec<_>) =
+            candidates.into_iter().partition(|(actor, _)| *actor == proof.actor);
         if others.iter().any(|(_, other)| !proof.others.contains(&other.id)) {
             return Ok(None);
         }
@@ -275,13 +287,15 @@ impl Authenticator {
     async fn prove(
         &self,
         mailbox: LoginMailbox,
-        password: &Secret<String>,
+        claim: &Claim,
         is_known: bool,
     ) -> Result<Result<Proven, Unproven>, AuthError> {
+        let password = &claim.password;
         let candidates = self.candidates(&mailbox, password).await?;
         if candidates.is_empty() {
             self.verify(None, password, is_known).await?;
         }
+        let mut unproven = Unproven::Credentials;
         let mut found: Option<(ActorId, ApplicationPassword)> = None;
         let mut others = Vec::new();
         for (id, known) in candidates {
@@ -291,6 +305,7 @@ impl Authenticator {
                 _ if !self.verify(Some(known.hash.clone()), password, is_known).await? => {
                     others.push(known.id)
                 }
+                _ if !claim.is_for(&known) => unproven = Unproven::OtherProtocol,
                 Some((first, _)) => {
                     several(&mailbox, *first, id);
                     return Ok(Err(Unproven::SeveralPersons));
@@ -298,55 +313,9 @@ impl Authenticator {
                 None => found = Some((id, known)),
             }
         }
-        let Some((id, password)) = found else { return Ok(Err(Unproven::Credentials)) };
+        let Some((id, password)) = found else { return Ok(Err(unproven)) };
         let actor = mailbox.actors.iter().find(|actor| actor.actor.id == id).cloned();
         Ok(actor.map(|actor| Proven { mailbox, actor, password, others }).ok_or(Unproven::Credentials))
-    }
-
-    /// Compares off the async threads. Without a hash the same work is done and the answer is no.
-    async fn verify(
-        &self,
-        hash: Option<String>,
-        password: &Secret<String>,
-        is_known: bool,
-    ) -> Result<bool, AuthError> {
-        let permit = self.hashing_permit(is_known).await?;
-        self.metrics.compared.inc();
-        let password = password.clone();
-        let verified = tokio::task::spawn_blocking(move || {
-            // The place is taken for as long as the work lasts.
-            let _permit = permit;
-            password::verify(hash.as_deref(), &password)
-        });
-        verified.await.map_err(|_| AuthError::Unavailable("password hashing failed".to_owned()))
-    }
-
-    /// Hashes a new application password, among no more at a time than logins are compared.
-    ///
-    /// # Errors
-    /// [`AuthError::Unavailable`]: it could not be hashed.
-    pub async fn hash_new_password(&self, password: &Secret<String>) -> Result<HashedPassword, AuthError> {
-        let permit = self.hashing_permit(false).await?;
-        let password = password.clone();
-        let hashed = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            password::hash_password(&password)
-        });
-        let hashed = hashed.await.ok().and_then(Result::ok);
-        hashed.ok_or_else(|| AuthError::Unavailable("password hashing failed".to_owned()))
-    }
-
-    /// Whoever comes from a known address has a place that no other takes.
-    async fn hashing_permit(&self, is_known: bool) -> Result<OwnedSemaphorePermit, AuthError> {
-        let permit = if is_known {
-            tokio::select! {
-                permit = self.hashing.clone().acquire_owned() => permit,
-                permit = self.hashing_known.clone().acquire_owned() => permit,
-            }
-        } else {
-            self.hashing.clone().acquire_owned().await
-        };
-        permit.map_err(|_| AuthError::Unavailable("closing".to_owned()))
     }
 
     /// Whether the account of a name logged in from that address before, lately. It says nothing of a password.

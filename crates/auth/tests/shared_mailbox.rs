@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use auth::{AuthError, AuthMetrics, Authenticator, Settings, Via, Whence};
-use mail_types::{ActorId, MailboxKind, Role, Secret, Timestamp};
+use mail_types::{ActorId, MailboxKind, Protocols, Role, Secret, Timestamp};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use std::net::{IpAddr, Ipv4Addr};
@@ -74,7 +74,14 @@ impl House {
 }
 
 async fn password(store: &Store, actor: ActorId, label: &str, password: HashedPassword) {
-    let new = NewPassword { actor, label: label.to_owned(), password, mailbox: None, expires_at: None };
+    let new = NewPassword {
+        actor,
+        label: label.to_owned(),
+        password,
+        mailbox: None,
+        protocols: Protocols::ALL,
+        expires_at: None,
+    };
     store.create_password(new).await.unwrap().unwrap();
 }
 

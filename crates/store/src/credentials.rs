@@ -5,7 +5,7 @@ use crate::directory::word;
 use crate::revisions::Concern;
 use crate::writer::{Touches, WriteTx};
 use crate::{AuditEntry, Category, Error, HashedPassword, Store};
-use mail_types::{ActorId, AdminRole, DomainId, MailboxId, Timestamp};
+use mail_types::{ActorId, AdminRole, DomainId, MailboxId, Protocols, Timestamp};
 
 /// An application password, hashed (PHC string).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,8 +16,21 @@ pub struct ApplicationPassword {
     pub hash: String,
     /// The one mailbox that it opens; `None` for all that its actor may.
     pub mailbox: Option<MailboxId>,
+    /// The protocols by which it lets in.
+    pub protocols: Protocols,
     /// Until when it is in force.
     pub expires_at: Option<Timestamp>,
+}
+
+/// A row as it is read: actor, row, hash, mailbox, protocols, end.
+pub(crate) type PasswordTuple = (i64, i64, String, Option<i64>, String, Option<i64>);
+
+pub(crate) fn password(
+    (actor, id, hash, mailbox, protocols, expires_at): PasswordTuple,
+) -> (ActorId, ApplicationPassword) {
+    let (mailbox, expires_at) = (mailbox.map(MailboxId), expires_at.map(Timestamp));
+    let protocols = Protocols::of_words(&protocols);
+    (ActorId(actor), ApplicationPassword { id, hash, mailbox, protocols, expires_at })
 }
 
 /// An API key in force.
@@ -48,18 +61,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<ApplicationPassword>, Error> {
         let mut reader = self.reader().await?;
-        let rows: Vec<(i64, String, Option<i64>, Option<i64>)> = on!(reader.conn(), c => sqlx::query_as(
-            "SELECT id, hash, mailbox_id, expires_at_ms FROM application_passwords WHERE actor_id = $1 AND revoked_at_ms IS NULL \
+        let rows: Vec<PasswordTuple> = on!(reader.conn(), c => sqlx::query_as(
+            "SELECT actor_id, id, hash, mailbox_id, protocols, expires_at_ms FROM application_passwords WHERE actor_id = $1 AND revoked_at_ms IS NULL \
              AND (expires_at_ms IS NULL OR expires_at_ms > $2) ORDER BY id DESC LIMIT 16")
             .bind(actor.0).bind(now.0).fetch_all(&mut *c).await)?;
-        let password =
-            |(id, hash, mailbox, expires_at): (i64, String, Option<i64>, Option<i64>)| ApplicationPassword {
-                id,
-                hash,
-                mailbox: mailbox.map(MailboxId),
-                expires_at: expires_at.map(Timestamp),
-            };
-        Ok(rows.into_iter().map(password).collect())
+        Ok(rows.into_iter().map(|row| password(row).1).collect())
     }
 
     /// Gives an actor one more password, or replaces the one of that label.

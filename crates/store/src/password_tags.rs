@@ -12,6 +12,7 @@
 //!   stays out of reach; of one that a person chose, the key folder is worth 12 bits. Mail itself is open to whoever has both. A longer tag would
 //!   give away more of them and save next to nothing.
 
+use crate::credentials::{PasswordTuple, password};
 use crate::dialect::on;
 use crate::{ApplicationPassword, Error, Store};
 use aws_lc_rs::hmac;
@@ -55,8 +56,6 @@ fn tag(key: &hmac::Key, actor: ActorId, secret: &Secret<String>) -> i64 {
     i64::from(beginning >> (u32::BITS - BITS))
 }
 
-type Tuple = (i64, i64, String, Option<i64>, Option<i64>);
-
 impl Store {
     /// The passwords in force of these actors that open the mailbox and that the secret may be, with whose they are: nearly always the one that
     /// it is, or none. The latest first.
@@ -73,9 +72,9 @@ impl Store {
             let tags: Vec<_> = actors.iter().map(|actor| (*actor, tag(&key, *actor, secret))).collect();
             let sql = statement(&tags);
             let mut reader = self.reader().await?;
-            let rows: Vec<Tuple> = on!(reader.conn(), c => sqlx::query_as(sqlx::AssertSqlSafe(sql)).persistent(false)
+            let rows: Vec<PasswordTuple> = on!(reader.conn(), c => sqlx::query_as(sqlx::AssertSqlSafe(sql)).persistent(false)
                 .bind(now.0).bind(mailbox.0).fetch_all(&mut *c).await)?;
-            candidates.extend(rows.into_iter().map(candidate));
+            candidates.extend(rows.into_iter().map(password));
         }
         candidates.sort_by_key(|(_, password)| Reverse(password.id));
         Ok(candidates)
@@ -87,16 +86,11 @@ fn statement(tags: &[(ActorId, i64)]) -> String {
     let actors: Vec<String> = tags.iter().map(|(actor, _)| actor.0.to_string()).collect();
     let tags: Vec<String> = tags.iter().map(|(actor, tag)| format!("({}, {tag})", actor.0)).collect();
     format!(
-        "SELECT actor_id, id, hash, mailbox_id, expires_at_ms FROM application_passwords WHERE actor_id IN ({}) AND (actor_id, tag) IN (VALUES {}) \
+        "SELECT actor_id, id, hash, mailbox_id, protocols, expires_at_ms FROM application_passwords WHERE actor_id IN ({}) AND (actor_id, tag) IN (VALUES {}) \
          AND revoked_at_ms IS NULL AND (expires_at_ms IS NULL OR expires_at_ms > $1) AND (mailbox_id IS NULL OR mailbox_id = $2)",
         actors.join(", "),
         tags.join(", ")
     )
-}
-
-fn candidate((actor, id, hash, mailbox, expires_at): Tuple) -> (ActorId, ApplicationPassword) {
-    let (mailbox, expires_at) = (mailbox.map(MailboxId), expires_at.map(Timestamp));
-    (ActorId(actor), ApplicationPassword { id, hash, mailbox, expires_at })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::directory::admin;
 use crate::revisions::Concern;
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, HashedPassword, Store};
-use mail_types::{ActorId, DomainId, MailboxId, Timestamp};
+use mail_types::{ActorId, DomainId, MailboxId, Protocols, Timestamp};
 
 /// Passwords in force of one actor.
 pub const PASSWORDS_MAX: u32 = 16;
@@ -30,6 +30,8 @@ pub struct PasswordRow {
     pub label: String,
     /// The one mailbox that it opens, with its address; without one, all that its actor may open.
     pub mailbox: Option<(MailboxId, String)>,
+    /// The protocols by which it lets in.
+    pub protocols: Protocols,
     /// When it was made.
     pub created_at: Timestamp,
     /// Until when it is in force.
@@ -49,6 +51,8 @@ pub struct NewPassword {
     pub password: HashedPassword,
     /// The one mailbox that it opens.
     pub mailbox: Option<MailboxId>,
+    /// The protocols by which it lets in.
+    pub protocols: Protocols,
     /// Until when it is in force.
     pub expires_at: Option<Timestamp>,
 }
@@ -79,13 +83,14 @@ impl PasswordScope {
     }
 }
 
-type Tuple = (i64, String, Option<i64>, Option<String>, i64, Option<i64>, Option<i64>);
+type Tuple = (i64, String, Option<i64>, Option<String>, String, i64, Option<i64>, Option<i64>);
 
-fn row((id, label, mailbox, address, created_at, expires_at, last_used_at): Tuple) -> PasswordRow {
+fn row((id, label, mailbox, address, protocols, created_at, expires_at, last_used_at): Tuple) -> PasswordRow {
     PasswordRow {
         id,
         label,
         mailbox: mailbox.map(MailboxId).zip(address),
+        protocols: Protocols::of_words(&protocols),
         created_at: Timestamp(created_at),
         expires_at: expires_at.map(Timestamp),
         last_used_at: last_used_at.map(Timestamp),
@@ -105,7 +110,7 @@ impl Store {
         let mut reader = self.quick_reader().await?;
         let among = scope.condition();
         let sql = format!(
-            "SELECT p.id, p.label, p.mailbox_id, m.address, p.created_at_ms, p.expires_at_ms, p.last_used_at_ms FROM application_passwords p \
+            "SELECT p.id, p.label, p.mailbox_id, m.address, p.protocols, p.created_at_ms, p.expires_at_ms, p.last_used_at_ms FROM application_passwords p \
              LEFT JOIN mailboxes m ON m.id = p.mailbox_id WHERE p.actor_id = $1 AND p.revoked_at_ms IS NULL \
              AND (p.expires_at_ms IS NULL OR p.expires_at_ms > $2) AND p.id > $3{among} ORDER BY p.id LIMIT $4"
         );
@@ -161,13 +166,14 @@ impl WriteTx {
         }
         let by = self.act.as_ref().and_then(|act| act.actor);
         let (id,): (i64,) = on!(self.conn(), c => sqlx::query_as(
-            "INSERT INTO application_passwords (actor_id, label, hash, tag, mailbox_id, created_by_actor_id, created_at_ms, expires_at_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id")
+            "INSERT INTO application_passwords (actor_id, label, hash, tag, mailbox_id, created_by_actor_id, created_at_ms, expires_at_ms, protocols) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id")
             .bind(new.actor.0).bind(&new.label).bind(new.password.hash()).bind(tag).bind(new.mailbox.map(|id| id.0)).bind(by.map(|by| by.0)).bind(now)
-            .bind(new.expires_at.map(|at| at.0)).fetch_one(&mut *c).await)?;
+            .bind(new.expires_at.map(|at| at.0)).bind(new.protocols.words()).fetch_one(&mut *c).await)?;
         let until = new.expires_at.map_or_else(|| "none".to_owned(), |at| at.0.to_string());
-        let entry =
-            admin("password.created", new.mailbox, format!("of=actor:{} until_ms={until}", new.actor));
+        let protocols = new.protocols.to_string().replace(' ', ",");
+        let detail = format!("of=actor:{} until_ms={until} protocols={protocols}", new.actor);
+        let entry = admin("password.created", new.mailbox, detail);
         self.audit(&entry.on("password", id).personal("label", new.label.as_str())).await?;
         Ok(Ok(id))
     }

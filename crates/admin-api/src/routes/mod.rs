@@ -11,6 +11,7 @@ mod keys;
 mod mailboxes;
 mod messages;
 mod passwords;
+mod protocol_name;
 mod quotas;
 mod roles;
 mod running;

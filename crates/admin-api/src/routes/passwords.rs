@@ -1,5 +1,6 @@
 //! `/passwords`, `/users/{id}/passwords`: application passwords, one's own and other persons'. A password is made here, shown once, and kept as a hash.
 
+use super::protocol_name::ProtocolName;
 use super::users::{may_change_person, may_see_person};
 use crate::access::{Caller, Domains, Permission, RouteRule, rule};
 use crate::api::{Api, Shared};
@@ -11,7 +12,7 @@ use crate::problem::{Code, Problem};
 use axum::extract::{Path, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderName, StatusCode};
-use mail_types::{ActorId, ActorKind, MailboxId, MailboxStatus, Secret, Timestamp};
+use mail_types::{ActorId, ActorKind, MailboxId, MailboxStatus, Protocols, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{
     NewPassword, NewPasswordError, PASSWORDS_MAX, PasswordRow, PasswordScope, PersonKey, PersonName,
@@ -52,6 +53,9 @@ pub(crate) struct ApplicationPassword {
     label: String,
     /// Address of the one mailbox that it opens; null for all that its holder may open.
     mailbox: Option<String>,
+    /// The protocols by which it lets in.
+    #[schema(inline)]
+    protocols: Vec<ProtocolName>,
     /// When it was made.
     #[schema(format = DateTime)]
     created_at: String,
@@ -84,6 +88,9 @@ pub(crate) struct NewApplicationPassword {
     /// Number or address of the one mailbox that it opens; absent for all that its holder may open.
     #[schema(max_length = 320)]
     mailbox: Option<String>,
+    /// The protocols by which it lets in; absent for all.
+    #[schema(inline, min_items = 1, max_items = 3, example = json!(["imap", "submission"]))]
+    protocols: Option<Vec<ProtocolName>>,
     /// Until when it is in force; absent for no end.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Instant>,
@@ -116,6 +123,7 @@ impl From<PasswordRow> for ApplicationPassword {
             id: row.id.to_string(),
             label: row.label,
             mailbox: row.mailbox.map(|(_, address)| address),
+            protocols: row.protocols.iter().map(Into::into).collect(),
             created_at: instant(row.created_at),
             expires_at: row.expires_at.map(instant),
             last_used_at: row.last_used_at.map(instant),
@@ -139,7 +147,8 @@ async fn list_own(
 
 /// Makes an application password of one's own
 ///
-/// It is shown this once. Made with a password that opens one mailbox or ends some day, the new one opens no other and ends no later.
+/// It is shown this once. Made with a password that opens one mailbox, lets in by some protocols or ends some day, the new one opens no
+/// other, lets in by no other and ends no later.
 #[utoipa::path(post, path = "/passwords", tag = "passwords", operation_id = "createOwnPassword", request_body = NewApplicationPassword,
     responses((status = 201, description = "The password.", body = MadePassword)))]
 async fn create_own(
@@ -297,6 +306,8 @@ struct Wanted {
     actor: ActorId,
     label: String,
     mailbox: Option<MailboxId>,
+    /// None, where nothing was said of them.
+    protocols: Option<Protocols>,
     expires_at: Option<Timestamp>,
 }
 
@@ -317,7 +328,16 @@ async fn wanted(api: &Api, actor: ActorId, new: &NewApplicationPassword) -> Resu
         Some(name) => Some(openable(api, actor, name).await?),
         None => None,
     };
-    Ok(Wanted { actor, label, mailbox, expires_at })
+    let protocols =
+        new.protocols.as_ref().map(|names| Protocols::of(names.iter().map(|name| (*name).into())));
+    if new.protocols.as_ref().is_some_and(Vec::is_empty) {
+        return Err(Problem::invalid(
+            "/protocols",
+            "name one at least, or leave it out for all",
+            "nommez-en au moins un, ou n'en dites rien pour tous",
+        ));
+    }
+    Ok(Wanted { actor, label, mailbox, protocols, expires_at })
 }
 
 fn unknown_mailbox() -> Problem {
@@ -355,6 +375,15 @@ fn narrowed(mut wanted: Wanted, known: &PasswordRow) -> Result<Wanted, Problem> 
         }
         wanted.mailbox = Some(*mailbox);
     }
+    let protocols = wanted.protocols.unwrap_or(known.protocols);
+    if !protocols.is_within(known.protocols) {
+        return Err(Problem::invalid(
+            "/protocols",
+            "has a protocol by which the password that you call with does not let in",
+            "contient un protocole que le mot de passe avec lequel vous appelez n'ouvre pas",
+        ));
+    }
+    wanted.protocols = Some(protocols);
     wanted.expires_at = match (wanted.expires_at, known.expires_at) {
         (Some(wanted), Some(known)) => Some(wanted.min(known)),
         (wanted, known) => wanted.or(known),
@@ -377,6 +406,7 @@ async fn create(
         label: wanted.label,
         password,
         mailbox: wanted.mailbox,
+        protocols: wanted.protocols.unwrap_or(Protocols::ALL),
         expires_at: wanted.expires_at,
     };
     let id = api.store_of(caller).create_password(new).await?.map_err(refused)?;

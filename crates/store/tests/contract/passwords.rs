@@ -1,12 +1,13 @@
 //! Which passwords of a mailbox a guess may be.
 
 use crate::support::{Fixture, START, hashed, on_both_engines};
-use mail_types::{ActorId, MailboxId, Secret};
+use mail_types::{ActorId, MailboxId, Protocol, Protocols, Secret};
 use store::{NewPassword, PasswordScope};
 
 on_both_engines!(
     a_guess_may_be_few_of_many_passwords,
     a_password_that_opens_something_else_or_nothing_any_more_is_no_candidate,
+    a_password_says_by_which_protocols_it_lets_in,
 );
 
 async fn candidates(
@@ -34,7 +35,18 @@ async fn make(
 ) -> i64 {
     let expires_at = seconds.map(|seconds| START.plus_secs(seconds));
     let (label, password) = (label.to_owned(), hashed(secret));
-    store.create_password(NewPassword { actor, label, password, mailbox, expires_at }).await.unwrap().unwrap()
+    store
+        .create_password(NewPassword {
+            actor,
+            label,
+            password,
+            mailbox,
+            protocols: Protocols::ALL,
+            expires_at,
+        })
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 async fn a_guess_may_be_few_of_many_passwords(store: &Fixture) {
@@ -113,4 +125,27 @@ async fn a_password_that_opens_something_else_or_nothing_any_more_is_no_candidat
     let found = candidates(store, here.mailbox, &actors, "twice").await;
     let place = |id| found.iter().position(|(_, known)| *known == id).unwrap();
     assert!(place(second) < place(first));
+}
+
+async fn a_password_says_by_which_protocols_it_lets_in(store: &Fixture) {
+    let claire = store.personal("claire").await;
+    let mail = Protocols::of([Protocol::Imap, Protocol::Submission]);
+    let new = |label: &str, protocols| NewPassword {
+        actor: claire.actor,
+        label: label.to_owned(),
+        password: hashed(label),
+        mailbox: None,
+        protocols,
+        expires_at: None,
+    };
+    for (label, protocols) in [("mail of it", mail), ("all of it", Protocols::ALL)] {
+        let id = store.create_password(new(label, protocols)).await.unwrap().unwrap();
+        let rows = store.passwords(claire.actor, &PasswordScope::All, id - 1, 1).await.unwrap();
+        assert_eq!(rows.first().map(|row| (row.id, row.protocols)), Some((id, protocols)));
+        let secret = Secret::new(label.to_owned());
+        let found = store.password_candidates(claire.mailbox, &[claire.actor], &secret, START).await.unwrap();
+        assert!(found.iter().any(|(_, known)| (known.id, known.protocols) == (id, protocols)), "{label}");
+        let in_force = store.application_passwords(claire.actor, START).await.unwrap();
+        assert!(in_force.iter().any(|known| (known.id, known.protocols) == (id, protocols)), "{label}");
+    }
 }

@@ -12,6 +12,7 @@ const COLUMNS: &[(&str, &str)] = &[
     ("ID", "/id"),
     ("LABEL", "/label"),
     ("MAILBOX", "/mailbox"),
+    ("PROTOCOLS", "/protocols"),
     ("MADE", "/createdAt"),
     ("UNTIL", "/expiresAt"),
     ("LAST USED", "/lastUsedAt"),
@@ -34,6 +35,9 @@ pub(super) enum PasswordCommand {
         /// Address or number of the one mailbox that it opens; without it, all that the person may open.
         #[arg(long)]
         mailbox: Option<String>,
+        /// A protocol by which it lets in, as often as there are; without it, all.
+        #[arg(long, value_parser = ["imap", "submission", "rest"])]
+        protocol: Vec<String>,
         /// The end: 2027-01-31 (that day included, UTC), 2027-01-31T18:00:00Z, or `none`.
         #[arg(long, value_name = "DATE", value_parser = until)]
         until: Option<Until>,
@@ -60,10 +64,11 @@ async fn obey(global: &Global, client: &Client, command: PasswordCommand) -> Res
             let ask = Ask::get(&["users", &user, "passwords"])?;
             print::many(global, COLUMNS, client.list(&ask, None).await?);
         }
-        PasswordCommand::Create { user, label, mailbox, until } => {
+        PasswordCommand::Create { user, label, mailbox, protocol, until } => {
             let members = [
                 ("label", Some(Value::from(label))),
                 ("mailbox", mailbox.map(Value::from)),
+                ("protocols", (!protocol.is_empty()).then(|| Value::from(protocol))),
                 ("expiresAt", until.map(|Until(at)| at)),
             ];
             let members = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
