@@ -128,7 +128,7 @@ async fn every_fault_is_told_at_once_with_its_place() {
             "/application/finess",
         ),
         (json!({"type": "bal", "email": address(&demo, "a")}), "/type"),
-        (json!({"type": "personal", "email": address(&demo, "a"), "certificate": {}}), "/certificate"),
+        (json!({"type": "personal", "email": address(&demo, "a"), "colour": "red"}), "/colour"),
         (json!({"type": "personal", "email": "not an address", "owner": {"login": "\u{0}"}}), "/owner/login"),
     ] {
         assert_eq!(api.post("/mailboxes", &body).await.expect(422).fault(), place, "{body}");

@@ -41,6 +41,13 @@ impl Change {
 /// Every change, the latest first.
 pub(crate) const CHANGES: &[Change] = &[
     Change {
+        version: "1.3.0",
+        date: "2026-11-22",
+        kind: Kind::Added,
+        english: "POST /mailboxes takes the certificate of an applicative mailbox (certificate).",
+        french: "POST /mailboxes accepte le certificat d'une boîte applicative (certificate).",
+    },
+    Change {
         version: "1.2.0",
         date: "2026-11-22",
         kind: Kind::Added,

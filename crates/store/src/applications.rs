@@ -193,7 +193,7 @@ impl Store {
 }
 
 impl WriteTx {
-    async fn create_application(&mut self, name: &str) -> Result<(ActorId, bool), Error> {
+    pub(crate) async fn create_application(&mut self, name: &str) -> Result<(ActorId, bool), Error> {
         if let Some(known) = find(self.conn(), name).await? {
             return Ok((known.actor, false));
         }
@@ -202,6 +202,12 @@ impl WriteTx {
             "INSERT INTO actors (kind, label, created_at_ms) VALUES ('application', $1, $2) RETURNING id").bind(name).bind(now).fetch_one(&mut *c).await)?;
         self.tell_of("application.created", ActorId(actor), format!("name={name}")).await?;
         Ok((ActorId(actor), true))
+    }
+
+    /// Why no application can be made of that name, if none can.
+    pub(crate) async fn name_refusal(&mut self, name: &str) -> Result<Option<DirectoryError>, Error> {
+        let Some(name) = application_name(name) else { return Ok(Some(DirectoryError::ApplicationName)) };
+        Ok(find(self.conn(), &name).await?.map(|_| DirectoryError::ApplicationTaken))
     }
 
     async fn rename_application(

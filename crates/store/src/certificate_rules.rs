@@ -118,7 +118,7 @@ impl Store {
 }
 
 impl WriteTx {
-    async fn add_certificate_rule(
+    pub(crate) async fn add_certificate_rule(
         &mut self,
         actor: ActorId,
         criteria: &CertificateCriteria,
@@ -138,6 +138,20 @@ impl WriteTx {
         // The row says what it matches and stays; a name in it may be an address.
         self.tell_of("rule.added", actor, format!("rule={rule}")).await?;
         Ok(Ok(rule))
+    }
+
+    /// The application in service that logs in with the certificate of that issuer and serial number, by a rule that names both.
+    pub(crate) async fn application_with(
+        &mut self,
+        criteria: &CertificateCriteria,
+    ) -> Result<Option<ActorId>, Error> {
+        let (columns, now) = (Columns::of(criteria), self.now.0);
+        let row: Option<(i64,)> = on!(self.conn(), c => sqlx::query_as(
+            "SELECT r.actor_id FROM certificate_rules r JOIN actors a ON a.id = r.actor_id LEFT JOIN certificates c ON c.id = r.certificate_id \
+             WHERE a.disabled_at_ms IS NULL AND c.withdrawn_at_ms IS NULL AND r.revoked_at_ms IS NULL \
+             AND (r.expires_at_ms IS NULL OR r.expires_at_ms > $1) AND r.issuer = $2 AND r.serial = $3 ORDER BY r.id LIMIT 1")
+            .bind(now).bind(columns.issuer).bind(columns.serial).fetch_optional(&mut *c).await)?;
+        Ok(row.map(|(actor,)| ActorId(actor)))
     }
 
     async fn remove_certificate_rule(

@@ -127,7 +127,7 @@ pub use keys::{BodyKeys, MailboxKey};
 pub use login_traces::{LoginRecord, LoginTrace};
 pub use logins::{LoginActor, LoginMailbox, RecipientRow};
 pub use mailbox_life::{LifeStep, MailboxChange};
-pub use mailbox_requests::{MailboxRequest, OwnerRequest, Until};
+pub use mailbox_requests::{CertificateRequest, MailboxRequest, OwnerRequest, Until};
 pub use mailbox_rows::{Delegate, Holder, MailboxFilter, MailboxOrder, MailboxRow, Organization, StepRow};
 pub use mailbox_seqs::MailboxSeqs;
 pub use mailbox_watch::{MailboxMoves, MailboxNews, MailboxWatch};

@@ -7,7 +7,10 @@ use crate::persons::NewPerson;
 use crate::users::{UserRow, user_row};
 use crate::writer::{Touches, WriteTx};
 use crate::{Error, Store};
-use mail_types::{ActorId, Address, DomainId, MailboxId, MailboxKind, MailboxStatus, Role, UserId, Workflow};
+use mail_types::{
+    ActorId, Address, CertificateCriteria, DomainId, MailboxId, MailboxKind, MailboxStatus, Role, Timestamp,
+    UserId, Workflow,
+};
 
 /// A mailbox that is asked for.
 #[derive(Clone, Debug)]
@@ -32,8 +35,27 @@ pub struct MailboxRequest {
     pub quota_bytes: u64,
     /// Whether the quota is its own, and not a default.
     pub quota_is_own: bool,
+    /// The certificate that opens it, of an applicative one that is made at once.
+    pub certificate: Option<CertificateRequest>,
     /// How far it goes at once.
     pub until: Until,
+}
+
+/// A certificate that is to open a mailbox.
+#[derive(Clone, Debug)]
+pub struct CertificateRequest {
+    /// What it shows, with issuer and serial number.
+    pub criteria: CertificateCriteria,
+    /// Until when it lets in.
+    pub expires_at: Option<Timestamp>,
+    /// Name of the application that is made for it, where it stands for none yet.
+    pub application: String,
+}
+
+/// For whom a certificate stands.
+enum Standing {
+    Known(ActorId),
+    New(CertificateRequest),
 }
 
 /// Whom a mailbox is asked for.
@@ -92,6 +114,10 @@ impl WriteTx {
             Ok(delegates) => delegates,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        let application = match self.application_of(request).await? {
+            Ok(application) => application,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         let owner = match self.owner_of(request).await? {
             Ok(owner) => owner,
             Err(refusal) => return Ok(Err(refusal)),
@@ -116,6 +142,9 @@ impl WriteTx {
             if first.as_ref().is_none_or(|first| first.actor != actor) {
                 self.grant(mailbox, actor, role).await?;
             }
+        }
+        if let Some(application) = application {
+            self.open_by_certificate(mailbox, application).await?;
         }
         let action = if request.until == Until::Requested { "mailbox.requested" } else { "mailbox.created" };
         let facts = find(self.conn(), mailbox).await?.map(|row| row.facts());
@@ -145,6 +174,32 @@ impl WriteTx {
             delegates.push((ActorId(actor), *role));
         }
         Ok(Ok(delegates))
+    }
+
+    /// For whom the certificate of a request stands. Looked up before anything is written.
+    async fn application_of(&mut self, request: &MailboxRequest) -> Refusable<Option<Standing>> {
+        let Some(certificate) = &request.certificate else { return Ok(Ok(None)) };
+        if let Some(actor) = self.application_with(&certificate.criteria).await? {
+            return Ok(Ok(Some(Standing::Known(actor))));
+        }
+        Ok(match self.name_refusal(&certificate.application).await? {
+            Some(refusal) => Err(refusal),
+            None => Ok(Some(Standing::New(certificate.clone()))),
+        })
+    }
+
+    /// Lets the application of a certificate open the mailbox, and makes it where there is none.
+    async fn open_by_certificate(&mut self, mailbox: MailboxId, application: Standing) -> Result<(), Error> {
+        let actor = match application {
+            Standing::Known(actor) => actor,
+            Standing::New(CertificateRequest { criteria, expires_at, application }) => {
+                let (actor, _) = self.create_application(&application.to_ascii_lowercase()).await?;
+                let ruled = self.add_certificate_rule(actor, &criteria, None, expires_at).await?;
+                ruled.map_err(|_| Error::Inconsistent("a new application has a rule already"))?;
+                actor
+            }
+        };
+        self.grant(mailbox, actor, Role::Manager).await
     }
 
     async fn owner_of(&mut self, request: &MailboxRequest) -> Refusable<Option<UserRow>> {

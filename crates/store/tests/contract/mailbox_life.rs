@@ -52,6 +52,7 @@ fn request(address: &str, until: Until) -> MailboxRequest {
         is_hidden: false,
         quota_bytes: 1000,
         quota_is_own: true,
+        certificate: None,
         until,
     }
 }

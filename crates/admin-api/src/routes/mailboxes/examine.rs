@@ -1,5 +1,6 @@
 //! From what is asked for to a request that the store can make: each kind with the identification that it needs, every fault at once.
 
+use super::opened_by;
 use super::shape::{
     AskedStatus, AskedWorkflow, Authentication, MailboxPatch, MailboxType, NewApplication, NewDelegatedUser,
     NewMailbox, NewOrganization, NewOwner, OrganizationChange,
@@ -76,6 +77,14 @@ pub(crate) async fn request(api: &Api, caller: &Caller, new: NewMailbox) -> Resu
         (_, Some(AskedStatus::Pending)) => Until::Created,
         _ => Until::Active,
     };
+    let certificate = opened_by::certificate(
+        api,
+        caller,
+        &mut faults,
+        (kind, until == Until::Requested),
+        address.as_ref().map(|(address, _)| address),
+        new.certificate.as_ref(),
+    )?;
     faults.none()?;
     let Some((address, _)) = address else {
         return Err(Problem::invalid("/email", "is needed", "est nécessaire"));
@@ -91,6 +100,7 @@ pub(crate) async fn request(api: &Api, caller: &Caller, new: NewMailbox) -> Resu
         is_hidden: new.hide_from_directory,
         quota_bytes: new.quota_bytes.unwrap_or(api.mailboxes.quota_default_bytes),
         quota_is_own: new.quota_bytes.is_some(),
+        certificate,
         until,
     })
 }

@@ -2,6 +2,7 @@
 
 mod examine;
 mod life;
+mod opened_by;
 mod shape;
 
 use crate::access::{Caller, Permission, RouteRule, rule};
@@ -146,8 +147,9 @@ async fn list(
 ///
 /// A personal one needs `owner`: `rpps`, `adeli` or the `login` of a known person; somebody without a national number needs names and `organization.finess`.
 /// An organizational one needs `organization.finess` or `siret`, `organization.name`, and somebody with role `admin` in `delegatedUsers` or an `owner` who
-/// becomes the first. An applicative one needs `application.name` and `application.finess`, and has no owner; its certificates are entered with its
-/// application. A cabinet one needs `owner.rpps` and `description`. Somebody whose number is unknown is entered with the mailbox, with the names given.
+/// becomes the first. An applicative one needs `application.name` and `application.finess`, and has no owner; with `certificate`
+/// (which needs `certificates:write`) the application that logs in with that certificate opens it, as `manage`, and is made where there is none, under
+/// the name that the address begins with; other certificates are entered with the application. A cabinet one needs `owner.rpps` and `description`. Somebody whose number is unknown is entered with the mailbox, with the names given.
 /// With `workflow` `requested` the mailbox waits to be validated, created and activated.
 #[utoipa::path(post, path = "/mailboxes", tag = "mailboxes", operation_id = "createMailbox", request_body = NewMailbox,
     responses((status = 201, description = "The mailbox.", body = Mailbox)))]
@@ -157,7 +159,8 @@ async fn make(
     Json(new): Json<NewMailbox>,
 ) -> Result<Created<Mailbox>, Problem> {
     let request = examine::request(&api, &caller, new).await?;
-    let id = api.store_of(&caller).request_mailbox(request).await??;
+    let made = api.store_of(&caller).request_mailbox(request).await?;
+    let id = made.map_err(opened_by::refused)?;
     Ok(Created { location: format!("/mailboxes/{id}"), shown: shown(&api, &caller, id).await? })
 }
 

@@ -1,5 +1,6 @@
 //! What a mailbox looks like on the wire, sent and received.
 
+use crate::instant::Instant;
 use crate::json::instant;
 use mail_types::{MailboxKind, MailboxStatus, Role, Workflow};
 use serde::{Deserialize, Serialize};
@@ -229,6 +230,7 @@ pub(crate) struct NewMailbox {
     pub(crate) owner: Option<NewOwner>,
     pub(crate) organization: Option<NewOrganization>,
     pub(crate) application: Option<NewApplication>,
+    pub(crate) certificate: Option<NewCertificate>,
     /// What it is for. A cabinet one needs it.
     #[schema(max_length = 500)]
     pub(crate) description: Option<String>,
@@ -248,6 +250,24 @@ pub(crate) struct NewMailbox {
     pub(crate) workflow: Option<AskedWorkflow>,
     /// `pending` makes it without opening it.
     pub(crate) status: Option<AskedStatus>,
+}
+
+/// The certificate (ORG AUTH_CLI) that opens an applicative mailbox. What is given must be what the certificate shows, to the letter of its names.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct NewCertificate {
+    /// Its serial number, in hexadecimal; colons and blanks do not count.
+    #[schema(min_length = 1, max_length = 120, example = "1A2B3C4D5E6F")]
+    pub(crate) serial: String,
+    /// Its issuer (RFC 4514).
+    #[schema(min_length = 1, max_length = 1000, example = "CN=AC IGC-SANTE,O=ASIP-SANTE,C=FR")]
+    pub(crate) issuer: String,
+    /// Its subject (RFC 4514).
+    #[schema(min_length = 1, max_length = 1000, example = "CN=app.dpi,O=Hopital Exemple,C=FR")]
+    pub(crate) subject: String,
+    /// When it expires; it lets nobody in after that.
+    #[schema(value_type = Option<String>, format = DateTime, example = "2027-12-31T23:59:59Z")]
+    pub(crate) valid_until: Option<Instant>,
 }
 
 /// How far a mailbox is made at once.
