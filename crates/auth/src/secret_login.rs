@@ -303,7 +303,7 @@ impl Authenticator {
                 // Another row of the same person proves no more than the first.
                 Some((actor, _)) if *actor == id => {}
                 _ if !self.verify(Some(known.hash.clone()), password, is_known).await? => {
-                    others.push(known.id)
+                    others.push(known.id);
                 }
                 _ if !claim.is_for(&known) => unproven = Unproven::OtherProtocol,
                 Some((first, _)) => {
