@@ -71,7 +71,7 @@ impl Checkpoints {
             Ok(done) => self.done = done,
             // The log keeps what the file lacks.
             Err(error) => {
-                tracing::warn!(%error, "the write-ahead log was not brought into the database file")
+                tracing::warn!(%error, "the write-ahead log was not brought into the database file");
             }
         }
     }
