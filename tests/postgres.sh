@@ -1,5 +1,6 @@
 #!/bin/sh
-# A scratch PostgreSQL for tests: a cluster of its own in a temporary folder, on a free port of 127.0.0.1, with fsync as in production.
+# A scratch PostgreSQL for tests: a cluster of its own in a temporary folder, on a free port of 127.0.0.1. Its processes may be
+# killed, the machine under them is not switched off: what it wrote stands without fsync, which would cost a run minutes and prove no more.
 #
 #   postgres.sh serve            says `ready URL` and then obeys its standard input, a word a line, each answered by a line:
 #                                `pids`, `stop` (immediate: as a crash), `start`, `freeze` (SIGSTOP), `thaw`. At the end of its input the
@@ -64,7 +65,7 @@ serve() {
   password=$(random)$(random)
   echo "$password" >password
   [ -z "$user" ] || chown "$user" . password
-  # ICU's French order on purpose: nothing may lean on the order of octets. initdb alone goes without fsync.
+  # ICU's French order on purpose: nothing may lean on the order of octets.
   (as_user "$bin/initdb" -D data -U postgres -A scram-sha-256 --pwfile=password -E UTF8 --locale=C --locale-provider=icu --icu-locale=fr-FR -N) \
     >initdb.log 2>&1 || die "initdb: $(tail -n 3 initdb.log | tr '\n' ' ')"
   cat >>data/postgresql.conf <<CONF
@@ -73,6 +74,8 @@ unix_socket_directories = ''
 max_connections = 400
 shared_buffers = 64MB
 max_wal_size = 512MB
+fsync = off
+full_page_writes = off
 log_line_prefix = '%m [%p] %a %d '
 CONF
   tries=0
