@@ -166,13 +166,19 @@ impl Imap {
 
     /// APPEND of many messages in one command, which need not wait.
     pub async fn append_all(&mut self, folder: &str, letters: &[String]) {
+        let response = self.append_many(folder, letters).await;
+        assert!(response.status.starts_with("OK"), "{}", response.status);
+    }
+
+    /// The same, whatever comes of it.
+    pub async fn append_many(&mut self, folder: &str, letters: &[String]) -> Response {
         let mut command = format!("all APPEND {folder}");
         for letter in letters {
             let _ = write!(command, " {{{}+}}\r\n{letter}", letter.len());
         }
         self.stream.write_all(format!("{command}\r\n").as_bytes()).await.expect("the server reads");
         self.stream.flush().await.expect("the server reads");
-        self.until_line("all OK").await;
+        self.answered("all ").await
     }
 
     /// Begins to idle.

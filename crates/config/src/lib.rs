@@ -234,6 +234,15 @@ whitelist_format = "pairs"
     }
 
     #[test]
+    fn a_command_of_imap_is_about_a_thousand_messages_at_least_where_it_is_bounded() {
+        let with = |limit: &str| parse("/v.toml", &(GOOD.to_owned() + "[limits]\n" + limit));
+        assert_eq!(with("").unwrap().limits.imap_message_limit, None);
+        assert_eq!(with("imap_message_limit = 1000\n").unwrap().limits.imap_message_limit, Some(1000));
+        let faults = with("imap_message_limit = 999\n").unwrap_err();
+        assert_eq!(faults[0].key, "limits.imap_message_limit");
+    }
+
+    #[test]
     fn mail_is_told_of_wherever_it_is_real() {
         let text = GOOD.to_owned() + "[audit]\nmail = false\nkeep_days_mail = 5\n";
         let mut keys: Vec<String> = parse("/v.toml", &text).unwrap_err().into_iter().map(|f| f.key).collect();

@@ -139,6 +139,11 @@ impl Section {
         }
     }
 
+    /// The same, where it is given.
+    pub(crate) fn number_if_any(&mut self, key: &str, min: u64, max: u64) -> Option<u64> {
+        self.table.contains_key(key).then(|| self.number(key, max, min, max))
+    }
+
     pub(crate) fn boolean(&mut self, key: &str, default: bool) -> bool {
         match self.table.remove(key) {
             None => default,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Keys that the example file must show.
 #[cfg(test)]
-pub(crate) const ALL_KEYS: [&str; 93] = [
+pub(crate) const ALL_KEYS: [&str; 94] = [
     "mail =",
     "seal_secs",
     "keep_days_mail",
@@ -44,6 +44,7 @@ pub(crate) const ALL_KEYS: [&str; 93] = [
     "imap_connections_per_address_max",
     "imap_folders_memory_max",
     "imap_read_ahead_memory_max",
+    "imap_message_limit",
     "http_connections_per_address_max",
     "smtp_command_timeout_secs",
     "smtp_data_timeout_secs",
@@ -439,6 +440,8 @@ pub struct Limits {
     pub imap_folders_memory_max: usize,
     /// `imap_read_ahead_memory_max`: octets of messages that are read ahead of the clients that fetch them.
     pub imap_read_ahead_memory_max: usize,
+    /// `imap_message_limit`: messages that one IMAP command may be about (RFC 9738 §3: 1000 at least); none without it.
+    pub imap_message_limit: Option<u32>,
     /// `http_connections_per_address_max`: the same, on each HTTPS listener.
     pub http_connections_per_address_max: usize,
     /// `smtp_command_timeout_secs`: from our reply to the end of the next command (RFC 5321 §4.5.3.2.7: at least 300).
@@ -506,6 +509,9 @@ impl Limits {
                 1_048_576,
                 1 << 40,
             )),
+            imap_message_limit: section
+                .number_if_any("imap_message_limit", 1_000, 100_000)
+                .and_then(|limit| u32::try_from(limit).ok()),
             http_connections_per_address_max: bounded(section.number(
                 "http_connections_per_address_max",
                 100,

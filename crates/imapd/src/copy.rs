@@ -2,13 +2,14 @@
 
 use crate::append::refused;
 use crate::attending::{Progress, Reports};
+use crate::message_limit::{cut, exceeded};
 use crate::place::Place;
 use crate::sets::uid_ranges;
 use crate::state::{Answer, Connection, Done, Failure, GONE, Selected, TOO_MANY_KEYWORDS};
 use crate::sync::Telling;
 use imap_session::response::{self, Code, Status};
 use imap_session::sequence::MessageSet;
-use mail_types::FolderId;
+use mail_types::{FolderId, SystemFlags};
 use store::{Crossing, KEYWORDS_MAX, Moved};
 
 /// Ranges removed in one unit of work: a long one keeps every other writer waiting.
@@ -27,6 +28,11 @@ impl Connection {
         let target = self.target(target).await?;
         if messages.is_empty() {
             return Ok(Done::new(DONE));
+        }
+        // RFC 9738 §3.1: no message is copied.
+        if let Some((limit, lowest)) = exceeded(self.shared.message_limit, &messages) {
+            const TEXT: &str = "Too many messages to copy at one time; copy fewer";
+            return Err(Failure::No(Some(Code::MessageLimit(limit, Some(lowest))), TEXT));
         }
         let selected = self.selected()?;
         let crossing = crossing(selected, &target);
@@ -51,7 +57,8 @@ impl Connection {
         let who = selected.who;
         selected.must_be_writable()?;
         who.must("te")?;
-        let messages = self.addressed(set, by_uid).await?;
+        let mut messages = self.addressed(set, by_uid).await?;
+        let cut = cut(self.shared.message_limit, &mut messages);
         let target = self.target(target).await?;
         if !messages.is_empty() {
             let selected = self.selected()?;
@@ -73,7 +80,7 @@ impl Connection {
                 response::untagged(&mut self.wire.out, Status::Ok, Some(code), "Moved");
             }
         }
-        Ok(Done::new("MOVE completed"))
+        self.cut_short(cut, Ok(Done::new("MOVE completed")))
     }
 
     /// COPYUID, unless the messages were gone already.
@@ -117,9 +124,14 @@ impl Connection {
         let who = selected.who;
         selected.must_be_writable()?;
         who.must("e")?;
-        let ranges = match uids {
-            Some(uids) => Some(uid_ranges(&selected.resolve(uids, true)?)),
-            None => None,
+        let (ranges, cut) = match uids {
+            Some(uids) => {
+                let mut messages = selected.resolve(uids, true)?;
+                let cut = selected.cut_deleted(self.shared.message_limit, &mut messages);
+                (Some(uid_ranges(&messages)), cut)
+            }
+            // RFC 9738 §3.1: without a limit.
+            None => (None, None),
         };
         let (store, folder) = (self.changing(who), selected.folder);
         // Each part lasts by itself; the change log tells how far it came.
@@ -132,7 +144,19 @@ impl Connection {
             let removing = store.expunge(who.mailbox, folder, part);
             reports.during(&mut self.wire, &Progress::default(), removing).await??;
         }
-        Ok(Done::new(DONE))
+        self.cut_short(cut, Ok(Done::new(DONE)))
+    }
+}
+
+impl Selected {
+    /// Only messages that are marked as deleted count. Those that others mark meanwhile may go with them.
+    fn cut_deleted(&self, limit: Option<u32>, messages: &mut Vec<(u32, u32)>) -> Option<Code> {
+        let is_deleted = |uid| self.view.entry(uid).is_some_and(|entry| entry.flags.contains(SystemFlags::DELETED));
+        let mut deleted = messages.clone();
+        deleted.retain(|(_, uid)| is_deleted(*uid));
+        let (limit, lowest) = exceeded(limit, &deleted)?;
+        messages.retain(|(_, uid)| *uid >= lowest);
+        Some(Code::MessageLimit(limit, Some(lowest)))
     }
 }
 

@@ -4,6 +4,7 @@ use crate::binary::{self, Decoding};
 use crate::enable::Extension;
 use crate::fetch_ahead::{Opened, Pages, ReadAhead, Ready};
 use crate::fetch_plan::Plan;
+use crate::message_limit::{cut, exceeded};
 use crate::preview;
 use crate::section::{Place, clip, locate};
 use crate::sets::uid_ranges;
@@ -29,6 +30,9 @@ const SEEN_AT_ONCE: usize = 64;
 /// Octets of a header in which fields are looked for.
 const HEADER_MAX: u64 = 4 * 1024 * 1024;
 
+const UNREADABLE: &str = "Some messages could not be read; please tell the administrator";
+const UNDECODABLE: &str = "Some parts have an encoding that is not known here";
+
 impl Connection {
     /// FETCH.
     pub(crate) async fn fetch(&mut self, arguments: FetchArguments) -> Answer {
@@ -40,16 +44,23 @@ impl Connection {
         if arguments.vanished {
             self.tell_gone_of(&arguments).await?;
         }
+        let limit = self.shared.message_limit;
         let selected = self.selected()?;
         let mut messages = selected.resolve(&arguments.set, arguments.by_uid)?;
         if let Some(partial) = arguments.partial {
             messages = messages.get(partial.of(messages.len())).unwrap_or_default().to_vec();
+            // RFC 9738 §3.1: a range that is too long is refused, not cut.
+            if let Some((limit, _)) = exceeded(limit, &messages) {
+                const TEXT: &str = "The range has too many messages; ask for a shorter one";
+                return Err(Failure::No(Some(Code::MessageLimit(limit, None)), TEXT));
+            }
         }
         if let Some(since) = arguments.changed_since {
             // What changed meanwhile is told from the change log, after this.
             let view = &selected.view;
             messages.retain(|(_, uid)| view.entry(*uid).is_some_and(|entry| entry.modseq.0 > since));
         }
+        let cut = cut(limit, &mut messages);
         let plan = Plan::new(arguments, selected, self.enabled);
         let mut rest: Arc<[(u32, u32)]> = messages.into();
         let (mut gone, mut unreadable, mut undecodable) = (0, 0, false);
@@ -63,19 +74,15 @@ impl Connection {
                 return Err(Failure::Lost);
             }
         }
-        if unreadable == 0 && undecodable {
-            const TEXT: &str = "Some parts have an encoding that is not known here";
-            return Err(Failure::No(Some(Code::UnknownCte), TEXT));
-        }
-        if unreadable == 0 {
-            // A UID that is no more is passed over; a number is one that the client still counts (RFC 2180 §4.1).
-            return if gone == 0 || may_miss { Ok(Done::new("FETCH completed")) } else { Err(GONE) };
-        }
         self.shared.metrics.unreadable.inc_by(unreadable);
-        Err(Failure::No(
-            Some(Code::ContactAdmin),
-            "Some messages could not be read; please tell the administrator",
-        ))
+        let answer = match (unreadable, undecodable) {
+            (1.., _) => Err(Failure::No(Some(Code::ContactAdmin), UNREADABLE)),
+            (0, true) => Err(Failure::No(Some(Code::UnknownCte), UNDECODABLE)),
+            // A UID that is no more is passed over; a number is one that the client still counts (RFC 2180 §4.1).
+            (0, false) if gone > 0 && !may_miss => Err(GONE),
+            (0, false) => Ok(Done::new("FETCH completed")),
+        };
+        self.cut_short(cut, answer)
     }
 
     /// RFC 7162 §3.2.6: first of all, which of the UIDs asked for are gone.

@@ -12,8 +12,8 @@ use std::collections::VecDeque;
 use store::{NewMessage, SealedBody, Store};
 use tokio::task::JoinHandle;
 
-/// Messages of one command (RFC 3502).
-const MESSAGES_MAX: usize = 1000;
+/// Messages of one command (RFC 3502), unless the limit of all commands says otherwise.
+const MESSAGES_MAX: u32 = 1000;
 /// Literals and URLs of one message (RFC 4469).
 const PARTS_MAX: usize = 1000;
 /// Octets of all messages of one command, unless one alone may have more.
@@ -27,7 +27,6 @@ const SEALING_MAX: usize = 4;
 
 const TOO_BIG: Failure = Failure::No(Some(Code::TooBig), "The message is too large");
 const TOO_BIG_TOGETHER: Failure = Failure::No(Some(Code::TooBig), "The messages are too large together");
-const TOO_MANY: Failure = Failure::No(Some(Code::Limit), "Too many messages in one command");
 const TOO_MANY_PARTS: Failure = Failure::No(Some(Code::Limit), "Too many parts in one message");
 const EMPTY: Failure = Failure::No(None, "The message is empty");
 const NUL: Failure = Failure::No(None, "The message holds NUL");
@@ -46,6 +45,8 @@ pub(crate) struct Incoming {
 pub(crate) struct Gathering {
     store: Store,
     message_size_max: u64,
+    /// Messages of all commands (RFC 9738).
+    limit: Option<u32>,
     /// Octets for which there is room.
     room: u64,
     /// Octets of all messages, those included that are announced.
@@ -73,24 +74,32 @@ struct Sealing {
 
 impl Gathering {
     /// Of messages of at most `message_size_max` octets, for which there is `room` together.
-    pub(crate) fn new(store: &Store, message_size_max: u64, room: u64) -> Self {
+    pub(crate) fn new(store: &Store, message_size_max: u64, room: u64, limit: Option<u32>) -> Self {
         let (sealing, sealed) = (VecDeque::new(), Vec::new());
         let store = store.clone();
-        Self { store, message_size_max, room, octets: 0, current: None, sealing, sealed, held: 0 }
+        Self { store, message_size_max, limit, room, octets: 0, current: None, sealing, sealed, held: 0 }
     }
 
     /// A message begins; the one before is whole.
     pub(crate) async fn begin(&mut self, message: Incoming) -> Result<(), Failure> {
         self.end_message().await?;
-        if self.sealed.len() + self.sealing.len() >= MESSAGES_MAX {
-            return Err(TOO_MANY);
-        }
+        self.must_be_few()?;
         let mut spool = Spool::begin(&self.store, self.message_size_max)?;
         if self.octets > HELD_MAX {
             spool.keep_outside();
         }
         self.current = Some(Current { message, spool, octets: 0, parts: 0 });
         Ok(())
+    }
+
+    fn must_be_few(&self) -> Result<(), Failure> {
+        const TEXT: &str = "Too many messages in one command";
+        let most = self.limit.unwrap_or(MESSAGES_MAX);
+        if self.sealed.len() + self.sealing.len() < usize::try_from(most).unwrap_or(usize::MAX) {
+            return Ok(());
+        }
+        let code = self.limit.map_or(Code::Limit, |limit| Code::MessageLimit(limit, None));
+        Err(Failure::No(Some(code), TEXT))
     }
 
     /// So many octets more of the message are to come.

@@ -2,6 +2,7 @@
 
 use crate::attending::Progress;
 use crate::enable::Extension;
+use crate::message_limit::exceeded;
 use crate::search_key::{Facts, Key};
 use crate::search_return::{Message, numbers};
 use crate::search_text::{Asked, Outcome, TextSearch};
@@ -20,9 +21,23 @@ pub(crate) struct Found {
     pub(crate) messages: Vec<Message>,
     /// Messages of which it could not be told, because they cannot be read.
     pub(crate) unreadable: u64,
+    /// What is to be told when not all were searched.
+    pub(crate) cut: Option<Code>,
 }
 
 impl Found {
+    /// Refuses what was cut: an order of some messages, or threads of them, says nothing of the others (RFC 9738 §3.3).
+    pub(crate) fn whole(self) -> Result<Self, Failure> {
+        const TEXT: &str = "Too many messages to be put in order at one time; name fewer by UID";
+        match self.cut {
+            None => Ok(self),
+            Some(Code::MessageLimit(limit, _)) => {
+                Err(Failure::No(Some(Code::MessageLimit(limit, None)), TEXT))
+            }
+            Some(code) => Err(Failure::No(Some(code), TEXT)),
+        }
+    }
+
     /// How the command ends. What a message does not tell is not a no: a client would take it for one.
     pub(crate) fn ended(&self, completed: &'static str) -> Answer {
         const TEXT: &str =
@@ -47,7 +62,7 @@ impl Connection {
             self.turn_on(Extension::CondStore);
         }
         let found = self.matching(tag, charset.as_deref(), criteria).await;
-        let found = self.found_or_forgotten(returning, found)?;
+        let mut found = self.found_or_forgotten(returning, found)?;
         match returning {
             Some(returning) => self.return_found(tag, by_uid, returning, &found.messages, asks_modseq),
             None => {
@@ -56,7 +71,8 @@ impl Connection {
             }
         }
         self.forgotten_if_incomplete(returning, &found);
-        found.ended("SEARCH completed")
+        let cut = found.cut.take();
+        self.cut_short(cut, found.ended("SEARCH completed"))
     }
 
     /// The messages of the selected folder for which the criteria hold, by sequence number. It ends when its client is gone, or may read no more.
@@ -76,20 +92,46 @@ impl Connection {
         let keys = (key, selected.key.clone());
         let store = shared.store.clone();
         let search = TextSearch::new(engine, store, selected.folder, keys, progress.clone());
-        let worked = attending.to(tag, &progress, found_in(selected, search)).await;
-        let Outcome { found, unreadable } = self.after_work(worked).await??;
+        let searching = found_in(selected, search, shared.message_limit);
+        let worked = attending.to(tag, &progress, searching).await;
+        let (Outcome { found, unreadable }, cut) = self.after_work(worked).await??;
         self.shared.metrics.unreadable.inc_by(unreadable);
-        Ok(Found { messages: found, unreadable })
+        Ok(Found { messages: found, unreadable, cut })
     }
 }
 
-async fn found_in(selected: &Selected, search: TextSearch) -> Result<Outcome, Failure> {
+async fn found_in(
+    selected: &Selected,
+    search: TextSearch,
+    limit: Option<u32>,
+) -> Result<(Outcome, Option<Code>), Failure> {
     let mut outcome = Outcome::default();
-    let asked = by_view(selected, &search.key, &mut outcome.found).await;
+    let mut asked = by_view(selected, &search.key, &mut outcome.found).await;
+    let excess = excess(selected, &search.key, limit).await;
+    if let Some((_, lowest)) = excess {
+        outcome.found.retain(|(_, uid)| *uid >= lowest);
+        asked.retain(|message| message.entry.uid >= lowest);
+    }
     search.decided((selected.view.len() as usize).saturating_sub(asked.len()));
     search.run(asked, &mut outcome).await?;
     outcome.found.sort_unstable();
-    Ok(outcome)
+    Ok((outcome, excess.map(|(limit, lowest)| Code::MessageLimit(limit, Some(lowest)))))
+}
+
+/// Whether more messages are searched than the limit lets: all that are not ruled out by their place, found or not (RFC 9738 §3.1).
+async fn excess(selected: &Selected, key: &Key, limit: Option<u32>) -> Option<(u32, u32)> {
+    let view = &selected.view;
+    limit.filter(|limit| *limit < view.len())?;
+    let (mut searched, stride) = (Vec::new(), stride(key));
+    for (seq, entry) in (1..).zip(view.entries()) {
+        if (seq as usize).is_multiple_of(stride) {
+            tokio::task::yield_now().await;
+        }
+        if !view.is_gone(entry.uid) && key.holds_at((seq, entry.uid)) != Some(false) {
+            searched.push((seq, entry.uid));
+        }
+    }
+    exceeded(limit, &searched)
 }
 
 /// What the session knows decides; the rest is returned.

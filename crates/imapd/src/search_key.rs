@@ -179,6 +179,8 @@ impl Key {
             SearchKey::Sequence(MessageSet::Saved) | SearchKey::Uid(MessageSet::Saved) => {
                 Self::Uid(selected.saved.clone())
             }
+            SearchKey::UidAfter(uid) => Self::Uid(above(uid)),
+            SearchKey::UidBefore(uid) => not(Self::Uid(above(uid - 1))),
             SearchKey::ModSeq(least) => Self::ModSeq(least),
             SearchKey::EmailId(id) => Self::EmailId(ObjectId::message(&id)),
             SearchKey::ThreadId(id) => Self::ThreadId(ObjectId::thread(&id)),
@@ -340,7 +342,12 @@ fn ruled_out<const N: usize>(facts: &Facts<'_>, needles: [&Needle; N]) -> Option
     facts.signature.map(may_be).filter(|may_be| !may_be)
 }
 
-fn all(answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+/// The UIDs above that one, if any.
+fn above(uid: u32) -> Ranges {
+    Ranges::from_pairs(uid.checked_add(1).map(|next| (next, u32::MAX)).into_iter().collect())
+}
+
+pub(crate) fn all(answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     let mut is_known = true;
     for answer in answers {
         match answer {

@@ -15,6 +15,7 @@ use imap_session::decoder::{Decoder, Input, Limits};
 use imap_session::response::{self, Code, Status};
 use listener::Drain;
 use pki::Rejection;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -338,7 +339,11 @@ impl Connection {
         let (status, code, text) = match answer {
             Ok(Done { code, text }) => {
                 self.bad_commands = 0;
-                (Status::Ok, code.or(self.where_it_stands(telling)), text)
+                let stands = self.where_it_stands(telling);
+                if code.is_some() && stands.is_some() {
+                    response::untagged(&mut self.wire.out, Status::Ok, stands.clone(), "Told up to here");
+                }
+                (Status::Ok, code.or(stands), text)
             }
             Err(Failure::No(code, text)) => (Status::No, code, text),
             Err(Failure::Bad(text)) => return self.bad(Some(tag), text),
@@ -388,6 +393,9 @@ impl Connection {
         };
         let limit = self.shared.message_size_max;
         let mut capabilities = format!("{} APPENDLIMIT={limit}", CAPABILITIES.text(state));
+        if let Some(limit) = self.shared.message_limit {
+            let _ = write!(capabilities, " MESSAGELIMIT={limit}");
+        }
         if self.shared.compress && self.login.is_some() && self.wire.deflated.is_none() {
             capabilities.push_str(" COMPRESS=DEFLATE");
         }

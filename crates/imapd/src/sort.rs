@@ -60,7 +60,8 @@ impl Connection {
         criteria: SearchKey,
         order: Vec<SortKey>,
     ) -> Result<Found, Failure> {
-        let Found { messages: found, unreadable } = self.matching(tag, Some(charset), criteria).await?;
+        let matching = self.matching(tag, Some(charset), criteria).await?;
+        let Found { messages: found, unreadable, .. } = matching.whole()?;
         let mut rows = Vec::with_capacity(found.len());
         let is_long = found.len() > INLINE_MAX;
         let with_structure = order.iter().any(|key| !matches!(key.by, SortBy::Arrival | SortBy::Size));
@@ -84,7 +85,7 @@ impl Connection {
         } else {
             sort()
         };
-        Ok(Found { messages, unreadable })
+        Ok(Found { messages, unreadable, cut: None })
     }
 }
 

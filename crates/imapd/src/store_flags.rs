@@ -2,6 +2,7 @@
 
 use crate::attending::{Progress, Reports};
 use crate::enable::Extension;
+use crate::message_limit::cut;
 use crate::place::Who;
 use crate::sets::uid_ranges;
 use crate::state::{Answer, Connection, Done, Failure, GONE, NO_FOLDER, TOO_MANY_KEYWORDS, keyword_names};
@@ -25,7 +26,8 @@ impl Connection {
         let selected = self.selected()?;
         let who = selected.who;
         selected.must_be_writable()?;
-        let messages = selected.resolve(&arguments.set, by_uid)?;
+        let mut messages = selected.resolve(&arguments.set, by_uid)?;
+        let cut = cut(self.shared.message_limit, &mut messages);
         let mut asked = permitted(who, arguments.action, arguments.flags)?;
         asked.unchanged_since = arguments.unchanged_since.map(ModSeq);
         let mut outcome = Outcome::default();
@@ -66,7 +68,8 @@ impl Connection {
         // RFC 2180 §4.2.2, §4.2.3; under `.SILENT` (§4.2.1), by UID and of what was saved it is OK.
         let may_miss = by_uid || silent || arguments.set == MessageSet::Saved;
         let is_gone = forced && !may_miss && messages.iter().any(|(_, uid)| view.is_gone(*uid));
-        outcome.answer(&messages, by_uid, is_gone)
+        let answer = outcome.answer(&messages, by_uid, is_gone);
+        self.cut_short(cut, answer)
     }
 
     async fn store_ranges(

@@ -24,7 +24,7 @@ impl Connection {
         if criteria.names_modseq() {
             self.turn_on(Extension::CondStore);
         }
-        let found = self.matching(tag, Some(&charset), criteria).await?;
+        let found = self.matching(tag, Some(&charset), criteria).await?.whole()?;
         let (selected, shared, attending) = self.at_work()?;
         let progress = Progress::of(found.messages.len() as u64);
         let reading = read(Headings { selected, shared }, &found.messages, by_uid, &progress);

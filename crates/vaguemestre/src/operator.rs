@@ -319,6 +319,7 @@ impl Operator {
             pictures: self.parts.pictures.clone(),
             read_ahead: self.parts.read_ahead.clone(),
             message_size_max: limits.message_size_max,
+            message_limit: limits.imap_message_limit,
             passwords: section.passwords,
             compress: section.compress,
             timeouts: imapd::Timeouts {

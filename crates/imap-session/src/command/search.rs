@@ -1,4 +1,4 @@
-//! SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5032, RFC 5182, RFC 7162 §3.1.5, RFC 8514, RFC 9394).
+//! SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5032, RFC 5182, RFC 7162 §3.1.5, RFC 8514, RFC 9394, RFC 9738 §3.2).
 
 use crate::sequence::MessageSet;
 use mail_types::SystemFlags;
@@ -163,6 +163,10 @@ pub enum SearchKey {
     Sequence(MessageSet),
     /// UID
     Uid(MessageSet),
+    /// UIDAFTER (RFC 9738): a greater UID.
+    UidAfter(u32),
+    /// UIDBEFORE (RFC 9738): a smaller UID.
+    UidBefore(u32),
     /// EMAILID (RFC 8474): what a client was told, or a text of that form.
     EmailId(String),
     /// THREADID (RFC 8474): the same.

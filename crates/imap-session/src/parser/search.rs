@@ -159,8 +159,8 @@ impl Keys<'_, '_> {
             "SENTBEFORE" => Key::SentBefore(self.date()?),
             "SENTON" => Key::SentOn(self.date()?),
             "SENTSINCE" => Key::SentSince(self.date()?),
-            "YOUNGER" => Key::Younger(self.interval()?),
-            "OLDER" => Key::Older(self.interval()?),
+            "YOUNGER" => Key::Younger(self.nz_number()?),
+            "OLDER" => Key::Older(self.nz_number()?),
             "SAVEDBEFORE" => Key::SavedBefore(self.date()?),
             "SAVEDON" => Key::SavedOn(self.date()?),
             "SAVEDSINCE" => Key::SavedSince(self.date()?),
@@ -168,6 +168,8 @@ impl Keys<'_, '_> {
             "LARGER" => Key::Larger(self.number()?),
             "SMALLER" => Key::Smaller(self.number()?),
             "UID" => Key::Uid(super::spaced_set(self.cursor)?),
+            "UIDAFTER" => Key::UidAfter(self.nz_number()?),
+            "UIDBEFORE" => Key::UidBefore(self.nz_number()?),
             "MODSEQ" => Key::ModSeq(self.mod_sequence()?),
             "EMAILID" => Key::EmailId(self.object_id()?),
             "THREADID" => Key::ThreadId(self.object_id()?),
@@ -210,8 +212,8 @@ impl Keys<'_, '_> {
         dates::date(self.cursor)
     }
 
-    /// Seconds, as RFC 5032 has them.
-    fn interval(&mut self) -> Parsed<u32> {
+    /// Seconds (RFC 5032) or a UID (RFC 9738).
+    fn nz_number(&mut self) -> Parsed<u32> {
         self.cursor.space()?;
         self.cursor.nz_number()
     }

@@ -53,6 +53,8 @@ pub enum Code {
     InUse,
     /// LIMIT
     Limit,
+    /// MESSAGELIMIT (RFC 9738): messages that one command may be about, and the lowest UID that it was about, where there is one to tell.
+    MessageLimit(u32, Option<u32>),
     /// METADATA LONGENTRIES (RFC 5464): octets of the largest value that was left out.
     MetadataLongEntries(u64),
     /// METADATA MAXSIZE (RFC 5464): octets that a value may have.
@@ -126,6 +128,8 @@ impl fmt::Display for Code {
             Self::Modified(numbers) => return write!(f, "MODIFIED {}", format_uids(numbers)),
             Self::Capability(names) => return write!(f, "CAPABILITY {names}"),
             Self::HighestModSeq(value) => return write!(f, "HIGHESTMODSEQ {value}"),
+            Self::MessageLimit(limit, Some(uid)) => return write!(f, "MESSAGELIMIT {limit} {uid}"),
+            Self::MessageLimit(limit, None) => return write!(f, "MESSAGELIMIT {limit}"),
             Self::MetadataLongEntries(size) => return write!(f, "METADATA LONGENTRIES {size}"),
             Self::MetadataMaxSize(size) => return write!(f, "METADATA MAXSIZE {size}"),
             Self::UidNext(uid) => return write!(f, "UIDNEXT {uid}"),
@@ -211,6 +215,8 @@ mod tests {
             (Code::PermanentFlags(SystemFlags::default(), vec![], false), "PERMANENTFLAGS ()"),
             (Code::Modified(vec![7, 9]), "MODIFIED 7,9"),
             (Code::Unseen(12), "UNSEEN 12"),
+            (Code::MessageLimit(1000, Some(23221)), "MESSAGELIMIT 1000 23221"),
+            (Code::MessageLimit(1000, None), "MESSAGELIMIT 1000"),
             (Code::MetadataLongEntries(2199), "METADATA LONGENTRIES 2199"),
             (Code::MetadataMaxSize(65536), "METADATA MAXSIZE 65536"),
             (Code::MetadataTooMany, "METADATA TOOMANY"),
