@@ -1,6 +1,7 @@
 //! Clients that are broken, slow or hostile: each is answered or let go, and disturbs nobody.
 
 use scenarios::{Demo, Imap, Mailbox, Operator, Wire};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -267,6 +268,42 @@ async fn what_is_read_ahead_of_slow_clients_has_a_bound_and_keeps_nobody_waiting
     // Who stopped goes on where it was.
     let mut last = deaf.pop().expect("one of them");
     last.until("b OK").await;
+}
+
+#[tokio::test]
+async fn what_is_removed_before_a_slow_client_has_it_is_gone_and_not_damaged() {
+    const LARGE: usize = 16 * 1024 * 1024;
+    let (mut operator, mailbox) = limited("imap_timeout_secs = 1800").await;
+    let mut wire = entered(&operator, &mailbox).await;
+    for size in [LARGE, 300_000, 300_000] {
+        let letter = noise(size);
+        wire.send(&format!("a APPEND INBOX {{{}+}}", letter.len())).await;
+        wire.send_raw(&[letter.as_slice(), b"\r\n"].concat()).await;
+        wire.until("a OK").await;
+    }
+    wire.send("a SELECT INBOX").await;
+    wire.until("a OK").await;
+    // While the first is sent, the others are read ahead.
+    wire.send("b UID FETCH 1:3 (BODY.PEEK[])").await;
+    wire.octets(10).await;
+    let mut other = operator.imap(&mailbox).await;
+    other.ok("SELECT INBOX").await;
+    other.ok("STORE 2:3 +FLAGS.SILENT (\\Deleted)").await;
+    other.ok("EXPUNGE").await;
+    // As the server does when they are gone for ten minutes.
+    for body in files(&operator.file("bodies")) {
+        std::fs::remove_file(body).expect("it is there");
+    }
+    wire.octets(LARGE).await;
+    let told = wire.until("b ").await.concat();
+    assert!(told.contains("b OK FETCH completed"), "{}", told.escape_debug());
+    let log = operator.process().log();
+    assert!(!log.contains("could not be read"), "{log}");
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use crate::transport::Wire;
 use imap_session::command::{FetchArguments, FetchItem, Partial, Section};
 use imap_session::response::{self, Code};
 use imap_session::sequence::MessageSet;
-use mail_types::{ModSeq, SystemFlags};
+use mail_types::{ModSeq, SystemFlags, Uid};
 use prometheus_client::metrics::counter::Counter;
 use std::ops::Range;
 use std::sync::Arc;
@@ -301,6 +301,11 @@ impl Fetch<'_> {
                 self.flags_alone(seq, row.uid.0, is_newly_seen);
                 Ok(())
             }
+            // A client that takes its time is overtaken by whoever removes the message, and in the end by those who give its space back.
+            Err(Trouble::Unreadable(_)) if self.is_gone(row.uid).await => {
+                self.gone += 1;
+                self.wire.take_back(flushes, start)
+            }
             Err(Trouble::Unreadable(error)) => {
                 tracing::error!(folder = %self.selected.folder, uid = row.uid.0, body = %row.body, %error, "a message could not be read; `vaguemestre fsck` says what is missing, a damaged body file is to be put back from the backup");
                 self.unreadable += 1;
@@ -309,6 +314,11 @@ impl Fetch<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Whether a message that does not open is no more. Where that cannot be told it is taken for damaged.
+    async fn is_gone(&self, uid: Uid) -> bool {
+        matches!(self.store.is_there(self.selected.folder, uid).await, Ok(false))
     }
 
     /// Of a message that is not written, that it is seen all the same.
@@ -339,7 +349,7 @@ impl Fetch<'_> {
             }
         }
         if let Some(error) = opened.unshown.take() {
-            self.unshown(uid, &error);
+            self.unshown(uid, &error).await;
         }
         let (structure, size) = (opened.structure.as_ref(), u64::from(row.size));
         if self.plan.items.iter().any(|item| binary::is_unknown(item, structure, size)) {
@@ -363,7 +373,10 @@ impl Fetch<'_> {
     }
 
     /// A message is told without its first words, which cannot be read.
-    fn unshown(&self, uid: u32, error: &store::Error) {
+    async fn unshown(&self, uid: u32, error: &store::Error) {
+        if self.is_gone(Uid(uid)).await {
+            return;
+        }
         tracing::error!(folder = %self.selected.folder, uid, %error, "the first words of a message could not be read; `vaguemestre fsck` says what is missing");
         self.unshown_count.inc();
     }
@@ -474,10 +487,13 @@ impl Fetch<'_> {
                 Some(reader) => preview::words(reader, structure).await.map(Some),
                 None => Ok(None),
             };
-            let words = read.unwrap_or_else(|error| {
-                self.unshown(uid, &error);
-                None
-            });
+            let words = match read {
+                Ok(words) => words,
+                Err(error) => {
+                    self.unshown(uid, &error).await;
+                    None
+                }
+            };
             preview::write(&mut self.wire.out, words.as_deref(), *lazy);
             return Ok(());
         }

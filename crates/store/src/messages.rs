@@ -86,6 +86,17 @@ impl Store {
         Ok(octets.unsigned_abs())
     }
 
+    /// Whether a message is still in its folder.
+    ///
+    /// # Errors
+    /// What the database answers.
+    pub async fn is_there(&self, folder: FolderId, uid: Uid) -> Result<bool, Error> {
+        let mut reader = self.quick_reader().await?;
+        let row: Option<(i64,)> = on!(reader.conn(), c => sqlx::query_as("SELECT uid FROM messages WHERE folder_id = $1 AND uid = $2")
+            .bind(folder.0).bind(i64::from(uid.0)).fetch_optional(&mut *c).await)?;
+        Ok(row.is_some())
+    }
+
     /// UIDs and octets of the messages with a UID in `first..=last`, by UID, at most `limit` of them.
     pub async fn message_sizes(
         &self,
