@@ -37,6 +37,26 @@ fn letters() -> Vec<String> {
 }
 
 #[tokio::test]
+async fn what_stands_in_a_long_header_is_found() {
+    let demo = Demo::shared();
+    let mailbox = demo.north().new_mailbox("long-en-tete", "10M");
+    let mut imap = Imap::login(&demo, demo.north(), &mailbox).await;
+    let long = "X-Long: des mots qui se suivent, et d'autres encore\r\n".repeat(4000);
+    let letters = [format!("{long}X-Rare: xanthochromique\r\nSubject: long\r\n\r\nx\r\n"), plain("court", "x")];
+    fill(&mut imap, &letters).await;
+    for (keys, expected) in [
+        ("HEADER X-Rare XANTHO", "1"),
+        ("SUBJECT long", "1"),
+        ("HEADER X-Long autres", "1"),
+        ("NOT HEADER X-Rare xantho", "2"),
+        ("OR SUBJECT court HEADER X-Rare absent", "2"),
+        ("TEXT xanthochromique", "1"),
+    ] {
+        assert_eq!(found(&mut imap, keys).await, expected, "{keys}");
+    }
+}
+
+#[tokio::test]
 async fn neither_case_nor_accents_nor_their_spelling_count() {
     let demo = Demo::shared();
     let mailbox = demo.north().new_mailbox("accents", "10M");

@@ -47,8 +47,9 @@ impl Looked {
         match self {
             Self::Rows => (512, 16),
             Self::Structures => (256, 4),
+            // Each has 64 KiB at most; longer texts of headers come with the extracts.
             Self::Signatures | Self::Headers => (256, u32::MAX),
-            // Each may be as long as an extract may be.
+            // Each may be as long as an extract may be: two mebibytes.
             Self::Extracts => (32, u32::MAX),
             // Each may be as long as a message may be, and others wait for the turn.
             Self::Content => (4, 0),

@@ -66,7 +66,7 @@ fn unpacked(packed: &[u8]) -> Result<Vec<u8>, Error> {
 pub enum Searched {
     /// Signatures.
     Signatures,
-    /// Texts of headers.
+    /// Texts of headers, but long ones: one of more than 64 KiB, sealed, is left out, so that a page of them has a bound.
     Headers,
     /// Texts of headers and of bodies.
     Extracts,
@@ -165,7 +165,10 @@ impl Store {
                         search_rows!("e.signature, NULL, NULL", "IN (SELECT value FROM json_each($2))")
                     }
                     Searched::Headers => {
-                        search_rows!("NULL, e.header, NULL", "IN (SELECT value FROM json_each($2))")
+                        search_rows!(
+                            "NULL, CASE WHEN LENGTH(e.header) <= 65536 THEN e.header END, NULL",
+                            "IN (SELECT value FROM json_each($2))"
+                        )
                     }
                     Searched::Extracts => {
                         search_rows!("NULL, e.header, e.extract", "IN (SELECT value FROM json_each($2))")
@@ -180,7 +183,10 @@ impl Store {
                     Searched::Signatures => {
                         search_rows!("e.signature, NULL::BYTEA, NULL::BYTEA", "= ANY($2)")
                     }
-                    Searched::Headers => search_rows!("NULL::BYTEA, e.header, NULL::BYTEA", "= ANY($2)"),
+                    Searched::Headers => search_rows!(
+                        "NULL::BYTEA, CASE WHEN LENGTH(e.header) <= 65536 THEN e.header END, NULL::BYTEA",
+                        "= ANY($2)"
+                    ),
                     Searched::Extracts => search_rows!("NULL::BYTEA, e.header, e.extract", "= ANY($2)"),
                 };
                 let uids: Vec<i64> = uids.iter().map(|uid| i64::from(uid.0)).collect();

@@ -7,6 +7,7 @@ use store::{Error, FlagAction, SealedBody, SearchRow, Searched};
 on_both_engines!(
     what_a_message_is_searched_by_comes_back,
     a_body_without_a_text_has_none,
+    a_long_header_comes_with_the_text_and_not_among_many,
     nothing_of_a_text_stands_in_clear,
     what_belongs_to_another_body_does_not_open,
     what_a_message_is_searched_by_goes_with_its_body,
@@ -65,6 +66,25 @@ async fn a_body_without_a_text_has_none(store: &Fixture) {
     let row = rows(store, &marie, &[1], Searched::Extracts).await.remove(0);
     let key = marie.key.unwrap(row.body(), row.wrapped_key()).unwrap();
     assert!(!row.is_there() && row.header(&key).unwrap().is_none() && row.body_text(&key).unwrap().is_none());
+}
+
+async fn a_long_header_comes_with_the_text_and_not_among_many(store: &Fixture) {
+    let marie = store.personal("marie").await;
+    for (uid, octets, is_among_many) in [(1, 65_000, true), (2, 65_536, false), (3, 1_000_000, false)] {
+        let mut writer = store.begin_body(10).unwrap();
+        writer.write(b"content").await.unwrap();
+        let header = noise(octets);
+        writer.make_searchable(&[1; 100], &header, TEXT).unwrap();
+        let body = writer.finish(b"structure").await.unwrap();
+        let acceptance = store.acceptance(b"", &[&marie]).await;
+        store.accept(store::Acceptance { body, ..acceptance }).await.unwrap();
+        let row = rows(store, &marie, &[uid], Searched::Extracts).await.remove(0);
+        let key = marie.key.unwrap(row.body(), row.wrapped_key()).unwrap();
+        assert_eq!(row.header(&key).unwrap().unwrap(), header);
+        let row = rows(store, &marie, &[uid], Searched::Headers).await.remove(0);
+        assert_eq!(row.is_there(), is_among_many, "{octets}");
+        assert_eq!(row.header(&key).unwrap().is_some(), is_among_many, "{octets}");
+    }
 }
 
 async fn nothing_of_a_text_stands_in_clear(store: &Fixture) {
