@@ -12,6 +12,8 @@ use imap_session::sequence::MessageSet;
 use mail_types::{FolderId, SystemFlags};
 use store::{Crossing, KEYWORDS_MAX, Moved};
 
+/// Messages moved in one unit of work.
+const MOVED_MAX: usize = 1000;
 /// Ranges removed in one unit of work: a long one keeps every other writer waiting.
 const RANGES_MAX: usize = 500;
 
@@ -46,7 +48,8 @@ impl Connection {
         })
     }
 
-    /// MOVE. COPYUID comes first, then the EXPUNGEs, which the change log tells (RFC 6851 §4.3).
+    /// MOVE, piece by piece: each message is there or here (RFC 6851 §3.3), and what was moved before a failure stays so. COPYUID of each piece comes first, then
+    /// the EXPUNGEs, which the change log tells (§4.3).
     pub(crate) async fn move_to(
         &mut self,
         tag: &str,
@@ -60,27 +63,39 @@ impl Connection {
         let mut messages = self.addressed(set, by_uid).await?;
         let cut = cut(self.shared.message_limit, &mut messages);
         let target = self.target(target).await?;
-        if !messages.is_empty() {
-            let selected = self.selected()?;
-            let count = names_numbers(set, by_uid).then_some(messages.len());
-            let ranges = uid_ranges(&messages);
-            let store = self.changing_both(who, target.who);
-            // Flags that may not be set there stay behind (RFC 4314 §4).
-            let takes_all = target.who.mailbox == who.mailbox && target.who.may("swt");
-            let (folder, crossing) = (selected.folder, crossing(selected, &target));
-            let moving = async {
-                if takes_all {
-                    store.move_to(who.mailbox, folder, target.id(), ranges, count).await
-                } else {
-                    store.move_across(crossing, ranges, count).await
-                }
-            };
-            let moved = Reports::of(tag).during(&mut self.wire, &Progress::default(), moving).await??;
-            if let Some(code) = self.copied(target.id(), moved.map_err(refused)?) {
+        let (mut reports, progress) = (Reports::of(tag), Progress::of(messages.len() as u64));
+        for piece in messages.chunks(MOVED_MAX) {
+            let count = names_numbers(set, by_uid).then_some(piece.len());
+            let moved = self.move_piece(&target, uid_ranges(piece), count, (&mut reports, &progress)).await?;
+            if let Some(code) = self.copied(target.id(), moved) {
                 response::untagged(&mut self.wire.out, Status::Ok, Some(code), "Moved");
+                self.wire.spill().await?;
             }
+            progress.add(piece.len() as u64);
         }
         self.cut_short(cut, Ok(Done::new("MOVE completed")))
+    }
+
+    async fn move_piece(
+        &mut self,
+        target: &Place,
+        ranges: Vec<(u32, u32)>,
+        count: Option<usize>,
+        (reports, progress): (&mut Reports<'_>, &Progress),
+    ) -> Result<Moved, Failure> {
+        let selected = self.selected()?;
+        let (who, folder, crossing) = (selected.who, selected.folder, crossing(selected, target));
+        let store = self.changing_both(who, target.who);
+        // Flags that may not be set there stay behind (RFC 4314 §4).
+        let takes_all = target.who.mailbox == who.mailbox && target.who.may("swt");
+        let moving = async {
+            if takes_all {
+                store.move_to(who.mailbox, folder, target.id(), ranges, count).await
+            } else {
+                store.move_across(crossing, ranges, count).await
+            }
+        };
+        reports.during(&mut self.wire, progress, moving).await??.map_err(refused)
     }
 
     /// COPYUID, unless the messages were gone already.
