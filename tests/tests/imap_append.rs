@@ -121,16 +121,6 @@ async fn of_many_messages_all_are_kept_or_none() {
 }
 
 #[tokio::test]
-async fn a_command_brings_a_thousand_messages_and_no_more() {
-    let (_demo, _mailbox, mut wire) = wire("mille", "50M").await;
-    let letters = |count| vec![("", letter(1)); count];
-    wire.send_raw(&command("a", "INBOX", &letters(1001))).await;
-    assert!(wire.until("a ").await.concat().contains("a NO [LIMIT]"), "{wire:?}");
-    wire.send_raw(&command("b", "INBOX", &letters(1000))).await;
-    assert!(wire.until("b ").await.concat().contains(" 1:1000]"), "{wire:?}");
-}
-
-#[tokio::test]
 async fn the_largest_message_is_told_before_it_is_sent() {
     let (demo, mailbox) = mailbox("limite", "50M");
     let mut imap = Imap::login(&demo, demo.north(), &mailbox).await;

@@ -1,26 +1,38 @@
 //! How many messages one command may be about, where the operator says so (RFC 9738).
 
-use scenarios::{Demo, Imap, Mailbox, Operator};
+use scenarios::{Imap, Mailbox, Operator};
 
-/// A server with that limit, and a mailbox with 1,003 messages.
+/// A server where a command may be about a thousand messages, and a mailbox with 1,003 of them.
 async fn limited() -> (Operator, Mailbox, Imap) {
+    with("imap_message_limit = 1000", 1003).await
+}
+
+/// A server with that limit, and a mailbox with so many messages.
+async fn with(limit: &str, messages: usize) -> (Operator, Mailbox, Imap) {
     let mut operator = Operator::init("bornes.mssante.test");
-    operator.edit("[routes]\n", "[limits]\nimap_message_limit = 1000\n\n[routes]\n");
+    operator.edit("[routes]\n", &format!("[limits]\n{limit}\n\n[routes]\n"));
     let mailbox = operator.new_mailbox("marie");
     operator.serve();
     let mut imap = operator.imap(&mailbox).await;
-    let letters: Vec<String> = (1..=1003).map(|n| format!("Subject: {n}\r\n\r\nx\r\n")).collect();
-    imap.append_all("INBOX", &letters[..1000]).await;
-    imap.append_all("INBOX", &letters[1000..]).await;
+    for letters in letters(messages).chunks(1000) {
+        imap.append_all("INBOX", letters).await;
+    }
     imap.ok("SELECT INBOX").await;
     (operator, mailbox, imap)
+}
+
+fn letters(count: usize) -> Vec<String> {
+    (1..=count).map(|n| format!("Subject: {n}\r\n\r\nx\r\n")).collect()
 }
 
 const CUT: &str = "OK [MESSAGELIMIT 1000 4]";
 
 async fn count(imap: &mut Imap, folder: &str) -> String {
     let told = imap.ok(&format!("STATUS {folder} (MESSAGES)")).await.text();
-    told.split("MESSAGES ").nth(1).map(|rest| rest.trim_end().trim_end_matches(')').to_owned()).expect("a count")
+    told.split("MESSAGES ")
+        .nth(1)
+        .map(|rest| rest.trim_end().trim_end_matches(')').to_owned())
+        .expect("a count")
 }
 
 #[tokio::test]
@@ -79,8 +91,7 @@ async fn what_is_changed_is_cut_and_what_is_whole_or_nothing_is_refused() {
     let copied = imap.command("UID COPY 1:* Archive").await.status;
     assert!(copied.starts_with("NO [MESSAGELIMIT 1000 4] "), "{copied}");
     assert_eq!(count(&mut imap, "Archive").await, "0");
-    let letters: Vec<String> = (0..1001).map(|n| format!("Subject: {n}\r\n\r\nx\r\n")).collect();
-    let appended = imap.append_many("Archive", &letters).await.status;
+    let appended = imap.append_many("Archive", &letters(1001)).await.status;
     assert!(appended.starts_with("NO [MESSAGELIMIT 1000] "), "{appended}");
     assert_eq!(count(&mut imap, "Archive").await, "0");
 
@@ -119,9 +130,46 @@ async fn a_move_takes_what_it_may_and_is_sent_again_for_the_rest() {
 }
 
 #[tokio::test]
-async fn without_a_limit_none_is_told() {
-    let demo = Demo::shared();
-    let mailbox = demo.north().new_mailbox("sans-borne", "50M");
-    let mut imap = Imap::login(&demo, demo.north(), &mailbox).await;
-    assert!(!imap.ok("CAPABILITY").await.text().contains("MESSAGELIMIT"));
+async fn where_only_saving_has_a_limit_nothing_else_is_cut() {
+    let (_operator, _mailbox, mut imap) = with("imap_save_limit = 1000", 1003).await;
+    let told = imap.ok("CAPABILITY").await.text();
+    assert!(told.contains(" SAVELIMIT=1000") && !told.contains("MESSAGELIMIT"), "{told}");
+    let copied = imap.command("COPY 1:1001 Archive").await.status;
+    assert!(copied.starts_with("NO [MESSAGELIMIT 1000 2] "), "{copied}");
+    let appended = imap.append_many("Archive", &letters(1001)).await.status;
+    assert!(appended.starts_with("NO [MESSAGELIMIT 1000] "), "{appended}");
+    assert_eq!(count(&mut imap, "Archive").await, "0");
+    let copied = imap.ok("COPY 1:1000 Archive").await.status;
+    assert!(copied.ends_with(" 1:1000 1:1000] COPY completed"), "{copied}");
+    imap.ok("UID STORE 1:* +FLAGS.SILENT (\\Flagged)").await;
+    let told = imap.ok("SEARCH RETURN (COUNT) FLAGGED").await;
+    assert!(told.text().contains("COUNT 1003") && told.status == "OK SEARCH completed", "{}", told.text());
+    assert_eq!(imap.ok("UID FETCH 1:* (UID)").await.untagged.len(), 1003);
+    assert_eq!(imap.ok("UID MOVE 1:* Archive").await.status, "OK MOVE completed");
+    assert_eq!(count(&mut imap, "Archive").await, "2003");
+}
+
+#[tokio::test]
+async fn a_long_move_is_told_in_pieces_and_a_crash_within_it_leaves_each_message_in_one_folder() {
+    const MESSAGES: u64 = 6000;
+    let (mut operator, mailbox, mut imap) = with("imap_save_limit = 10000", 6000).await;
+    imap.ok("UID COPY 1:* Sent").await;
+    let told = imap.ok("UID MOVE 1:2500 Trash").await.text();
+    let copied: Vec<&str> = told.lines().filter_map(|line| line.split("[COPYUID ").nth(1)).collect();
+    assert_eq!(copied.len(), 3, "{told}");
+    assert!(copied[0].contains(" 1:1000 1:1000]") && copied[2].contains(" 2001:2500 2001:2500]"), "{told}");
+    imap.ok("SELECT Sent").await;
+    imap.begin("m UID MOVE 1:* Archive").await;
+    imap.until_line("* OK [COPYUID ").await;
+    operator.process().kill();
+    operator.serve();
+    let mut imap = operator.imap(&mailbox).await;
+    let here: u64 = count(&mut imap, "Sent").await.parse().expect("a number");
+    let there: u64 = count(&mut imap, "Archive").await.parse().expect("a number");
+    assert_eq!(here + there, MESSAGES);
+    assert_eq!(there % 1000, 0);
+    // Sent again, it takes the rest.
+    imap.ok("SELECT Sent").await;
+    imap.ok("UID MOVE 1:* Archive").await;
+    assert_eq!(count(&mut imap, "Archive").await, MESSAGES.to_string());
 }

@@ -42,7 +42,8 @@ async fn what_stands_in_a_long_header_is_found() {
     let mailbox = demo.north().new_mailbox("long-en-tete", "10M");
     let mut imap = Imap::login(&demo, demo.north(), &mailbox).await;
     let long = "X-Long: des mots qui se suivent, et d'autres encore\r\n".repeat(4000);
-    let letters = [format!("{long}X-Rare: xanthochromique\r\nSubject: long\r\n\r\nx\r\n"), plain("court", "x")];
+    let letters =
+        [format!("{long}X-Rare: xanthochromique\r\nSubject: long\r\n\r\nx\r\n"), plain("court", "x")];
     fill(&mut imap, &letters).await;
     for (keys, expected) in [
         ("HEADER X-Rare XANTHO", "1"),

@@ -272,6 +272,25 @@ async fn the_quota_of_the_mailbox_that_messages_go_to_is_asked() {
 }
 
 #[tokio::test]
+async fn of_a_long_move_into_a_mailbox_that_gets_full_each_message_is_in_one_of_both() {
+    let demo = Demo::shared();
+    let pair = Pair::with_quota(&demo, "half", "30000");
+    pair.give("manage").await;
+    let mut nurse = pair.nurse().await;
+    let letters: Vec<String> = (1000..3500).map(|n| format!("Subject: {n}\r\n\r\nx\r\n")).collect();
+    nurse.append_all("INBOX", &letters).await;
+    nurse.ok("SELECT INBOX").await;
+    let answer = nurse.command(&format!("UID MOVE 1:* \"{}/Archive\"", pair.name())).await;
+    assert!(answer.status.starts_with("NO [OVERQUOTA]"), "{}", answer.status);
+    let told = answer.text();
+    assert_eq!(told.matches("[COPYUID ").count(), 1, "{told}");
+    assert!(told.contains(" 1:1000] ") && told.matches(" EXPUNGE").count() == 1000, "{told}");
+    assert_eq!(nurse.ok("STATUS INBOX (MESSAGES)").await.text(), "* STATUS \"INBOX\" (MESSAGES 1500)\n");
+    let there = pair.chief().await.ok("STATUS Archive (MESSAGES)").await.text();
+    assert_eq!(there, "* STATUS \"Archive\" (MESSAGES 1000)\n");
+}
+
+#[tokio::test]
 async fn a_folder_stays_in_its_mailbox_and_nobody_makes_one_where_other_mailboxes_appear() {
     let demo = Demo::shared();
     let pair = Pair::new(&demo, "stays");

@@ -240,6 +240,9 @@ whitelist_format = "pairs"
         assert_eq!(with("imap_message_limit = 1000\n").unwrap().limits.imap_message_limit, Some(1000));
         let faults = with("imap_message_limit = 999\n").unwrap_err();
         assert_eq!(faults[0].key, "limits.imap_message_limit");
+        assert_eq!(with("").unwrap().limits.imap_save_limit, 50_000);
+        let both = "imap_message_limit = 2000\nimap_save_limit = 1000\n";
+        assert_eq!(with(both).unwrap().limits.imap_save_limit, 2000);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Keys that the example file must show.
 #[cfg(test)]
-pub(crate) const ALL_KEYS: [&str; 94] = [
+pub(crate) const ALL_KEYS: [&str; 95] = [
     "mail =",
     "seal_secs",
     "keep_days_mail",
@@ -45,6 +45,7 @@ pub(crate) const ALL_KEYS: [&str; 94] = [
     "imap_folders_memory_max",
     "imap_read_ahead_memory_max",
     "imap_message_limit",
+    "imap_save_limit",
     "http_connections_per_address_max",
     "smtp_command_timeout_secs",
     "smtp_data_timeout_secs",
@@ -442,6 +443,8 @@ pub struct Limits {
     pub imap_read_ahead_memory_max: usize,
     /// `imap_message_limit`: messages that one IMAP command may be about (RFC 9738 §3: 1000 at least); none without it.
     pub imap_message_limit: Option<u32>,
+    /// `imap_save_limit`: messages that one COPY or APPEND may be about; `imap_message_limit` where that is given.
+    pub imap_save_limit: u32,
     /// `http_connections_per_address_max`: the same, on each HTTPS listener.
     pub http_connections_per_address_max: usize,
     /// `smtp_command_timeout_secs`: from our reply to the end of the next command (RFC 5321 §4.5.3.2.7: at least 300).
@@ -479,6 +482,9 @@ impl Notices {
 
 impl Limits {
     pub(crate) fn read(mut section: Section) -> Self {
+        let few = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let imap_message_limit = section.number_if_any("imap_message_limit", 1_000, 200_000).map(few);
+        let imap_save_limit = few(section.number("imap_save_limit", 50_000, 1_000, 200_000));
         Self {
             message_size_max: section.number("message_size_max", 52_428_800, 65_536, 1_073_741_824),
             recipients_max: bounded(section.number("recipients_max", 500, 100, 10_000)),
@@ -509,9 +515,8 @@ impl Limits {
                 1_048_576,
                 1 << 40,
             )),
-            imap_message_limit: section
-                .number_if_any("imap_message_limit", 1_000, 100_000)
-                .and_then(|limit| u32::try_from(limit).ok()),
+            imap_message_limit,
+            imap_save_limit: imap_message_limit.unwrap_or(imap_save_limit),
             http_connections_per_address_max: bounded(section.number(
                 "http_connections_per_address_max",
                 100,

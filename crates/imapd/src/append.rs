@@ -113,7 +113,7 @@ impl Connection {
         let to = self.target(&begin.folder).await?;
         // What goes makes room, which the store counts.
         let room = if replaced.is_some() { u64::MAX } else { self.room(to.who).await? };
-        let limit = self.shared.message_limit;
+        let limit = self.shared.save_limit;
         let gathering = Gathering::new(&self.shared.store, self.shared.message_size_max, room, limit);
         Ok(Work { to, replaced, gathering })
     }

@@ -18,7 +18,8 @@ const MOVED_MAX: usize = 1000;
 const RANGES_MAX: usize = 500;
 
 impl Connection {
-    /// COPY, all or nothing: one unit of work, whose statements are as many as the messages ask for, not the ranges.
+    /// COPY, all or nothing: one unit of work, which keeps other writers waiting; hence its bound (decision 0020). Its statements are as many as the messages ask for,
+    /// not the ranges.
     pub(crate) async fn copy(
         &mut self,
         tag: &str,
@@ -32,7 +33,7 @@ impl Connection {
             return Ok(Done::new(DONE));
         }
         // RFC 9738 §3.1: no message is copied.
-        if let Some((limit, lowest)) = exceeded(self.shared.message_limit, &messages) {
+        if let Some((limit, lowest)) = exceeded(Some(self.shared.save_limit), &messages) {
             const TEXT: &str = "Too many messages to copy at one time; copy fewer";
             return Err(Failure::No(Some(Code::MessageLimit(limit, Some(lowest))), TEXT));
         }
@@ -64,12 +65,16 @@ impl Connection {
         let cut = cut(self.shared.message_limit, &mut messages);
         let target = self.target(target).await?;
         let (mut reports, progress) = (Reports::of(tag), Progress::of(messages.len() as u64));
-        for piece in messages.chunks(MOVED_MAX) {
+        let mut pieces = messages.chunks(MOVED_MAX).peekable();
+        while let Some(piece) = pieces.next() {
             let count = names_numbers(set, by_uid).then_some(piece.len());
             let moved = self.move_piece(&target, uid_ranges(piece), count, (&mut reports, &progress)).await?;
             if let Some(code) = self.copied(target.id(), moved) {
                 response::untagged(&mut self.wire.out, Status::Ok, Some(code), "Moved");
-                self.wire.spill().await?;
+            }
+            // Whatever becomes of the others, the client knows where these are.
+            if pieces.peek().is_some() {
+                self.wire.flush().await?;
             }
             progress.add(piece.len() as u64);
         }
@@ -166,7 +171,9 @@ impl Connection {
 impl Selected {
     /// Only messages that are marked as deleted count. Those that others mark meanwhile may go with them.
     fn cut_deleted(&self, limit: Option<u32>, messages: &mut Vec<(u32, u32)>) -> Option<Code> {
-        let is_deleted = |uid| self.view.entry(uid).is_some_and(|entry| entry.flags.contains(SystemFlags::DELETED));
+        limit?;
+        let is_deleted =
+            |uid| self.view.entry(uid).is_some_and(|entry| entry.flags.contains(SystemFlags::DELETED));
         let mut deleted = messages.clone();
         deleted.retain(|(_, uid)| is_deleted(*uid));
         let (limit, lowest) = exceeded(limit, &deleted)?;

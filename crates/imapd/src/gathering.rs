@@ -12,8 +12,6 @@ use std::collections::VecDeque;
 use store::{NewMessage, SealedBody, Store};
 use tokio::task::JoinHandle;
 
-/// Messages of one command (RFC 3502), unless the limit of all commands says otherwise.
-const MESSAGES_MAX: u32 = 1000;
 /// Literals and URLs of one message (RFC 4469).
 const PARTS_MAX: usize = 1000;
 /// Octets of all messages of one command, unless one alone may have more.
@@ -45,8 +43,8 @@ pub(crate) struct Incoming {
 pub(crate) struct Gathering {
     store: Store,
     message_size_max: u64,
-    /// Messages of all commands (RFC 9738).
-    limit: Option<u32>,
+    /// Messages of one command (RFC 3502, RFC 9738).
+    limit: u32,
     /// Octets for which there is room.
     room: u64,
     /// Octets of all messages, those included that are announced.
@@ -74,7 +72,7 @@ struct Sealing {
 
 impl Gathering {
     /// Of messages of at most `message_size_max` octets, for which there is `room` together.
-    pub(crate) fn new(store: &Store, message_size_max: u64, room: u64, limit: Option<u32>) -> Self {
+    pub(crate) fn new(store: &Store, message_size_max: u64, room: u64, limit: u32) -> Self {
         let (sealing, sealed) = (VecDeque::new(), Vec::new());
         let store = store.clone();
         Self { store, message_size_max, limit, room, octets: 0, current: None, sealing, sealed, held: 0 }
@@ -94,12 +92,10 @@ impl Gathering {
 
     fn must_be_few(&self) -> Result<(), Failure> {
         const TEXT: &str = "Too many messages in one command";
-        let most = self.limit.unwrap_or(MESSAGES_MAX);
-        if self.sealed.len() + self.sealing.len() < usize::try_from(most).unwrap_or(usize::MAX) {
+        if self.sealed.len() + self.sealing.len() < usize::try_from(self.limit).unwrap_or(usize::MAX) {
             return Ok(());
         }
-        let code = self.limit.map_or(Code::Limit, |limit| Code::MessageLimit(limit, None));
-        Err(Failure::No(Some(code), TEXT))
+        Err(Failure::No(Some(Code::MessageLimit(self.limit, None)), TEXT))
     }
 
     /// So many octets more of the message are to come.

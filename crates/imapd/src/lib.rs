@@ -21,7 +21,7 @@
 //! * numbers past the last message are BAD, but in an empty folder they name nothing and the command is OK;
 //! * SUBSCRIBE asks that the folder exist, which bounds how many names can be kept.
 //!
-//! Standards: RFC 3501, 7888 (LITERAL-, LITERAL+), 3502 (MULTIAPPEND), 3516 (BINARY), 4469 (CATENATE), 8508 (REPLACE), 7889 (APPENDLIMIT), 7162 (CONDSTORE, QRESYNC), 4959, 4422 appendix A (EXTERNAL), 2971, 5161, 2177, 2342, 4315, 6851, 3691, 5258 (LIST-EXTENDED), 5819 (LIST-STATUS), 6154, 3348, 8438, 4731, 5182, 5032, 8514, 5464 (METADATA), 5465 (NOTIFY), 9208, 5256, 5957, 5267 (ESORT), 6855, 8437, 4978, 9586, 9738 (MESSAGELIMIT); rights are those of RFC 4314, codes
+//! Standards: RFC 3501, 7888 (LITERAL-, LITERAL+), 3502 (MULTIAPPEND), 3516 (BINARY), 4469 (CATENATE), 8508 (REPLACE), 7889 (APPENDLIMIT), 7162 (CONDSTORE, QRESYNC), 4959, 4422 appendix A (EXTERNAL), 2971, 5161, 2177, 2342, 4315, 6851, 3691, 5258 (LIST-EXTENDED), 5819 (LIST-STATUS), 6154, 3348, 8438, 4731, 5182, 5032, 8514, 5464 (METADATA), 5465 (NOTIFY), 9208, 5256, 5957, 5267 (ESORT), 6855, 8437, 4978, 9586, 9738 (MESSAGELIMIT, SAVELIMIT); rights are those of RFC 4314, codes
 //! those of RFC 5530.
 //!
 //! Diagnostics: failed logins, failed handshakes and bodies that do not open are logged; never a name, a folder name or a search text.
@@ -117,6 +117,8 @@ pub struct Imapd {
     pub message_size_max: u64,
     /// Messages that one command may be about (MESSAGELIMIT).
     pub message_limit: Option<u32>,
+    /// Messages that one COPY or APPEND may be about (SAVELIMIT): those of MESSAGELIMIT where there is one.
+    pub save_limit: u32,
     /// Whether a password is taken; else a certificate only.
     pub passwords: bool,
     /// Whether clients may compress (RFC 4978).

@@ -66,11 +66,9 @@ mod tests {
     #[test]
     fn the_messages_of_the_highest_uids_stay() {
         let all = [(1, 10), (2, 20), (3, 30)];
-        for (limit, left, told) in [
-            (None, 3, None),
-            (Some(3), 3, None),
-            (Some(2), 2, Some(Code::MessageLimit(2, Some(20)))),
-        ] {
+        for (limit, left, told) in
+            [(None, 3, None), (Some(3), 3, None), (Some(2), 2, Some(Code::MessageLimit(2, Some(20))))]
+        {
             let mut messages = all.to_vec();
             assert_eq!(cut(limit, &mut messages), told);
             assert_eq!(messages, all[3 - left..]);

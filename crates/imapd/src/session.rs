@@ -393,9 +393,11 @@ impl Connection {
         };
         let limit = self.shared.message_size_max;
         let mut capabilities = format!("{} APPENDLIMIT={limit}", CAPABILITIES.text(state));
-        if let Some(limit) = self.shared.message_limit {
-            let _ = write!(capabilities, " MESSAGELIMIT={limit}");
-        }
+        // RFC 9738 §3: one or the other.
+        let _ = match self.shared.message_limit {
+            Some(limit) => write!(capabilities, " MESSAGELIMIT={limit}"),
+            None => write!(capabilities, " SAVELIMIT={}", self.shared.save_limit),
+        };
         if self.shared.compress && self.login.is_some() && self.wire.deflated.is_none() {
             capabilities.push_str(" COMPRESS=DEFLATE");
         }

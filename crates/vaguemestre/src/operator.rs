@@ -320,6 +320,7 @@ impl Operator {
             read_ahead: self.parts.read_ahead.clone(),
             message_size_max: limits.message_size_max,
             message_limit: limits.imap_message_limit,
+            save_limit: limits.imap_save_limit,
             passwords: section.passwords,
             compress: section.compress,
             timeouts: imapd::Timeouts {
