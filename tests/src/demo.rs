@@ -136,12 +136,13 @@ impl Site {
         Certificate::read(&self.server_cert_file, &self.server_key_file)
     }
 
-    /// A mailbox of its own for a scenario, and its holder's password. Its quota is `quota` octets.
+    /// A mailbox of its own for a scenario, and its holder's password, which nobody else has: of two persons with one password who may both open
+    /// a mailbox, neither logs in to it. Its quota is `quota` octets.
     pub fn new_mailbox(&self, name: &str, quota: &str) -> Mailbox {
-        self.new_mailbox_with(name, quota, "correct-horse-battery")
+        self.new_mailbox_with(name, quota, &format!("horse-battery-of-{name}"))
     }
 
-    /// The same with a password: of two persons with one password who may both open a mailbox, nobody could say who logs in to it.
+    /// The same with that password.
     pub fn new_mailbox_with(&self, name: &str, quota: &str, password: &str) -> Mailbox {
         let (address, password) = (format!("{name}@{}", self.domain), password.to_owned());
         let arguments =

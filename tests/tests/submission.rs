@@ -257,5 +257,6 @@ async fn a_new_password_replaces_the_old_one() {
         (wire.reply().await.code == 235).then_some(())
     })
     .await;
-    port_587(&demo).await.ask(&auth("correct-horse-battery"), "535").await;
+    let old = mailbox.password.as_deref().unwrap();
+    port_587(&demo).await.ask(&auth(old), "535").await;
 }
