@@ -273,7 +273,8 @@ async fn release_entry(
 /// The message does not reach this recipient. The header `Reason` is required and goes to the audit trail.
 #[utoipa::path(delete, path = "/queue/{id}", tag = "queue", operation_id = "dropQueueEntry",
     params(("id" = String, Path, description = "Its id.", pattern = "^[0-9]{1,18}$"), DropQuery,
-        ("Reason" = String, Header, description = "Why, for those who read the audit trail.", min_length = 1, max_length = 500)),
+        ("Reason" = String, Header, description = "Why, for those who read the audit trail.", min_length = 1, max_length = 500,
+            pattern = "^[^\\u0000-\\u0008\\u000a-\\u001f\\u007f-\\u009f]+$")),
     responses((status = 204, description = "It is dropped; its sender was told, if that was asked for.")))]
 async fn drop_entry(
     State(api): Shared,
