@@ -63,7 +63,7 @@ impl Connection {
         who.must("te")?;
         let mut messages = self.addressed(set, by_uid).await?;
         let cut = cut(self.shared.message_limit, &mut messages);
-        let target = self.target(target).await?;
+        let mut target = self.target(target).await?;
         let (mut reports, progress) = (Reports::of(tag), Progress::of(messages.len() as u64));
         let mut pieces = messages.chunks(MOVED_MAX).peekable();
         while let Some(piece) = pieces.next() {
@@ -75,10 +75,24 @@ impl Connection {
             // Whatever becomes of the others, the client knows where these are.
             if pieces.peek().is_some() {
                 self.wire.flush().await?;
+                target = self.still_moving(target).await?;
             }
             progress.add(piece.len() as u64);
         }
         self.cut_short(cut, Ok(Done::new("MOVE completed")))
+    }
+
+    /// The client may have taken its time: the rest is for who may still take it from here, and put it there.
+    async fn still_moving(&mut self, target: Place) -> Result<Place, Failure> {
+        if !Box::pin(self.stands()).await {
+            return Err(Failure::Lost);
+        }
+        let selected = self.selected()?;
+        selected.must_be_writable()?;
+        selected.who.must("te")?;
+        let target = self.again(target).await?;
+        target.who.must("i")?;
+        Ok(target)
     }
 
     async fn move_piece(
