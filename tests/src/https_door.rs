@@ -1,9 +1,7 @@
 //! A door between a client and the https port of the program that loses requests or answers when it is told to.
-//!
-//! It has a thread of its own: a scenario that waits for a command does not keep it from serving that command.
 
-use crate::Certificate;
 use crate::tls::{ClientTls, acceptor};
+use crate::{Certificate, own_thread};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -58,22 +56,9 @@ struct Ends {
 impl HttpsDoor {
     /// A door with this certificate to a port of this machine.
     pub fn to(server: u16, certificate: &Certificate, client: ClientTls) -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        listener.set_nonblocking(true).expect("a listener for tokio");
-        let port = listener.local_addr().expect("a bound port").port();
         let orders = Arc::new(Mutex::new(Orders::default()));
         let (shared, ends) = (orders.clone(), Ends { acceptor: acceptor(certificate), client, server });
-        let (end, ended) = oneshot::channel();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(async {
-                let listener = TcpListener::from_std(listener).expect("a listener");
-                tokio::select! {
-                    _ = ended => {}
-                    () = accept(listener, shared, ends) => {}
-                }
-            });
-        });
+        let (port, end) = own_thread::listen(move |listener| accept(listener, shared, ends));
         Self { port, orders, _end: end }
     }
 

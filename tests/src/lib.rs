@@ -26,6 +26,7 @@ mod openssl;
 mod openssl_client;
 mod openssl_server;
 mod operator;
+mod own_thread;
 mod postgres;
 mod process;
 mod tls;

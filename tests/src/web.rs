@@ -1,9 +1,7 @@
 //! A web server for lists: what it serves, how badly, and who asked for what.
-//!
-//! It has a thread of its own: a scenario that waits for a command does not keep it from answering that command.
 
-use crate::Certificate;
 use crate::tls::acceptor;
+use crate::{Certificate, own_thread};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -70,22 +68,9 @@ impl WebServer {
     }
 
     fn on(certificate: Option<&Certificate>) -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        listener.set_nonblocking(true).expect("a listener for tokio");
-        let port = listener.local_addr().expect("a bound port").port();
         let state = Arc::new(Mutex::new(State::default()));
         let (shared, tls) = (state.clone(), certificate.map(acceptor));
-        let (end, ended) = oneshot::channel();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(async {
-                let listener = TcpListener::from_std(listener).expect("a listener");
-                tokio::select! {
-                    _ = ended => {}
-                    () = accept(listener, shared, tls) => {}
-                }
-            });
-        });
+        let (port, end) = own_thread::listen(move |listener| accept(listener, shared, tls));
         Self { port, scheme: if certificate.is_some() { "https" } else { "http" }, state, _end: end }
     }
 
