@@ -12,7 +12,7 @@ use std::ffi::c_int;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
-/// Pages in the log alone that are worth it: 8 MiB.
+/// Pages that came to the log since the last one and are worth another: 8 MiB.
 const STEP: u32 = 2_000;
 /// A log of so many pages is to be begun anew, which it can be only when all of it is in the file: the writer pauses for the last few.
 const LONG: u32 = 8_000;
@@ -33,6 +33,8 @@ pub(super) fn note(_: &Wal, pages: c_int) -> rusqlite::Result<()> {
 /// Of one writer, which stays on one thread.
 pub(crate) struct Checkpoints {
     options: Arc<Options>,
+    /// Pages of the log when the last one began: one that failed, or that a reader held back, is not tried again with each commit.
+    begun: u32,
     /// Pages of the log that are in the file.
     done: u32,
     under_way: Option<JoinHandle<Result<u32, sqlx::Error>>>,
@@ -40,7 +42,7 @@ pub(crate) struct Checkpoints {
 
 impl Checkpoints {
     pub(crate) fn new(options: &Arc<Options>) -> Self {
-        Self { options: options.clone(), done: 0, under_way: None }
+        Self { options: options.clone(), begun: 0, done: 0, under_way: None }
     }
 
     /// Looks at the log between two commits of `writer`.
@@ -56,11 +58,12 @@ impl Checkpoints {
                 self.take(rest);
             }
         }
-        if logged < self.done {
-            // It was begun anew.
-            self.done = 0;
+        if logged < self.begun {
+            // The log was begun anew.
+            (self.begun, self.done) = (0, 0);
         }
-        if logged - self.done >= STEP {
+        if logged - self.begun >= STEP {
+            self.begun = logged;
             let mut conn = SqliteConn::new(&self.options, Pace::Away);
             self.under_way = Some(tokio::spawn(async move { checkpoint(&mut conn).await }));
         }
